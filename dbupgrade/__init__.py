@@ -1,0 +1,1 @@
+"""DBUpgrade: a Kubernetes operator that runs database schema migrations for applications."""

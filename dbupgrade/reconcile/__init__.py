@@ -1,0 +1,1 @@
+"""Observe, decide, act: what a worker does with one DBUpgrade."""

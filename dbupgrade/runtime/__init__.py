@@ -1,0 +1,1 @@
+"""Generic controller machinery: store, reflector, work queue, controller. Knows no custom resource."""
