@@ -1,0 +1,1 @@
+"""A real one-node Kubernetes cluster with PostgreSQL and an image registry, without Docker."""
