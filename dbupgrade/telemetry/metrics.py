@@ -1,0 +1,57 @@
+"""Every Prometheus metric of the operator, in one place.
+
+Names that users have alerts and dashboards on are those of controller-runtime and client-go; they are fixed.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_RUN_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+
+UP = Gauge("dbupgrade_operator_up", "1 while the operator's process runs")
+
+RECONCILE_TOTAL = Counter(
+    "controller_runtime_reconcile_total", "Reconciliations by result", ["controller", "result"]
+)
+RECONCILE_ERRORS = Counter(
+    "controller_runtime_reconcile_errors_total", "Reconciliations that raised", ["controller"]
+)
+RECONCILE_SECONDS = Histogram(
+    "controller_runtime_reconcile_time_seconds",
+    "Length of a reconciliation",
+    ["controller"],
+    buckets=_LATENCY_SECONDS,
+)
+
+QUEUE_DEPTH = Gauge("workqueue_depth", "Keys that wait for a worker", ["name"])
+QUEUE_ADDS = Counter("workqueue_adds_total", "Keys added", ["name"])
+QUEUE_RETRIES = Counter("workqueue_retries_total", "Keys added again with a back-off", ["name"])
+QUEUE_WAIT_SECONDS = Histogram(
+    "workqueue_queue_duration_seconds", "Wait in the queue", ["name"], buckets=_LATENCY_SECONDS
+)
+QUEUE_WORK_SECONDS = Histogram(
+    "workqueue_work_duration_seconds", "Time in a worker", ["name"], buckets=_LATENCY_SECONDS
+)
+QUEUE_UNFINISHED_SECONDS = Gauge(
+    "workqueue_unfinished_work_seconds", "Sum of the ages of work in progress", ["name"]
+)
+QUEUE_LONGEST_SECONDS = Gauge(
+    "workqueue_longest_running_processor_seconds", "Age of the oldest work in progress", ["name"]
+)
+
+API_REQUESTS = Counter("rest_client_requests_total", "Requests to the API server", ["code", "method"])
+LEADER = Gauge("leader_election_master_status", "1 on the replica that leads", ["name"])
+
+INFORMER_LAG_SECONDS = Gauge(
+    "dbupgrade_informer_lag_seconds", "Time since the API server was last heard of", ["kind"]
+)
+INFORMER_RELISTS = Counter("dbupgrade_informer_relists_total", "Full lists of a kind", ["kind"])
+
+RUNS = Counter("dbupgrade_runs_total", "Finished migration runs", ["result"])
+RUN_SECONDS = Histogram(
+    "dbupgrade_run_duration_seconds", "Length of a migration run", buckets=_RUN_SECONDS
+)
+PENDING_MIGRATIONS = Gauge(
+    "dbupgrade_pending_migrations", "Migrations known and not yet applied", ["namespace"]
+)
+CHECK_FAILURES = Counter("dbupgrade_check_failures_total", "Checks that did not hold", ["check"])
