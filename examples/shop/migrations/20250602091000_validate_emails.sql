@@ -1,0 +1,2 @@
+-- Reads the whole table, but lets everybody write meanwhile.
+ALTER TABLE customers VALIDATE CONSTRAINT customers_email_looks_right;
