@@ -1,0 +1,68 @@
+"""A store holds the last known state of the objects of one kind, and finds them by key or by index.
+
+It belongs to the event loop's thread. What it returns is shared: nobody changes an object that is in it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from dbupgrade.runtime.objects import Key, Object, key_of
+
+Indexer = Callable[[Object], Iterable[str]]
+"""Says under which values an object is found; asked again when the object leaves, so it must be pure."""
+
+
+class Store:
+    """Objects by key, and by the value of each named indexer."""
+
+    def __init__(self, indexers: Mapping[str, Indexer] = {}) -> None:
+        self._indexers = dict(indexers)
+        self._objects: dict[Key, Object] = {}
+        self._indices: dict[str, dict[str, dict[Key, Object]]] = {name: {} for name in self._indexers}
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __iter__(self) -> Iterator[Object]:
+        return iter(self.values())
+
+    def get(self, key: Key) -> Object | None:
+        """Return the object of that key."""
+        return self._objects.get(key)
+
+    def values(self) -> list[Object]:
+        """Return all objects; the list is the caller's, the objects are not."""
+        return list(self._objects.values())
+
+    def by_index(self, index: str, value: str) -> list[Object]:
+        """Return the objects that have this value in that index; KeyError when there is no such index."""
+        return list(self._indices[index].get(value, {}).values())
+
+    def put(self, obj: Object) -> Object | None:
+        """Take in an object and return the one that it replaces.
+
+        When an indexer raises, that error passes and the store is as it was.
+        """
+        key = key_of(obj)
+        places = self._places(obj)
+        previous = self.remove(key)
+        self._objects[key] = obj
+        for index, value in places:
+            self._indices[index].setdefault(value, {})[key] = obj
+        return previous
+
+    def remove(self, key: Key) -> Object | None:
+        """Forget an object and return it; None when it was not there."""
+        previous = self._objects.pop(key, None)
+        if previous is not None:
+            for index, value in self._places(previous):
+                self._unindex(index, value, key)
+        return previous
+
+    def _places(self, obj: Object) -> set[tuple[str, str]]:
+        return {(index, value) for index, indexer in self._indexers.items() for value in indexer(obj)}
+
+    def _unindex(self, index: str, value: str, key: Key) -> None:
+        keys = self._indices[index][value]
+        del keys[key]
+        if not keys:  # values come and go with the objects; empty ones would pile up
+            del self._indices[index][value]
