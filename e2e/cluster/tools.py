@@ -99,7 +99,7 @@ TOOLS = (
 
 
 def binary(name: str) -> Path:
-    """The path of one tool, built first when the cache does not have it."""
+    """Return the path of one tool, built first when the cache does not have it."""
     tool = next((tool for tool in TOOLS if tool.name == name), None)
     if tool is None:
         raise BuildError(f"there is no tool {name!r}; there are {', '.join(tool.name for tool in TOOLS)}")
@@ -113,7 +113,7 @@ def build_all() -> None:
 
 
 def bin_dir() -> Path:
-    """A folder with every tool under its plain name, for PATH.
+    """Return a folder with every tool under its plain name, for PATH.
 
     Its own name follows from the tools in it, so that checkouts with other pins do not disturb each other.
     """
@@ -192,7 +192,7 @@ class _Go:
 
 @cache
 def _go() -> _Go:
-    """The Go of this machine when it is new enough, else the one that PyPI has as a package."""
+    """Find the Go of this machine when it is new enough, else the one that PyPI has as a package."""
     own = shutil.which("go")
     if own and (version := _go_version(Path(own))) >= GO_MINIMUM:
         return _Go(Path(own), version)

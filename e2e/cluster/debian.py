@@ -1,0 +1,84 @@
+"""Installs the Debian packages which the cluster needs and the machine lacks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from e2e.cluster.errors import ClusterError
+
+# What to look for, and the package that brings it. Looking for files and not for packages leaves alone a machine that has
+# runc from Docker's own packages, for example.
+PACKAGES = {
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "/usr/share/doc/busybox-static": "busybox-static",
+    "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
+    "conntrack": "conntrack",
+    "ip": "iproute2",
+    "make": "make",
+    "modprobe": "kmod",
+    "mount": "mount",
+    "nft": "nftables",
+    "ps": "procps",
+    "runc": "runc",
+    "unshare": "util-linux",
+}
+POSTGRESQL = Path("/usr/lib/postgresql")
+# PostgreSQL's package would make a database of its own and start it.
+NO_MAIN_CLUSTER = Path("/etc/postgresql-common/createcluster.d/dbupgrade.conf")
+SBIN = "/usr/sbin:/sbin"
+
+
+def install_missing() -> None:
+    """Install what is missing; does nothing at all on a machine that has everything."""
+    packages = [package for thing, package in PACKAGES.items() if not _present(thing)]
+    if not list(POSTGRESQL.glob("*/bin/initdb")):
+        packages.append("postgresql")
+    if not packages:
+        return
+    require_root()
+    if shutil.which("apt-get") is None:
+        raise ClusterError(
+            f"this machine has no apt-get; install what these Debian packages hold: {packages}"
+        )
+    print(f"installing {', '.join(packages)}", flush=True)
+    NO_MAIN_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
+    NO_MAIN_CLUSTER.write_text("create_main_cluster = false\n")
+    try:
+        _apt("update")
+        _apt("install", "--yes", "--no-install-recommends", *packages)
+    finally:
+        NO_MAIN_CLUSTER.unlink()
+
+
+def require_root() -> None:
+    """Say early what would otherwise fail in the middle."""
+    if os.geteuid() != 0:
+        raise ClusterError(
+            "the cluster needs root, for namespaces and mounts; run the same command with sudo -E"
+        )
+
+
+def postgresql_bin() -> Path:
+    """Folder of the newest PostgreSQL of this machine."""
+    found = sorted(POSTGRESQL.glob("*/bin"), key=lambda path: float(path.parent.name))
+    if not found:
+        raise ClusterError(f"there is no PostgreSQL in {POSTGRESQL}; install Debian's package postgresql")
+    return found[-1]
+
+
+def _present(thing: str) -> bool:
+    if thing.startswith("/"):
+        return Path(thing).exists()
+    return shutil.which(thing, path=f"{os.environ['PATH']}:{SBIN}") is not None
+
+
+def _apt(*arguments: str) -> None:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(
+        ["apt-get", "-q", *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ClusterError(f"apt-get {' '.join(arguments)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
