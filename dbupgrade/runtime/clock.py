@@ -16,7 +16,7 @@ class Timer(Protocol):
 class Clock(Protocol):
     """What the runtime needs to know of time; all in seconds."""
 
-    def time(self) -> float:
+    def monotonic(self) -> float:
         """Return a time that only grows; its zero means nothing."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
@@ -29,7 +29,7 @@ class Clock(Protocol):
 class LoopClock:
     """The time of the running event loop."""
 
-    def time(self) -> float:
+    def monotonic(self) -> float:
         """Return the monotonic time; safe to ask from any thread, as a metrics scrape does."""
         return time.monotonic()
 

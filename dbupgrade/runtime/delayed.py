@@ -29,7 +29,7 @@ class Delayed(Generic[K]):
 
     def put(self, key: K, seconds: float) -> None:
         """Deliver the key in that many seconds, unless it is due sooner anyway."""
-        when = self._clock.time() + seconds
+        when = self._clock.monotonic() + seconds
         if key in self._due and self._due[key][0] <= when:
             return
         order = next(self._order)
@@ -62,7 +62,7 @@ class Delayed(Generic[K]):
             return  # too early a call is harmless, it arms the next
         self._disarm()
         self._timer_due = when
-        self._timer = self._clock.call_later(max(0.0, when - self._clock.time()), self._fire)
+        self._timer = self._clock.call_later(max(0.0, when - self._clock.monotonic()), self._fire)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -71,7 +71,7 @@ class Delayed(Generic[K]):
 
     def _fire(self) -> None:
         self._timer = None
-        now = self._clock.time()
+        now = self._clock.monotonic()
         while self._heap and (self._heap[0][0] <= now or self._is_stale(self._heap[0])):
             entry = heapq.heappop(self._heap)
             if not self._is_stale(entry):

@@ -9,11 +9,12 @@ _LOCATIONS = 12
 def describe(error: BaseException) -> dict[str, Any]:
     """Return log fields: the class, where it was raised (innermost last), never a value.
 
-    The message is there only for an exception that has a true `safe_message`, its author's word that it is clean.
+    The message is that of the attribute `safe_message`, where the exception's author gave one.
     """
     fields: dict[str, Any] = {"error": type(error).__name__, "at": _locations(error)}
-    if getattr(error, "safe_message", None):
-        fields["message"] = str(error)
+    safe_message = getattr(error, "safe_message", None)
+    if safe_message is not None:
+        fields["message"] = safe_message
     if error.__cause__ is not None:
         fields["cause"] = type(error.__cause__).__name__
     return fields

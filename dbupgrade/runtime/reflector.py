@@ -77,9 +77,11 @@ class WatchClosedEarlyError(Exception):
 
 
 class WatchErrorEventError(Exception):
-    """The watch brought an ERROR event: it cannot go on from its version. The message is the HTTP status code."""
+    """The watch brought an ERROR event, with this HTTP status: it cannot go on from its version."""
 
-    safe_message = True
+    def __init__(self, code: object) -> None:
+        super().__init__()
+        self.safe_message = f"code {code}"
 
 
 class Reflector:
@@ -110,7 +112,7 @@ class Reflector:
         self._backoff = pace.backoff()
         self._version: str | None = None  # where the watch goes on; None: list first
         self._failures = 0  # since the last event
-        self._last_failure = self._last_heard = self._clock.time()
+        self._last_failure = self._last_heard = self._clock.monotonic()
 
     @property
     def last_heard(self) -> float:
@@ -129,10 +131,10 @@ class Reflector:
     async def _list_and_watch(self) -> None:
         if self._version is None:
             self._version = await self._list()
-        started = self._clock.time()
+        started = self._clock.monotonic()
         await self._watch(self._version)
         self._heard()
-        if self._clock.time() - started < _SHORT_WATCH_SECONDS:
+        if self._clock.monotonic() - started < _SHORT_WATCH_SECONDS:
             raise WatchClosedEarlyError
 
     async def _list(self) -> str:
@@ -172,7 +174,7 @@ class Reflector:
 
     async def _recover(self, error: Exception) -> None:
         """Wait, and decide whether the watch goes on or everything is listed."""
-        now = self._clock.time()
+        now = self._clock.monotonic()
         if now - self._last_failure >= _QUIET_SECONDS:
             self._backoff.forget(self._kind)
             self._failures = 0
@@ -198,7 +200,7 @@ class Reflector:
         )
 
     def _heard(self) -> None:
-        self._last_heard = self._clock.time()
+        self._last_heard = self._clock.monotonic()
 
     def _age(self) -> float:
-        return self._clock.time() - self._last_heard
+        return self._clock.monotonic() - self._last_heard

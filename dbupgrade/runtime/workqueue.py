@@ -53,7 +53,7 @@ class WorkQueue(Generic[K]):
         """Have the key worked on as soon as a worker is free."""
         if self._shut or key in self._dirty:
             return
-        self._dirty[key] = self._clock.time()
+        self._dirty[key] = self._clock.monotonic()
         self._adds.inc()
         if key not in self._working:
             self._enqueue(key)
@@ -91,7 +91,7 @@ class WorkQueue(Generic[K]):
 
     def done(self, key: K) -> None:
         """End the work on a key; KeyError when nobody works on it."""
-        self._work_seconds.observe(self._clock.time() - self._working.pop(key))
+        self._work_seconds.observe(self._clock.monotonic() - self._working.pop(key))
         if key in self._dirty:
             self._enqueue(key)
 
@@ -107,12 +107,12 @@ class WorkQueue(Generic[K]):
 
     def _take(self) -> K:
         key = self._ready.popleft()
-        now = self._clock.time()
+        now = self._clock.monotonic()
         self._wait_seconds.observe(now - self._dirty.pop(key))
         self._working[key] = now
         self._delayed.drop(key)
         return key
 
     def _ages(self) -> list[float]:
-        now = self._clock.time()
+        now = self._clock.monotonic()
         return [now - started for started in tuple(self._working.values())]

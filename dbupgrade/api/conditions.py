@@ -1,0 +1,73 @@
+"""Conditions, their types and every reason, in one file; and how a condition changes."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from dbupgrade.api.models import Model
+
+READY = "Ready"
+PROGRESSING = "Progressing"
+STALLED = "Stalled"
+
+
+class Reason(StrEnum):
+    """Reasons of conditions. Users have alerts on them: they are never renamed."""
+
+    INITIALIZING = "Initializing"
+    JOB_PENDING = "JobPending"
+    MIGRATION_IN_PROGRESS = "MigrationInProgress"
+    MIGRATION_COMPLETE = "MigrationComplete"
+    JOB_FAILED = "JobFailed"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
+    PRE_CHECK_IMAGE_VERSION_FAILED = "PreCheckImageVersionFailed"
+    PRE_CHECK_METRIC_FAILED = "PreCheckMetricFailed"
+    POST_CHECK_FAILED = "PostCheckFailed"
+    POST_CHECK_BAKE_TIME_WAITING = "PostCheckBakeTimeWaiting"
+    AWS_NOT_SUPPORTED = "AWSNotSupported"
+    AWS_AUTH_FAILED = "AWSAuthFailed"
+    SUSPENDED = "Suspended"
+    DATABASE_BUSY = "DatabaseBusy"
+    INVALID_SPEC = "InvalidSpec"
+
+
+class ConditionStatus(StrEnum):
+    """Status of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Model):
+    """A standard metav1 condition."""
+
+    type: str = Field(min_length=1, max_length=316)
+    status: ConditionStatus
+    observed_generation: int = 0
+    last_transition_time: datetime
+    reason: str = Field(min_length=1, max_length=1024)
+    message: str = Field("", max_length=32768)
+
+
+def set_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[Condition, ...]:
+    """`conditions` with `new` in the place of the one of its type, or at the end.
+
+    lastTransitionTime moves only when the status does (Kubernetes API conventions, "Typical status properties").
+    """
+    result = []
+    placed = False
+    for old in conditions:
+        if old.type != new.type:
+            result.append(old)
+            continue
+        placed = True
+        since = old.last_transition_time if old.status == new.status else new.last_transition_time
+        result.append(new.model_copy(update={"last_transition_time": since}))
+    return tuple(result) if placed else (*result, new)
+
+
+def find_condition(conditions: tuple[Condition, ...], kind: str) -> Condition | None:
+    """The condition of type `kind`, if there is one."""
+    return next((condition for condition in conditions if condition.type == kind), None)

@@ -1,0 +1,372 @@
+"""The DBUpgrade resource as users write it: field names, types and defaults of the contract.
+
+The CRD is generated from these models (`api.crd`), so the API server and the operator read the same rules. All
+models are frozen; unknown fields are ignored, as the API server prunes them.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from dbupgrade.api.names import digest
+
+_INTEGER_OR_STRING = {"x-kubernetes-int-or-string": True}
+_QUANTITY = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+
+Quantity = Annotated[
+    int | str, Field(json_schema_extra={"pattern": _QUANTITY, **_INTEGER_OR_STRING})
+]
+"""A Kubernetes quantity (`250m`, `1Ki`, `0.05`) or a bare integer."""
+
+Opaque = Annotated[
+    dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+]
+"""An object that goes to the pod as it is; the API server validates it there."""
+
+SecretName = Annotated[
+    str,
+    Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"),
+]
+Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
+Folder = Annotated[
+    str,
+    Field(
+        min_length=2,
+        max_length=512,
+        # Segments may begin with dots but are never `.` or `..`; no character has a meaning to a shell.
+        pattern=r"^(/\.{0,2}[A-Za-z0-9_@+=,-][A-Za-z0-9._@+=,-]*)+/?$",
+    ),
+]
+
+
+class Model(BaseModel):
+    """Base of all models: camelCase outside, frozen, unknown fields ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
+
+
+def list_map(*keys: str) -> dict[str, Any]:
+    """Schema additions of a list that server-side apply merges by `keys`."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
+# --- spec.migrations ---------------------------------------------------------------------------------------------
+
+
+class Delivery(StrEnum):
+    """How the migration files reach the runner."""
+
+    EXTRACT = "Extract"
+    IMAGE_VOLUME = "ImageVolume"
+
+
+class LocalReference(Model):
+    """Name of an object in the resource's own namespace."""
+
+    name: SecretName
+
+
+class Migrations(Model):
+    """Where the migrations are."""
+
+    image: Image = Field(description="Image that holds the migrations.")
+    dir: Folder = Field("/migrations", description="Absolute folder in the image, with *.sql and atlas.sum.")
+    image_pull_secrets: tuple[LocalReference, ...] = Field(
+        (), description="For private registries.", json_schema_extra=list_map("name")
+    )
+    delivery: Delivery = Field(Delivery.EXTRACT, description="Extract, or ImageVolume (Kubernetes 1.35 and newer).")
+    baseline: str | None = Field(
+        None,
+        min_length=1,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Version from which to adopt a database that has tables but no history.",
+    )
+
+
+# --- spec.database -----------------------------------------------------------------------------------------------
+
+
+class DatabaseType(StrEnum):
+    """Kinds of database that the operator knows how to reach."""
+
+    SELF_HOSTED = "selfHosted"
+    AWS_RDS = "awsRds"
+    AWS_AURORA = "awsAurora"
+
+
+class UrlSecretRef(Model):
+    """A key of a Secret that holds a database URL."""
+
+    name: SecretName
+    key: str = Field("url", min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    optional: bool | None = Field(None, description="Accepted and ignored.")
+
+
+class Connection(Model):
+    """How to connect with a URL."""
+
+    url_secret_ref: UrlSecretRef
+
+
+class Dialect(StrEnum):
+    """SQL dialect of an AWS database."""
+
+    POSTGRES = "postgres"
+    MYSQL = "mysql"
+
+
+class Aws(Model):
+    """An AWS database with IAM authentication."""
+
+    role_arn: str = Field(min_length=1, max_length=2048)
+    region: str = Field(min_length=1, max_length=64)
+    host: str = Field(min_length=1, max_length=253)
+    port: int = Field(5432, ge=1, le=65535)
+    db_name: str = Field(min_length=1, max_length=128)
+    username: str = Field(min_length=1, max_length=128)
+    dialect: Dialect = Dialect.POSTGRES
+
+
+class Database(Model):
+    """The database to migrate."""
+
+    type: DatabaseType
+    connection: Connection | None = None
+    aws: Aws | None = None
+
+    @property
+    def uses_aws(self) -> bool:
+        """Whether the run authenticates with IAM: an AWS type with an aws block, which wins over a connection."""
+        return self.type is not DatabaseType.SELF_HOSTED and self.aws is not None
+
+
+# --- spec.checks -------------------------------------------------------------------------------------------------
+
+
+class LabelSelectorOperator(StrEnum):
+    """Operators of a label selector requirement."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+class LabelSelectorRequirement(Model):
+    """One requirement on one label."""
+
+    key: str
+    operator: LabelSelectorOperator
+    values: tuple[str, ...] = ()
+
+
+class LabelSelector(Model):
+    """A standard metav1 label selector."""
+
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[LabelSelectorRequirement, ...] = ()
+
+
+class MinPodVersion(Model):
+    """All matching pods run at least a version."""
+
+    selector: LabelSelector
+    min_version: str = Field(min_length=1, max_length=256)
+    container_name: str | None = None
+    strict_mode: bool = True
+    disallow_downgrade: bool = False
+
+
+class MetricSource(StrEnum):
+    """Which metrics API is asked."""
+
+    CUSTOM = "Custom"
+    EXTERNAL = "External"
+
+
+class TargetType(StrEnum):
+    """What a metric describes."""
+
+    PODS = "Pods"
+    OBJECT = "Object"
+    EXTERNAL = "External"
+
+
+class PodsTarget(Model):
+    """Pods that a metric describes."""
+
+    selector: LabelSelector
+
+
+class ObjectReference(Model):
+    """An object that a metric describes."""
+
+    api_version: str
+    kind: str
+    name: str
+
+
+class ObjectTarget(Model):
+    """One object, or the series that a selector picks."""
+
+    ref: ObjectReference
+    selector: LabelSelector | None = None
+
+
+class ExternalTarget(Model):
+    """A metric from outside the cluster."""
+
+    selector: LabelSelector | None = None
+
+
+class MetricTarget(Model):
+    """What to ask the metrics API for."""
+
+    type: TargetType
+    pods: PodsTarget | None = None
+    object: ObjectTarget | None = None
+    external: ExternalTarget | None = None
+
+
+class ThresholdOperator(StrEnum):
+    """Comparison of the metric (left) with the threshold (right)."""
+
+    GREATER = ">"
+    GREATER_OR_EQUAL = ">="
+    LESS = "<"
+    LESS_OR_EQUAL = "<="
+
+
+class Threshold(Model):
+    """What the value must satisfy."""
+
+    operator: ThresholdOperator
+    value: Quantity
+
+
+class Reduce(StrEnum):
+    """How the values of several series become one."""
+
+    MAX = "Max"
+    AVG = "Avg"
+    SUM = "Sum"
+    MIN = "Min"
+
+
+class MetricCheck(Model):
+    """A metric holds a threshold."""
+
+    name: str = Field(min_length=1, max_length=63)
+    metric_name: str = Field(min_length=1, max_length=256)
+    source: MetricSource = MetricSource.CUSTOM
+    target: MetricTarget
+    threshold: Threshold
+    reduce: Reduce = Reduce.MAX
+    bake_seconds: int = Field(0, ge=0)
+    interval_seconds: int = Field(15, ge=1)
+
+
+class PreChecks(Model):
+    """What must hold before a run starts."""
+
+    min_pod_versions: tuple[MinPodVersion, ...] = ()
+    metrics: tuple[MetricCheck, ...] = Field((), json_schema_extra=list_map("name"))
+
+
+class PostChecks(Model):
+    """What must hold after a run."""
+
+    metrics: tuple[MetricCheck, ...] = Field((), json_schema_extra=list_map("name"))
+
+
+class Checks(Model):
+    """Checks before and after a run."""
+
+    pre: PreChecks = PreChecks()
+    post: PostChecks = PostChecks()
+
+
+# --- spec.runner -------------------------------------------------------------------------------------------------
+
+
+class Resources(Model):
+    """Compute resources of each container of the run's pod."""
+
+    requests: dict[str, Quantity] = {}
+    limits: dict[str, Quantity] = {}
+
+
+class Toleration(Model):
+    """A standard toleration."""
+
+    key: str | None = None
+    operator: str | None = None
+    value: str | None = None
+    effect: str | None = None
+    toleration_seconds: int | None = None
+
+
+class Runner(Model):
+    """The Job and the pod of a run."""
+
+    active_deadline_seconds: int = Field(600, ge=1, description="Limit for the whole Job, in seconds.")
+    ttl_seconds_after_finished: int = Field(3600, ge=0, description="Seconds that a finished Job is kept.")
+    resources: Resources = Resources()
+    service_account_name: str | None = Field(None, max_length=253)
+    image_pull_secrets: tuple[LocalReference, ...] = Field((), json_schema_extra=list_map("name"))
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[Toleration, ...] = ()
+    affinity: Opaque = {}
+    priority_class_name: str | None = Field(None, max_length=253)
+    pod_labels: dict[str, str] = {}
+    pod_annotations: dict[str, str] = {}
+
+
+# --- the resource ------------------------------------------------------------------------------------------------
+
+
+class Spec(Model):
+    """What a user asks for."""
+
+    migrations: Migrations
+    database: Database
+    checks: Checks = Checks()
+    runner: Runner = Runner()
+    suspend: bool = Field(False, description="Start nothing new; a run in progress goes on.")
+
+
+def database_identity(namespace: str, database: Database) -> tuple[str, ...]:
+    """What makes two resources concern the same database: Secret and key, or the aws host, port and name.
+
+    A resource without either (which the API server or `InvalidSpec` stops) has only its namespace.
+    """
+    if database.uses_aws and database.aws:
+        return "aws", database.aws.host, str(database.aws.port), database.aws.db_name
+    if database.connection:
+        reference = database.connection.url_secret_ref
+        return "secret", namespace, reference.name, reference.key
+    return "none", namespace
+
+
+def run_id(namespace: str, spec: Spec) -> str:
+    """Identity of the run that `spec` asks for: image, folder, baseline and database.
+
+    It hashes parsed values, so that an absent field and its default, or a trailing slash of the folder, are the
+    same. New fields of the models do not enter it: an upgrade of the operator starts no run.
+    """
+    migrations = spec.migrations
+    folder = migrations.dir.rstrip("/")
+    identity = database_identity(namespace, spec.database)
+    return digest(migrations.image, folder, migrations.baseline or "", *identity, length=16)
+
+
+def runner_hash(spec: Spec) -> str:
+    """Identity of how a run is carried out (delivery, pull secrets, runner): a change retries a failed run.
+
+    Only fields that differ from their defaults enter it, so that a new field in a newer operator changes nothing.
+    """
+    migrations = spec.migrations.model_dump_json(include={"delivery", "image_pull_secrets"}, exclude_defaults=True)
+    return digest(migrations, spec.runner.model_dump_json(exclude_defaults=True), length=16)

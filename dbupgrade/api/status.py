@@ -1,0 +1,119 @@
+"""The status of a DBUpgrade: what the operator remembers and reports.
+
+Everything here survives a restart of the operator and is free of credentials.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from dbupgrade.api.conditions import Condition
+from dbupgrade.api.models import Model, list_map
+
+HISTORY_LENGTH = 10
+
+
+class RunResult(StrEnum):
+    """How a run ended."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+class Failure(StrEnum):
+    """Why a run failed; each has its advice and its place in the table of `decide.failures`."""
+
+    IMAGE_PULL = "ImagePull"
+    FETCH = "FetchFailed"
+    NO_POD = "NoPod"
+    UNSCHEDULABLE = "Unschedulable"
+    POD_SETTINGS = "PodSettings"
+    JOB_REFUSED = "JobRefused"
+    DATABASE_UNREACHABLE = "DatabaseUnreachable"
+    DATABASE_LOCKED = "DatabaseLocked"
+    MISSING_FOLDER = "MissingFolder"
+    EMPTY_FOLDER = "EmptyFolder"
+    UNSAFE_LINK = "UnsafeLink"
+    CHECKSUM = "ChecksumMismatch"
+    AUTHENTICATION = "AuthenticationFailed"
+    CONNECTION_SETTINGS = "ConnectionSettings"
+    NOT_CLEAN = "NotClean"
+    HISTORY_DIVERGED = "HistoryDiverged"
+    SQL = "SQLError"
+    OUT_OF_MEMORY = "OutOfMemory"
+    DEADLINE = "DeadlineExceeded"
+    CANCELLED = "Cancelled"
+    INTERRUPTED = "Interrupted"
+    UNKNOWN = "Unknown"
+
+
+class Run(Model):
+    """One run: intent, progress and result. A run without finishedAt is active."""
+
+    job_name: str
+    sequence: int = Field(description="Counts the runs of this resource.")
+    attempt: int = Field(1, description="Counts the runs in a row with the same run id.")
+    run_id: str
+    runner_hash: str = Field("", description="Identity of delivery and runner settings.")
+    job_uid: str | None = None
+    image: str
+    digest: str | None = None
+    generation: int
+    secret_version: str | None = Field(None, description="Secret that the run started with: uid and resourceVersion.")
+    started_at: datetime
+    finished_at: datetime | None = None
+    result: RunResult | None = None
+    failure: Failure | None = Field(None, description="Why it failed; set before the end when the run is given up.")
+    from_version: str | None = None
+    to_version: str | None = None
+    applied_count: int | None = None
+    failed_file: str | None = None
+    failed_statement: str | None = None
+    error: str | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether the run has no recorded end."""
+        return self.finished_at is None
+
+
+class Verdict(StrEnum):
+    """Outcome of a check."""
+
+    HOLDS = "Holds"
+    FAILS = "Fails"
+    WAITING = "Waiting"
+
+
+class CheckPhase(StrEnum):
+    """When a check is looked at."""
+
+    PRE = "Pre"
+    POST = "Post"
+
+
+class CheckStatus(Model):
+    """What was last seen of one check."""
+
+    phase: CheckPhase
+    name: str
+    verdict: Verdict
+    last_value: str | None = None
+    message: str = ""
+    since: datetime
+
+
+class Status(Model):
+    """The whole status."""
+
+    # The CRD's default of -1 keeps kstatus from taking an unseen resource for done.
+    observed_generation: int = -1
+    conditions: tuple[Condition, ...] = Field((), max_length=8, json_schema_extra=list_map("type"))
+    checks: tuple[CheckStatus, ...] = Field((), json_schema_extra=list_map("phase", "name"))
+    job_completed_at: datetime | None = None
+    current_version: str | None = None
+    pending_count: int | None = None
+    last_handled_retry: str | None = None
+    run: Run | None = None
+    history: tuple[Run, ...] = Field((), max_length=HISTORY_LENGTH)

@@ -1,0 +1,33 @@
+"""Is a database URL well formed? Said without repeating any of it."""
+
+import re
+from urllib.parse import urlsplit
+
+SCHEMES = ("postgres", "mysql", "mariadb")
+
+# The characters that Go's net/url takes before the `@`; Atlas would print the whole URL in its complaint.
+_USERINFO = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def problem(url: str) -> str:
+    """What is wrong with `url`, in words that hold none of it; empty when it is well formed."""
+    if not url:
+        return "it is empty"
+    if re.search(r"[\x00-\x20\x7f]", url):
+        return "it has white space or a control character (a line end at the end, perhaps)"
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in SCHEMES:
+        return "it does not begin with postgres://, mysql:// or mariadb://"
+    authority = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    userinfo = authority.rpartition("@")[0]
+    if not _USERINFO.fullmatch(userinfo):
+        return "user or password hold characters that must be percent-encoded"
+    if _BAD_ESCAPE.search(url):
+        return "it has a % that begins no percent-encoded character"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "its host or port cannot be read"
+    return "" if host else "it names no host"

@@ -1,0 +1,156 @@
+"""What each failure means: whether it is tried again by itself, and what a person can do.
+
+Rules: contract, section 3.9. A terminal failure stalls the resource; a retried one does not.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+
+from dbupgrade.api.names import digest
+from dbupgrade.api.status import Failure
+
+_RETRY_BASE_SECONDS = 10.0
+_RETRY_CAP_SECONDS = 300.0
+
+
+class Retry(Enum):
+    """When a failed run is tried again without a change of the resource."""
+
+    BACKOFF = auto()
+    SECRET_CHANGE = auto()
+    NEVER = auto()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one failure is treated."""
+
+    retry: Retry
+    what: str
+    """What happened, for the message."""
+    advice: str
+    """What a person should do, for the message."""
+
+
+RULES: dict[Failure, Rule] = {
+    Failure.IMAGE_PULL: Rule(
+        Retry.BACKOFF,
+        "an image of the pod could not be pulled",
+        "check spec.migrations.image, the pull secrets and the operator's image settings",
+    ),
+    Failure.FETCH: Rule(
+        Retry.BACKOFF,
+        "the migrations could not be fetched from the image",
+        "check that spec.migrations.image exists and that the pull secrets allow to read it",
+    ),
+    Failure.NO_POD: Rule(
+        Retry.BACKOFF,
+        "no pod was created for the Job",
+        "look at the Job's events: a quota, a policy or a missing service account stops it",
+    ),
+    Failure.UNSCHEDULABLE: Rule(
+        Retry.BACKOFF,
+        "no node takes the pod",
+        "check the resources, nodeSelector, affinity and tolerations of spec.runner",
+    ),
+    Failure.POD_SETTINGS: Rule(
+        Retry.BACKOFF,
+        "the pod's containers could not be created",
+        "check that the Secret and its key exist and that spec.runner fits this cluster",
+    ),
+    Failure.JOB_REFUSED: Rule(
+        Retry.BACKOFF,
+        "the API server refused the Job",
+        "a quota or an admission policy stops it: change the policy, or spec.runner to fit it",
+    ),
+    Failure.DATABASE_UNREACHABLE: Rule(
+        Retry.BACKOFF,
+        "the database could not be reached",
+        "check host, port and database name in the URL, network policies and that the server runs",
+    ),
+    Failure.DATABASE_LOCKED: Rule(
+        Retry.BACKOFF,
+        "somebody else holds Atlas's lock on the database",
+        "wait for the other migration to end",
+    ),
+    Failure.MISSING_FOLDER: Rule(
+        Retry.NEVER, "the image has no such folder", "correct spec.migrations.dir or the image"
+    ),
+    Failure.EMPTY_FOLDER: Rule(
+        Retry.NEVER,
+        "the folder holds no migrations",
+        "correct spec.migrations.dir or the image: the folder must hold *.sql and atlas.sum",
+    ),
+    Failure.UNSAFE_LINK: Rule(
+        Retry.NEVER,
+        "the folder is a symbolic link, or holds a link that leaves it",
+        "put the files themselves into the folder",
+    ),
+    Failure.CHECKSUM: Rule(
+        Retry.NEVER,
+        "atlas.sum is missing or does not match the files",
+        "run `atlas migrate hash` on the folder, review the change and build the image again",
+    ),
+    Failure.AUTHENTICATION: Rule(
+        Retry.SECRET_CHANGE,
+        "the database refused the user or the password",
+        "correct the Secret: the run is tried again when it changes",
+    ),
+    Failure.CONNECTION_SETTINGS: Rule(
+        Retry.SECRET_CHANGE,
+        "the database URL does not fit the server",
+        "correct the Secret (URL, sslmode): the run is tried again when it changes",
+    ),
+    Failure.NOT_CLEAN: Rule(
+        Retry.NEVER,
+        "the database has tables but no migration history",
+        "set spec.migrations.baseline to the version that it is at",
+    ),
+    Failure.HISTORY_DIVERGED: Rule(
+        Retry.NEVER,
+        "the history in the database does not fit the files of the image",
+        "compare atlas_schema_revisions with the folder, and ship an image that continues that history",
+    ),
+    Failure.SQL: Rule(
+        Retry.NEVER, "a statement failed", "correct the migration and set the image that carries the correction"
+    ),
+    Failure.OUT_OF_MEMORY: Rule(
+        Retry.NEVER,
+        "the container was killed because it needed more memory than its limit",
+        "raise spec.runner.resources: the run is tried again when it changes",
+    ),
+    Failure.DEADLINE: Rule(
+        Retry.NEVER,
+        "the run took longer than spec.runner.activeDeadlineSeconds and was ended",
+        "look at what the database is doing, then raise the deadline",
+    ),
+    Failure.CANCELLED: Rule(
+        Retry.NEVER,
+        "somebody deleted the Job",
+        "set the annotation dbupgrade.subbug.learning/retry to a new value to run it again",
+    ),
+    Failure.INTERRUPTED: Rule(
+        Retry.NEVER,
+        "the pod vanished after it had started, and how it ended is not known",
+        "look at the database, then set the annotation dbupgrade.subbug.learning/retry to a new value",
+    ),
+    Failure.UNKNOWN: Rule(
+        Retry.NEVER,
+        "Atlas failed in a way that the operator does not know",
+        "read the log of the Job's pod, then set the annotation dbupgrade.subbug.learning/retry to a new value",
+    ),
+}
+
+
+def retry_delay(failure: Failure, attempt: int, uid: str) -> timedelta | None:
+    """How long after its end a failed run is tried again by itself; None when it is not.
+
+    Doubles from ten seconds to five minutes. The jitter (up to a fifth) comes from `uid` and `attempt`, so that the
+    same run asked twice gives the same answer, also after a restart of the operator.
+    """
+    if RULES[failure].retry is not Retry.BACKOFF:
+        return None
+    seconds = min(_RETRY_BASE_SECONDS * 2.0 ** min(attempt - 1, 10), _RETRY_CAP_SECONDS)
+    jitter = int(digest(uid, attempt, length=4), 16) / 0xFFFF
+    return timedelta(seconds=round(seconds * (1 + jitter / 5), 1))

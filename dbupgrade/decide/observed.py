@@ -1,0 +1,204 @@
+"""What a decision is made from: frozen views of the resource, its Job, its pods and its Secret.
+
+The functions here read the JSON objects of the API server, and tolerate what is absent in them.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from dbupgrade.api import names
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.models import Spec
+from dbupgrade.api.status import Status
+from dbupgrade.decide.report import Report
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A DBUpgrade. `spec` is None when it cannot be used; `spec_error` then says why."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    created: str
+    deleting: bool
+    retry: str
+    spec: Spec | None
+    spec_error: str
+    status: Status
+
+
+def resource_from(obj: Object) -> Resource:
+    """The view of a DBUpgrade object."""
+    metadata = obj["metadata"]
+    spec, spec_error = _spec_from(obj.get("spec") or {})
+    return Resource(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 0),
+        created=metadata.get("creationTimestamp", ""),
+        deleting="deletionTimestamp" in metadata,
+        retry=(metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""),
+        spec=spec,
+        spec_error=spec_error,
+        status=status_from(obj.get("status") or {}),
+    )
+
+
+def _spec_from(spec: Object) -> tuple[Spec | None, str]:
+    try:
+        return Spec.model_validate(spec), ""
+    except ValidationError as error:
+        problems = ("spec." + ".".join(map(str, item["loc"])) + ": " + item["msg"] for item in error.errors())
+        return None, "; ".join(problems)
+
+
+def status_from(status: Object) -> Status:
+    """The status; one that cannot be read counts as lost, and the run then happens again."""
+    try:
+        return Status.model_validate(status)
+    except ValidationError:
+        return Status()
+
+
+def timestamp(text: str | None) -> datetime | None:
+    """An RFC 3339 time of the API server."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A Job: whose it is, and how it stands."""
+
+    name: str
+    uid: str
+    owner_uid: str
+    run_id: str
+    created: datetime | None
+    completed: datetime | None
+    succeeded: bool
+    failed_reason: str | None
+    deleting: bool
+    has_ttl: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether the Job controller has said how it ended."""
+        return self.succeeded or self.failed_reason is not None
+
+
+def job_from(obj: Object) -> JobView:
+    """The view of a Job object."""
+    metadata, status = obj["metadata"], obj.get("status") or {}
+    true = {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
+    owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), {})
+    failed = true.get("Failed")
+    return JobView(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        owner_uid=owner.get("uid", ""),
+        run_id=(metadata.get("annotations") or {}).get(names.ANNOTATION_RUN_ID, ""),
+        created=timestamp(metadata.get("creationTimestamp")),
+        completed=timestamp(status.get("completionTime")),
+        succeeded="Complete" in true,
+        failed_reason=failed.get("reason", "") if failed else None,
+        deleting="deletionTimestamp" in metadata,
+        has_ttl=obj["spec"].get("ttlSecondsAfterFinished") is not None,
+    )
+
+
+@dataclass(frozen=True)
+class ContainerView:
+    """A container: waiting (with a reason), started, or ended (with an exit code)."""
+
+    waiting_reason: str = ""
+    started: bool = False
+    exit_code: int | None = None
+    end_reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class PodView:
+    """A pod of a run."""
+
+    name: str
+    uid: str
+    job_uid: str
+    created: datetime | None
+    terminal: bool
+    deleting: bool
+    scheduled: bool
+    fetch: ContainerView
+    migrate: ContainerView
+
+
+def pod_from(obj: Object) -> PodView:
+    """The view of a Pod object."""
+    metadata, status = obj["metadata"], obj.get("status") or {}
+    owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), {})
+    scheduled = any(
+        c["type"] == "PodScheduled" and c.get("status") == "True" for c in status.get("conditions") or ()
+    )
+    return PodView(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        job_uid=owner.get("uid", ""),
+        created=timestamp(metadata.get("creationTimestamp")),
+        terminal=status.get("phase") in ("Succeeded", "Failed"),
+        deleting="deletionTimestamp" in metadata,
+        scheduled=scheduled,
+        fetch=_container(status.get("initContainerStatuses"), names.CONTAINER_FETCH),
+        migrate=_container(status.get("containerStatuses"), names.CONTAINER_MIGRATE),
+    )
+
+
+def _container(statuses: list[Object] | None, name: str) -> ContainerView:
+    status = next((s for s in statuses or () if s.get("name") == name), {})
+    state = status.get("state") or {}
+    if ended := state.get("terminated"):
+        return ContainerView(
+            started=True,
+            exit_code=ended.get("exitCode", 0),
+            end_reason=ended.get("reason", ""),
+            message=ended.get("message", ""),
+        )
+    if "running" in state:
+        return ContainerView(started=True)
+    return ContainerView(waiting_reason=(state.get("waiting") or {}).get("reason", ""))
+
+
+@dataclass(frozen=True)
+class SecretView:
+    """What reading the Secret with the database URL gave: a version, or a problem with its reason and message."""
+
+    version: str = ""
+    problem: Reason | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything that one decision depends on. `now` is in UTC, in whole seconds."""
+
+    now: datetime
+    resource: Resource
+    job: JobView | None = None
+    """The Job with the name of the last run, whoever made it."""
+    job_expected: bool = False
+    """This process has just created the Job, and the cache has not shown it yet."""
+    pods: tuple[PodView, ...] = field(default=())
+    """All pods of the resource, oldest first, those of earlier runs too."""
+    secret: SecretView | None = None
+    """None while nothing wants to start."""
+    report: Report | None = None
+    """What the ended container printed; None while the run goes on."""
+    busy: str = ""
+    """Who else works on the database, for the message; empty when it is free."""

@@ -1,0 +1,106 @@
+"""The three shapes that a status can have, and the words for a finished run."""
+
+from dbupgrade.api.conditions import (
+    PROGRESSING,
+    READY,
+    STALLED,
+    Condition,
+    ConditionStatus,
+    Reason,
+    set_condition,
+)
+from dbupgrade.api.status import HISTORY_LENGTH, Run, RunResult, Status
+from dbupgrade.decide.failures import RULES, Retry, retry_delay
+from dbupgrade.decide.observed import Observed
+
+
+def running(observed: Observed, status: Status, reason: Reason, message: str) -> Status:
+    """A run is on: Ready=False, Progressing=True with the step as its reason."""
+    return _with(observed, status, (ConditionStatus.FALSE, Reason.INITIALIZING), (ConditionStatus.TRUE, reason), message)
+
+
+def held(observed: Observed, status: Status, reason: Reason, message: str, *, stalled: bool = False) -> Status:
+    """Blocked or failed: both False with the same reason. `stalled`: nothing will happen without a person."""
+    both = (ConditionStatus.FALSE, reason)
+    return _with(observed, status, both, both, message, stalled=stalled)
+
+
+def complete(observed: Observed, status: Status, message: str) -> Status:
+    """The migration is done."""
+    reason = Reason.MIGRATION_COMPLETE
+    return _with(observed, status, (ConditionStatus.TRUE, reason), (ConditionStatus.FALSE, reason), message)
+
+
+def _with(
+    observed: Observed,
+    status: Status,
+    ready: tuple[ConditionStatus, Reason],
+    progressing: tuple[ConditionStatus, Reason],
+    message: str,
+    *,
+    stalled: bool = False,
+) -> Status:
+    generation = observed.resource.generation
+    stall = (ConditionStatus.TRUE if stalled else ConditionStatus.FALSE, progressing[1])
+    conditions = status.conditions
+    for kind, (value, reason) in ((READY, ready), (PROGRESSING, progressing), (STALLED, stall)):
+        new = Condition(
+            type=kind,
+            status=value,
+            reason=reason,
+            message=message,
+            observed_generation=generation,
+            last_transition_time=observed.now,
+        )
+        conditions = set_condition(conditions, new)
+    return status.model_copy(update={"conditions": conditions, "observed_generation": generation})
+
+
+def with_history(status: Status, run: Run) -> Status:
+    """`status` with the finished `run`, also at the head of the history.
+
+    A retry that fails as the try before it did takes that one's place: the history shows ten runs, not ten tries
+    to reach a database that is down.
+    """
+    history = status.history
+    if history and run.result is RunResult.FAILED and _same_failure(history[0], run):
+        history = history[1:]
+    return status.model_copy(update={"run": run, "history": (run, *history)[:HISTORY_LENGTH]})
+
+
+def _same_failure(earlier: Run, later: Run) -> bool:
+    return earlier.run_id == later.run_id and earlier.failure == later.failure
+
+
+def success_message(run: Run, *, ahead: bool = False) -> str:
+    """What a successful run did."""
+    if run.to_version is None:
+        return f"migrated with {run.image}; Atlas's report could not be read, so versions are unknown"
+    if ahead:
+        return f"nothing to apply: the database is at {run.to_version}, ahead of {run.image}"
+    if not run.applied_count:
+        return f"nothing to apply: the database is at {run.to_version}"
+    files = "1 file" if run.applied_count == 1 else f"{run.applied_count} files"
+    return f"applied {files} of {run.image}: the database is at {run.to_version}"
+
+
+def failure_message(run: Run, uid: str) -> str:
+    """What failed, where, and what to do; the same text each time that it is asked for."""
+    if run.failure is None or run.finished_at is None:
+        raise ValueError("the run has not failed")
+    rule = RULES[run.failure]
+    message = f"{run.failure}: {rule.what}"
+    if run.failed_file:
+        message += f" in {run.failed_file}"
+    if run.error:
+        message += f": {run.error}"
+    if run.failed_statement:
+        message += f" (statement: {run.failed_statement})"
+    if run.applied_count and run.failed_file:
+        message += f"; files applied before it: {run.applied_count}, the database is at {run.to_version}"
+    message += f". To do: {rule.advice}"
+    if rule.retry is Retry.BACKOFF:
+        delay = retry_delay(run.failure, run.attempt, uid)
+        if delay is not None:
+            message += f". Tried again at {(run.finished_at + delay):%H:%M:%S} UTC (try {run.attempt + 1})"
+    return message

@@ -1,0 +1,98 @@
+"""Settings of the operator: read once from flags and the environment, validated, then handed down.
+
+A flag wins over its environment variable: `--log-level debug` and `DBUPGRADE_LOG_LEVEL=debug` are the same setting.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict, SettingsError
+
+ENVIRONMENT_PREFIX = "DBUPGRADE_"
+Port = Annotated[int, Field(ge=0, le=65535)]  # 0 lets the kernel choose, for tests
+
+
+class LogLevel(StrEnum):
+    """Levels of the log."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """Shapes of the log."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class BadSettingsError(Exception):
+    """A setting cannot be used; the message names the variable, what was seen is not repeated."""
+
+
+class Settings(BaseSettings):
+    """The operator's settings; names, defaults and meaning are those of the chart's values."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore", cli_kebab_case=True, cli_implicit_flags=True
+    )
+
+    crane_image: str = Field("subbug/dbupgrade-crane:0.22.1", description="image with crane, sh and tar")
+    atlas_image: str = Field("subbug/dbupgrade-atlas:0.13.1", description="image with atlas")
+    insecure_registries: bool = Field(False, description="speak plain http to registries (local use)")
+    metrics_port: Port = Field(8080, description="port of /metrics")
+    health_port: Port = Field(8081, description="port of /healthz and /readyz")
+    webhook_enabled: bool = Field(False, description="serve the admission webhook")
+    webhook_port: Port = Field(9443, description="port of the admission webhook")
+    aws_enabled: bool = Field(False, description="allow AWS IAM authentication")
+    aws_region: str = Field("", description="default AWS region")
+    leader_election_enabled: bool = Field(False, description="elect one leader among replicas")
+    leader_election_namespace: str = Field("dbupgrade-system", description="namespace of the lease")
+    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="comma-separated namespaces to watch; all when empty"
+    )
+    watch_label_selector: str = Field("", description="watch only resources with these labels")
+    log_level: LogLevel = Field(LogLevel.INFO, description="debug, info, warning or error")
+    log_format: LogFormat = Field(LogFormat.JSON, description="json, or console for people")
+    workers: int = Field(8, ge=1, le=64, description="resources that are reconciled side by side")
+
+    @field_validator("watch_namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """`a, b` from the environment as ("a", "b")."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("crane_image", "atlas_image")
+    @classmethod
+    def _pinned(cls, value: str) -> str:
+        """An image that changes under a running operator would change what runs: latest is refused."""
+        tag = value.rpartition("/")[2].partition(":")[2]
+        if "@sha256:" not in value and tag in {"", "latest"}:
+            raise ValueError("pin the image to a version or a digest, not to latest")
+        return value
+
+
+def load(arguments: list[str]) -> Settings:
+    """Settings from `arguments` (flags without the program's name) and the environment.
+
+    Raises BadSettingsError. An unknown flag or --help ends the program, as argparse does.
+    """
+    try:
+        source: CliSettingsSource[str] = CliSettingsSource(
+            Settings, cli_parse_args=arguments, cli_prog_name="dbupgrade run"
+        )
+        return Settings(_cli_settings_source=source)
+    except ValidationError as error:
+        raise BadSettingsError("; ".join(_explain(item["loc"], item["msg"]) for item in error.errors())) from None
+    except SettingsError as error:
+        raise BadSettingsError(str(error)) from None
+
+
+def _explain(location: tuple[int | str, ...], message: str) -> str:
+    name = "_".join(str(part) for part in location).upper()
+    return f"{ENVIRONMENT_PREFIX}{name}: {message.removeprefix('Value error, ')}"
