@@ -120,7 +120,9 @@ class LeaderElector:
             work.result()
         finally:
             hold.cancel()
-            await asyncio.gather(hold, return_exceptions=True)
+            # An error of work that failed while it was being stopped is not left unread.
+            ended = [hold, work] if work.done() else [hold]
+            await asyncio.gather(*ended, return_exceptions=True)
 
     async def _stop(self, work: asyncio.Task[None], hold: asyncio.Task[None]) -> None:
         """Cancel the work and wait for its end; without the lease only as long as nobody else can have it."""
