@@ -112,7 +112,7 @@ class Reflector:
         self._backoff = pace.backoff()
         self._version: str | None = None  # where the watch goes on; None: list first
         self._failures = 0  # since the last event
-        self._last_failure = self._last_heard = self._clock.monotonic()
+        self._last_recovery = self._last_heard = self._clock.monotonic()
 
     @property
     def last_heard(self) -> float:
@@ -174,11 +174,9 @@ class Reflector:
 
     async def _recover(self, error: Exception) -> None:
         """Wait, and decide whether the watch goes on or everything is listed."""
-        now = self._clock.monotonic()
-        if now - self._last_failure >= _QUIET_SECONDS:
+        if self._clock.monotonic() - self._last_recovery >= _QUIET_SECONDS:
             self._backoff.forget(self._kind)
             self._failures = 0
-        self._last_failure = now
         self._failures += 1
         if self._needs_list(error):
             self._version = None
@@ -191,6 +189,7 @@ class Reflector:
             **describe(error),
         )
         await self._clock.sleep(wait)
+        self._last_recovery = self._clock.monotonic()
 
     def _needs_list(self, error: Exception) -> bool:
         return (

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dbupgrade.runtime.objects import Object
@@ -77,7 +77,7 @@ class FakeSource:
 
     clock: FakeClock
     pages: deque[FakePage | Exception]
-    watches: deque[list[Step]] = field(default_factory=deque)
+    watches: deque[Sequence[Step]] = field(default_factory=deque)
     asked: list[tuple[str, str]] = field(default_factory=list)
     """("list", continue token) or ("watch", resource version), in order."""
     limits: list[int] = field(default_factory=list)
