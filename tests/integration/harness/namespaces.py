@@ -1,0 +1,35 @@
+"""A namespace for each test. Nothing finishes the deletion of namespaces here, so what a test made is removed by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from typing import TYPE_CHECKING
+
+from dbupgrade.kube.errors import NotFound
+from dbupgrade.kube.listwatch import ListWatcher
+from dbupgrade.kube.resources import JOBS, NAMESPACES, PODS, Resource, ResourceClient
+
+if TYPE_CHECKING:
+    from dbupgrade.kube.client import Client
+
+DBUPGRADES = Resource("dbupgrade.subbug.learning", "v1alpha1", "dbupgrades")
+
+
+async def create_namespace(admin: Client) -> str:
+    name = f"t-{secrets.token_hex(5)}"
+    await ResourceClient(admin, NAMESPACES).create("", {"metadata": {"name": name}})
+    return name
+
+
+async def clear_namespace(admin: Client, namespace: str) -> None:
+    """Remove the objects that an operator would act on, their finalizers first."""
+    for resource in (DBUPGRADES, JOBS, PODS):
+        objects = ResourceClient(admin, resource)
+        with contextlib.suppress(NotFound):  # the CRD is not there yet
+            for item in (await ListWatcher(admin, resource, namespace).list_page(limit=0)).items:
+                name = item["metadata"]["name"]
+                with contextlib.suppress(NotFound):
+                    if item["metadata"].get("finalizers"):
+                        await objects.patch(namespace, name, {"metadata": {"finalizers": None}})
+                    await objects.delete(namespace, name, propagation="Background")

@@ -1,0 +1,36 @@
+"""Waits for what a test expects, with a deadline in place of a sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from dbupgrade.kube.errors import KubeError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+@overload
+async def eventually(check: Callable[[], Awaitable[T]], *, within: float = ..., what: str = ...) -> T: ...
+@overload
+async def eventually(check: Callable[[], T], *, within: float = ..., what: str = ...) -> T: ...
+async def eventually(check: Callable[[], Any], *, within: float = 10.0, what: str = "") -> Any:
+    """Call `check` until it returns something true, and return that. Its KubeErrors and assertions count as not yet."""
+    deadline = time.monotonic() + within
+    problem: Exception | None = None
+    while time.monotonic() < deadline:
+        try:
+            outcome = check()
+            result = await outcome if inspect.isawaitable(outcome) else outcome
+            if result:
+                return result
+        except (KubeError, AssertionError) as error:
+            problem = error
+        await asyncio.sleep(0.01)
+    name = what or getattr(check, "__name__", repr(check))
+    raise AssertionError(f"not within {within} s: {name}") from problem
