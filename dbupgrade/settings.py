@@ -37,7 +37,11 @@ class Settings(BaseSettings):
     """The operator's settings; names, defaults and meaning are those of the chart's values."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="ignore", cli_kebab_case=True, cli_implicit_flags=True
+        env_prefix=ENVIRONMENT_PREFIX,
+        frozen=True,
+        extra="ignore",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
     )
 
     crane_image: str = Field("subbug/dbupgrade-crane:0.22.1", description="image with crane, sh and tar")
@@ -88,7 +92,9 @@ def load(arguments: list[str]) -> Settings:
         )
         return Settings(_cli_settings_source=source)
     except ValidationError as error:
-        raise BadSettingsError("; ".join(_explain(item["loc"], item["msg"]) for item in error.errors())) from None
+        raise BadSettingsError(
+            "; ".join(_explain(item["loc"], item["msg"]) for item in error.errors())
+        ) from None
     except SettingsError as error:
         raise BadSettingsError(str(error)) from None
 

@@ -15,19 +15,19 @@ from dbupgrade.api.names import digest
 _INTEGER_OR_STRING = {"x-kubernetes-int-or-string": True}
 _QUANTITY = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
 
-Quantity = Annotated[
-    int | str, Field(json_schema_extra={"pattern": _QUANTITY, **_INTEGER_OR_STRING})
-]
+Quantity = Annotated[int | str, Field(json_schema_extra={"pattern": _QUANTITY, **_INTEGER_OR_STRING})]
 """A Kubernetes quantity (`250m`, `1Ki`, `0.05`) or a bare integer."""
 
-Opaque = Annotated[
-    dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
-]
+Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
 """An object that goes to the pod as it is; the API server validates it there."""
 
 SecretName = Annotated[
     str,
-    Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"),
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    ),
 ]
 Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
 Folder = Annotated[
@@ -76,7 +76,9 @@ class Migrations(Model):
     image_pull_secrets: tuple[LocalReference, ...] = Field(
         (), description="For private registries.", json_schema_extra=list_map("name")
     )
-    delivery: Delivery = Field(Delivery.EXTRACT, description="Extract, or ImageVolume (Kubernetes 1.35 and newer).")
+    delivery: Delivery = Field(
+        Delivery.EXTRACT, description="Extract, or ImageVolume (Kubernetes 1.35 and newer)."
+    )
     baseline: str | None = Field(
         None,
         min_length=1,
@@ -368,5 +370,7 @@ def runner_hash(spec: Spec) -> str:
 
     Only fields that differ from their defaults enter it, so that a new field in a newer operator changes nothing.
     """
-    migrations = spec.migrations.model_dump_json(include={"delivery", "image_pull_secrets"}, exclude_defaults=True)
+    migrations = spec.migrations.model_dump_json(
+        include={"delivery", "image_pull_secrets"}, exclude_defaults=True
+    )
     return digest(migrations, spec.runner.model_dump_json(exclude_defaults=True), length=16)

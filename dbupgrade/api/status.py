@@ -35,6 +35,7 @@ class Failure(StrEnum):
     MISSING_FOLDER = "MissingFolder"
     EMPTY_FOLDER = "EmptyFolder"
     UNSAFE_LINK = "UnsafeLink"
+    FOLDER_TOO_LARGE = "FolderTooLarge"
     CHECKSUM = "ChecksumMismatch"
     AUTHENTICATION = "AuthenticationFailed"
     CONNECTION_SETTINGS = "ConnectionSettings"
@@ -60,13 +61,18 @@ class Run(Model):
     image: str
     digest: str | None = None
     generation: int
-    secret_version: str | None = Field(None, description="Secret that the run started with: uid and resourceVersion.")
+    secret_version: str | None = Field(
+        None, description="Secret that the run started with: uid and resourceVersion."
+    )
     started_at: datetime
     finished_at: datetime | None = None
     result: RunResult | None = None
-    failure: Failure | None = Field(None, description="Why it failed; set before the end when the run is given up.")
+    failure: Failure | None = Field(
+        None, description="Why it failed; set before the end when the run is given up."
+    )
     from_version: str | None = None
     to_version: str | None = None
+    image_version: str | None = Field(None, description="Version of the last file in the image.")
     applied_count: int | None = None
     failed_file: str | None = None
     failed_statement: str | None = None

@@ -87,6 +87,11 @@ RULES: dict[Failure, Rule] = {
         "the folder is a symbolic link, or holds a link that leaves it",
         "put the files themselves into the folder",
     ),
+    Failure.FOLDER_TOO_LARGE: Rule(
+        Retry.NEVER,
+        "the folder is larger than 256 MiB",
+        "ship only *.sql and atlas.sum in spec.migrations.dir",
+    ),
     Failure.CHECKSUM: Rule(
         Retry.NEVER,
         "atlas.sum is missing or does not match the files",
@@ -113,7 +118,9 @@ RULES: dict[Failure, Rule] = {
         "compare atlas_schema_revisions with the folder, and ship an image that continues that history",
     ),
     Failure.SQL: Rule(
-        Retry.NEVER, "a statement failed", "correct the migration and set the image that carries the correction"
+        Retry.NEVER,
+        "a statement failed",
+        "correct the migration and set the image that carries the correction",
     ),
     Failure.OUT_OF_MEMORY: Rule(
         Retry.NEVER,

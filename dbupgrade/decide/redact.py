@@ -60,7 +60,9 @@ def url_secrets(url: str) -> tuple[str, ...]:
     except ValueError:
         password, query = "", ""
     values = [password, *(pair.partition("=")[2] for pair in query.split("&") if "pass" in pair.lower())]
-    spellings = {spelling for value in values if value for spelling in (value, unquote(value), quote(unquote(value)))}
+    spellings = {
+        spelling for value in values if value for spelling in (value, unquote(value), quote(unquote(value)))
+    }
     return (url, *sorted(spellings, key=len, reverse=True))
 
 

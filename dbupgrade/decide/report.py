@@ -33,8 +33,6 @@ class Report:
     to_version: str | None = None
     applied: int | None = None
     pending: int | None = None
-    ahead: bool = False
-    """The database is at a version that the image does not have yet."""
     failed_file: str | None = None
     failed_statement: str | None = None
     error: str | None = None
@@ -66,8 +64,14 @@ _CLASSES: tuple[tuple[Failure, str], ...] = (
     (Failure.CHECKSUM, r"checksum (mismatch|file not found)"),
     (Failure.NOT_CLEAN, r"is not clean"),
     (Failure.MISSING_FOLDER, r"sql/migrate: stat .*no such file or directory|sql/migrate: .*not a dir"),
-    (Failure.DATABASE_LOCKED, r"acquiring (database )?lock|lock is already held|timeout.*\block\b|\block\b.*timeout"),
-    (Failure.CONNECTION_SETTINGS, r"parse open url|unknown driver|no opener was register|SSL is not enabled|x509:|tls:"),
+    (
+        Failure.DATABASE_LOCKED,
+        r"acquiring (database )?lock|lock is already held|timeout.*\block\b|\block\b.*timeout",
+    ),
+    (
+        Failure.CONNECTION_SETTINGS,
+        r"parse open url|unknown driver|no opener was register|SSL is not enabled|x509:|tls:",
+    ),
     (
         Failure.AUTHENTICATION,
         r"password authentication failed|authentication failed|no pg_hba\.conf entry|Access denied for user"
@@ -119,7 +123,6 @@ def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
         "to_version": (done[-1].version if done else output.current) or None,
         "applied": len(done),
         "pending": output.pending - len(done),
-        "ahead": not output.applied and bool(output.current) and output.current > output.target,
     }
     if failed is None or failed.error is None:
         return Report(failure=classify(output.error) if output.error else None, **known)

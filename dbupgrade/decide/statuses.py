@@ -16,10 +16,18 @@ from dbupgrade.decide.observed import Observed
 
 def running(observed: Observed, status: Status, reason: Reason, message: str) -> Status:
     """A run is on: Ready=False, Progressing=True with the step as its reason."""
-    return _with(observed, status, (ConditionStatus.FALSE, Reason.INITIALIZING), (ConditionStatus.TRUE, reason), message)
+    return _with(
+        observed,
+        status,
+        (ConditionStatus.FALSE, Reason.INITIALIZING),
+        (ConditionStatus.TRUE, reason),
+        message,
+    )
 
 
-def held(observed: Observed, status: Status, reason: Reason, message: str, *, stalled: bool = False) -> Status:
+def held(
+    observed: Observed, status: Status, reason: Reason, message: str, *, stalled: bool = False
+) -> Status:
     """Blocked or failed: both False with the same reason. `stalled`: nothing will happen without a person."""
     both = (ConditionStatus.FALSE, reason)
     return _with(observed, status, both, both, message, stalled=stalled)
@@ -72,11 +80,11 @@ def _same_failure(earlier: Run, later: Run) -> bool:
     return earlier.run_id == later.run_id and earlier.failure == later.failure
 
 
-def success_message(run: Run, *, ahead: bool = False) -> str:
+def success_message(run: Run) -> str:
     """What a successful run did."""
     if run.to_version is None:
         return f"migrated with {run.image}; Atlas's report could not be read, so versions are unknown"
-    if ahead:
+    if not run.applied_count and run.image_version and run.to_version > run.image_version:
         return f"nothing to apply: the database is at {run.to_version}, ahead of {run.image}"
     if not run.applied_count:
         return f"nothing to apply: the database is at {run.to_version}"

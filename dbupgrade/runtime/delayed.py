@@ -72,7 +72,7 @@ class Delayed(Generic[K]):
     def _fire(self) -> None:
         self._timer = None
         now = self._clock.monotonic()
-        while self._heap and (self._heap[0][0] <= now or self._is_stale(self._heap[0])):
+        while self._heap and self._heap[0][0] <= now:
             entry = heapq.heappop(self._heap)
             if not self._is_stale(entry):
                 del self._due[entry[2]]

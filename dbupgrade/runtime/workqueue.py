@@ -69,8 +69,6 @@ class WorkQueue(Generic[K]):
 
     def add_rate_limited(self, key: K) -> None:
         """Have the key worked on after its back-off, which grows each time until it is forgotten."""
-        if self._shut:
-            return
         self._retries.inc()
         self.add_after(key, self._backoff.next(key))
 

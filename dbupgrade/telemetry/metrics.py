@@ -48,9 +48,7 @@ INFORMER_LAG_SECONDS = Gauge(
 INFORMER_RELISTS = Counter("dbupgrade_informer_relists_total", "Full lists of a kind", ["kind"])
 
 RUNS = Counter("dbupgrade_runs_total", "Finished migration runs", ["result"])
-RUN_SECONDS = Histogram(
-    "dbupgrade_run_duration_seconds", "Length of a migration run", buckets=_RUN_SECONDS
-)
+RUN_SECONDS = Histogram("dbupgrade_run_duration_seconds", "Length of a migration run", buckets=_RUN_SECONDS)
 PENDING_MIGRATIONS = Gauge(
     "dbupgrade_pending_migrations", "Migrations known and not yet applied", ["namespace"]
 )

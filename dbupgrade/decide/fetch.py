@@ -1,0 +1,77 @@
+"""The script of the init container `fetch-migrations`, and how to read what it left behind.
+
+It runs in any image with crane, sh and tar (busybox is enough). The user's input comes in environment variables
+only. Its last words go to the container's termination message: `error=Class`, or what was fetched.
+"""
+
+import re
+from dataclasses import dataclass
+
+from dbupgrade.api.status import Failure
+
+FILES = "files"
+PULL_SECRETS_PATH = "/pull-secrets"
+WORK_PATH = "/work"
+MAX_KIB = 256 * 1024
+
+SCRIPT = rf"""
+set -eu
+export LC_ALL=C
+fail() {{ printf 'error=%s\n' "$1" > /dev/termination-log; echo "$2" >&2; exit 1; }}
+
+case "$(uname -m)" in x86_64) arch=amd64 ;; aarch64) arch=arm64 ;; *) arch=$(uname -m) ;; esac
+insecure=; [ "$INSECURE" != true ] || insecure=--insecure
+
+# Each pull secret in turn, then without any.
+reference=
+for config in {PULL_SECRETS_PATH}/* /anonymous; do
+  export DOCKER_CONFIG="$config"
+  if reference=$(crane digest $insecure --platform "linux/$arch" --full-ref "$IMAGE"); then break; fi
+  reference=
+done
+[ -n "$reference" ] || fail {Failure.FETCH} "no credentials led to the image"
+
+# A pipe would hide a failure of crane, so its exit code goes through a file.
+mkdir -p "{WORK_PATH}/{FILES}"
+{{ crane export $insecure --platform "linux/$arch" "$reference" - || echo failed > "$HOME/export"; }} |
+  tar -x -f - -C "{WORK_PATH}/{FILES}" "${{FOLDER#/}}" || extracted=no
+[ ! -e "$HOME/export" ] || fail {Failure.FETCH} "crane could not read the image"
+
+folder="{WORK_PATH}/{FILES}$FOLDER"
+[ ! -L "$folder" ] || fail {Failure.UNSAFE_LINK} "the folder is a symbolic link"
+[ -d "$folder" ] || fail {Failure.MISSING_FOLDER} "the image has no folder $FOLDER"
+[ "${{extracted:-yes}}" = yes ] || fail {Failure.UNSAFE_LINK} "tar could not extract the folder"
+leaving=$(find "$folder" -type l | while IFS= read -r link; do
+  target=$(readlink -f "$link" || true)
+  case "$target" in "$folder"/*) ;; *) echo "$link" ;; esac
+done)
+[ -z "$leaving" ] || fail {Failure.UNSAFE_LINK} "links that leave the folder: $leaving"
+size=$(du -sk "$folder" | cut -f1)
+[ "$size" -le {MAX_KIB} ] || fail {Failure.FOLDER_TOO_LARGE} "the folder has $size KiB"
+last=$(find "$folder" -maxdepth 1 -name '*.sql' | sort | tail -n 1)
+[ -n "$last" ] || fail {Failure.EMPTY_FOLDER} "the folder holds no *.sql"
+
+last=${{last##*/}}
+printf 'digest=%s\nlast=%s\n' "${{reference##*@}}" "${{last%%_*}}" > /dev/termination-log
+"""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What the fetch said: the image's digest and the version of its last file, or why it failed."""
+
+    digest: str | None = None
+    last: str = ""
+    failure: Failure | None = None
+
+
+def parse(message: str) -> Fetched:
+    """Read a termination message; anything unexpected in it is dropped, never copied."""
+    values = dict(line.split("=", 1) for line in message.splitlines() if "=" in line)
+    failure = values.get("error")
+    digest, last = values.get("digest", ""), values.get("last", "").removesuffix(".sql")
+    return Fetched(
+        digest=digest if re.fullmatch(r"sha256:[0-9a-f]{64}", digest) else None,
+        last=last if re.fullmatch(r"[A-Za-z0-9.-]{1,128}", last) else "",
+        failure=Failure(failure) if failure in set(Failure) else None,
+    )

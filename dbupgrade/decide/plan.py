@@ -1,0 +1,107 @@
+"""The one decision: from everything observed about a resource to its status and the next actions.
+
+A pure function of its arguments. What it needs beyond the caches is told by `needs_secret` and `report_pod`, so that
+the observer reads no more than a decision takes.
+"""
+
+from dbupgrade.api.models import run_id, runner_hash
+from dbupgrade.api.status import Run, RunResult
+from dbupgrade.decide.decision import Decision
+from dbupgrade.decide.failures import RULES, Retry, retry_delay
+from dbupgrade.decide.job import JobSettings
+from dbupgrade.decide.observed import Observed, PodView
+from dbupgrade.decide.progress import advance, expire, failed_status, newest
+from dbupgrade.decide.start import not_supported, start, wants_secret
+from dbupgrade.decide.statuses import complete, success_message
+
+SECRET_RECHECK_SECONDS = 30.0  # Secrets are not watched
+
+
+def plan(observed: Observed, settings: JobSettings) -> Decision:
+    """What to do for the observed resource now."""
+    resource = observed.resource
+    run = resource.status.run
+    if resource.deleting:
+        return Decision(resource.status)
+    if run is None:
+        return start(observed, settings)
+    if run.active:
+        return advance(observed, run, settings)
+    if _wants_run(observed, run):
+        return start(observed, settings)
+    return _settled(observed, run)
+
+
+def needs_secret(observed: Observed) -> bool:
+    """Whether the Secret has a say in the decision, `observed` being complete but for it."""
+    run = observed.resource.status.run
+    if observed.resource.deleting or (run and run.active and observed.job is not None):
+        return False
+    if run is None or run.active or _wants_run(observed, run):
+        return wants_secret(observed)
+    return _waits_for_secret(run) and wants_secret(observed)
+
+
+def report_pod(observed: Observed) -> PodView | None:
+    """The pod whose output tells how the active run ended; None as long as it has not, or nothing was started."""
+    run, job = observed.resource.status.run, observed.job
+    if run is None or not run.active or job is None or not job.finished or job.run_id != run.run_id:
+        return None
+    pod = newest(observed.pods, job)
+    return pod if pod and pod.migrate.exit_code is not None else None
+
+
+def _waits_for_secret(run: Run) -> bool:
+    return run.failure is not None and RULES[run.failure].retry is Retry.SECRET_CHANGE
+
+
+def _wants_run(observed: Observed, run: Run) -> bool:
+    """Whether the spec, after the finished `run`, asks for another one."""
+    resource = observed.resource
+    spec = resource.spec
+    if spec is None or run.run_id != run_id(resource.namespace, spec):
+        return True
+    if run.failure is None or run.finished_at is None:
+        return False
+    if resource.retry and resource.retry != resource.status.last_handled_retry:
+        return True
+    if run.runner_hash != runner_hash(spec):
+        return True
+    if _waits_for_secret(run):
+        secret = observed.secret
+        return secret is not None and secret.problem is None and secret.version != run.secret_version
+    delay = retry_delay(run.failure, run.attempt, resource.uid)
+    return delay is not None and observed.now >= run.finished_at + delay
+
+
+def _settled(observed: Observed, run: Run) -> Decision:
+    """The finished `run` stands: report it, and see that its Job goes in time."""
+    resource, job = observed.resource, observed.job
+    ours = job is not None and job.owner_uid == resource.uid
+    actions = (expire(observed, job),) if job and ours and job.finished and not job.has_ttl else ()
+    if run.result is RunResult.SUCCEEDED:
+        return Decision(_settled_success(observed, run).status, actions)
+    status = failed_status(observed, resource.status, run)
+    return Decision(status, actions, requeue_after=_next_try(observed, run))
+
+
+def _settled_success(observed: Observed, run: Run) -> Decision:
+    resource = observed.resource
+    # A retry asked for after a success has nothing to retry, and must not linger until the next failure.
+    handled = resource.retry or resource.status.last_handled_retry
+    status = resource.status.model_copy(update={"last_handled_retry": handled})
+    if resource.spec and resource.spec.checks.post.metrics:
+        held_back = not_supported(observed, status, resource.spec)
+        if held_back:
+            return held_back
+    return Decision(complete(observed, status, success_message(run)))
+
+
+def _next_try(observed: Observed, run: Run) -> float | None:
+    """Seconds until a failed run is looked at again without a change."""
+    if run.failure is None or run.finished_at is None:
+        return None
+    if _waits_for_secret(run):
+        return SECRET_RECHECK_SECONDS
+    delay = retry_delay(run.failure, run.attempt, observed.resource.uid)
+    return max((run.finished_at + delay - observed.now).total_seconds(), 0.1) if delay is not None else None

@@ -1,0 +1,121 @@
+"""May a run start? The gates before it, in order, and the intent that is written when all are open."""
+
+from dbupgrade.api import names
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.models import Spec, run_id, runner_hash
+from dbupgrade.api.status import Run, Status
+from dbupgrade.decide.decision import CreateJob, Decision
+from dbupgrade.decide.job import JobSettings, job
+from dbupgrade.decide.observed import Observed, Resource
+from dbupgrade.decide.statuses import held, running
+
+BUSY_RECHECK_SECONDS = 30.0  # a waiter is woken when the database is free; this is for what no watch sees
+
+
+def gate(observed: Observed) -> Decision | None:
+    """What holds a run back, or None when it may start. The Secret is looked at only if all before it is open."""
+    return _spec_gate(observed) or _secret_gate(observed) or _busy_gate(observed)
+
+
+def wants_secret(observed: Observed) -> bool:
+    """Whether the Secret decides what happens next: no gate before it is shut."""
+    return _spec_gate(observed) is None
+
+
+def start(observed: Observed, settings: JobSettings) -> Decision:
+    """Hold the run back, or write its intent and create its Job."""
+    held_back = gate(observed)
+    if held_back is not None:
+        return held_back
+    spec = _valid(observed.resource)
+    run = intent(observed, spec)
+    status = observed.resource.status.model_copy(
+        update={"run": run, "job_completed_at": None, "last_handled_retry": observed.resource.retry or None}
+    )
+    message = f"starting run {run.sequence} with {run.image}: Job {run.job_name}"
+    status = running(observed, status, Reason.JOB_PENDING, message)
+    return Decision(status, (CreateJob(job(observed.resource, run, settings)),))
+
+
+def intent(observed: Observed, spec: Spec) -> Run:
+    """The run that would start now, numbered after the last one."""
+    resource = observed.resource
+    last = resource.status.run
+    identity = run_id(resource.namespace, spec)
+    sequence = last.sequence + 1 if last else 1
+    repeated = last is not None and last.run_id == identity and last.failure is not None
+    return Run(
+        job_name=names.job_name(resource.name, resource.uid, sequence),
+        sequence=sequence,
+        attempt=last.attempt + 1 if last and repeated else 1,
+        run_id=identity,
+        runner_hash=runner_hash(spec),
+        image=spec.migrations.image,
+        generation=resource.generation,
+        secret_version=observed.secret.version if observed.secret else None,
+        started_at=observed.now,
+    )
+
+
+def _valid(resource: Resource) -> Spec:
+    if resource.spec is None:
+        raise ValueError("the gates let an invalid spec pass")
+    return resource.spec
+
+
+def _spec_gate(observed: Observed) -> Decision | None:
+    resource = observed.resource
+    spec, status = resource.spec, resource.status
+    if spec is None:
+        return Decision(held(observed, status, Reason.INVALID_SPEC, resource.spec_error, stalled=True))
+    if spec.suspend:
+        return Decision(held(observed, status, Reason.SUSPENDED, "spec.suspend is true: no run is started"))
+    return not_supported(observed, status, spec) or _connection_gate(observed, status, spec)
+
+
+def not_supported(observed: Observed, status: Status, spec: Spec) -> Decision | None:
+    """What this version cannot do yet is held with a reason, never run unchecked."""
+    advice = "This version of the operator cannot evaluate it, so nothing is started. Remove it from the spec"
+    pre, post = spec.checks.pre, spec.checks.post
+    reason, what = None, ""
+    if spec.database.uses_aws:
+        reason, what = Reason.AWS_NOT_SUPPORTED, "spec.database.aws asks for IAM authentication"
+    elif pre.min_pod_versions:
+        reason, what = (
+            Reason.PRE_CHECK_IMAGE_VERSION_FAILED,
+            "spec.checks.pre.minPodVersions asks for a check",
+        )
+    elif pre.metrics:
+        reason, what = Reason.PRE_CHECK_METRIC_FAILED, "spec.checks.pre.metrics asks for a check"
+    elif post.metrics:
+        reason, what = Reason.POST_CHECK_FAILED, "spec.checks.post.metrics asks for a check"
+    if reason is None:
+        return None
+    return Decision(held(observed, status, reason, f"{what}. {advice}", stalled=True))
+
+
+def _connection_gate(observed: Observed, status: Status, spec: Spec) -> Decision | None:
+    if spec.database.connection is not None:
+        return None
+    message = f"spec.database.connection is missing: type {spec.database.type} needs connection.urlSecretRef"
+    if spec.database.type == "selfHosted":
+        return Decision(held(observed, status, Reason.INVALID_SPEC, message, stalled=True))
+    message = f"spec.database has neither aws nor connection: type {spec.database.type} needs one of them"
+    return Decision(held(observed, status, Reason.AWS_NOT_SUPPORTED, message, stalled=True))
+
+
+def _secret_gate(observed: Observed) -> Decision | None:
+    secret = observed.secret
+    if secret is None:
+        raise ValueError("the Secret was not read though a run wants to start")
+    if secret.problem is None:
+        return None
+    return Decision(held(observed, observed.resource.status, secret.problem, secret.message), backoff=True)
+
+
+def _busy_gate(observed: Observed) -> Decision | None:
+    if not observed.busy:
+        return None
+    message = f"waiting for the database: {observed.busy}"
+    status = held(observed, observed.resource.status, Reason.DATABASE_BUSY, message)
+    return Decision(status, requeue_after=BUSY_RECHECK_SECONDS)

@@ -1,0 +1,72 @@
+"""What a change of status means to others: Events, and the run that has just ended."""
+
+from dataclasses import dataclass
+
+from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
+from dbupgrade.api.status import Run, RunResult, Status
+
+
+@dataclass(frozen=True)
+class Event:
+    """An Event to record on the resource."""
+
+    type: str
+    reason: str
+    message: str
+
+
+_HELD = {
+    Reason.SECRET_NOT_FOUND: "SecretNotFound",
+    Reason.PRE_CHECK_IMAGE_VERSION_FAILED: "PreCheckFailed",
+    Reason.PRE_CHECK_METRIC_FAILED: "PreCheckFailed",
+    Reason.POST_CHECK_FAILED: "PostCheckFailed",
+}
+
+
+def ended_run(old: Status, new: Status) -> Run | None:
+    """The run that this change of status records as finished."""
+    if new.run is None or new.run.active:
+        return None
+    same = old.run is not None and old.run.sequence == new.run.sequence and not old.run.active
+    return None if same else new.run
+
+
+def events(old: Status, new: Status) -> tuple[Event, ...]:
+    """One Event for each transition from `old` to `new`; none for a status that says the same again."""
+    found: list[Event] = []
+    ended = ended_run(old, new)
+    if new.run and new.run.active and (old.run is None or old.run.sequence != new.run.sequence):
+        found += _started(old.run, new.run)
+    elif ended:
+        found.append(_ended(ended))
+    reason = _reason(new)
+    if reason in _HELD and reason != _reason(old):
+        found.append(Event("Warning", _HELD[reason], _message(new)))
+    return tuple(found)
+
+
+def _started(last: Run | None, run: Run) -> list[Event]:
+    started = Event("Normal", "MigrationStarted", f"run {run.sequence} with {run.image}, Job {run.job_name}")
+    if last is None or last.run_id == run.run_id:
+        return [started]
+    return [Event("Normal", "SpecChanged", f"image {last.image} -> {run.image}"), started]
+
+
+def _ended(run: Run) -> Event:
+    """File and class only: error texts belong into the status."""
+    if run.result is RunResult.SUCCEEDED:
+        count = "unknown" if run.applied_count is None else run.applied_count
+        version = run.to_version or "unknown"
+        return Event("Normal", "MigrationSucceeded", f"files applied: {count}, database at {version}")
+    where = f" in {run.failed_file}" if run.failed_file else ""
+    return Event("Warning", "MigrationFailed", f"{run.failure}{where}")
+
+
+def _reason(status: Status) -> str:
+    condition = find_condition(status.conditions, PROGRESSING)
+    return condition.reason if condition else ""
+
+
+def _message(status: Status) -> str:
+    condition = find_condition(status.conditions, PROGRESSING)
+    return condition.message if condition else ""
