@@ -73,6 +73,11 @@ def timestamp(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
+def _controller_uid(metadata: Object) -> str:
+    owners = (owner for owner in metadata.get("ownerReferences") or () if owner.get("controller"))
+    return next((str(owner["uid"]) for owner in owners), "")
+
+
 @dataclass(frozen=True)
 class JobView:
     """A Job: whose it is, and how it stands."""
@@ -98,12 +103,11 @@ def job_from(obj: Object) -> JobView:
     """The view of a Job object."""
     metadata, status = obj["metadata"], obj.get("status") or {}
     true = {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
-    owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), {})
     failed = true.get("Failed")
     return JobView(
         name=metadata["name"],
         uid=metadata["uid"],
-        owner_uid=owner.get("uid", ""),
+        owner_uid=_controller_uid(metadata),
         run_id=(metadata.get("annotations") or {}).get(names.ANNOTATION_RUN_ID, ""),
         created=timestamp(metadata.get("creationTimestamp")),
         completed=timestamp(status.get("completionTime")),
@@ -143,14 +147,13 @@ class PodView:
 def pod_from(obj: Object) -> PodView:
     """The view of a Pod object."""
     metadata, status = obj["metadata"], obj.get("status") or {}
-    owner = next((o for o in metadata.get("ownerReferences") or () if o.get("controller")), {})
     scheduled = any(
         c["type"] == "PodScheduled" and c.get("status") == "True" for c in status.get("conditions") or ()
     )
     return PodView(
         name=metadata["name"],
         uid=metadata["uid"],
-        job_uid=owner.get("uid", ""),
+        job_uid=_controller_uid(metadata),
         created=timestamp(metadata.get("creationTimestamp")),
         terminal=status.get("phase") in ("Succeeded", "Failed"),
         deleting="deletionTimestamp" in metadata,

@@ -15,7 +15,7 @@ class Event:
     message: str
 
 
-_HELD = {
+_HELD: dict[str, str] = {
     Reason.SECRET_NOT_FOUND: "SecretNotFound",
     Reason.PRE_CHECK_IMAGE_VERSION_FAILED: "PreCheckFailed",
     Reason.PRE_CHECK_METRIC_FAILED: "PreCheckFailed",
