@@ -261,9 +261,9 @@ async def test_stop_cancels_what_does_not_end_within_the_limit(workshop: Worksho
     await idle()
     with capture_logs() as logs:
         await controller.stop(drain_seconds=0)
-    await run
-    assert [log["event"] for log in logs] == ["reconciles_cancelled"]
     assert workshop.queue._working == {}
+    assert [log["event"] for log in logs] == ["reconciles_cancelled"]
+    await run
 
 
 async def test_stop_ends_idle_workers_at_once(workshop: Workshop) -> None:

@@ -346,6 +346,17 @@ async def test_stores_may_be_shared_by_sources_of_different_objects() -> None:
     assert sorted(str(name) for name in scene.names()) == ["a@1", "theirs@1"]
 
 
+async def test_an_object_that_went_over_to_another_source_is_left_to_it() -> None:
+    scene = Scene([page_of("a"), EMPTY], [[("DELETED", an_object("a", "2")), LONG], [error_event(410)]])
+    scene.reflector._mirror._on_change = lambda _, new: None if new else put_theirs(scene.store)
+    await scene.play()
+    assert scene.names() == ["a@3"]
+
+
+def put_theirs(store: Store) -> None:
+    store.put(an_object("a", "3"))
+
+
 def lag() -> float | None:
     return REGISTRY.get_sample_value("dbupgrade_informer_lag_seconds", {"kind": KIND})
 
@@ -357,6 +368,12 @@ async def test_the_lag_is_the_time_since_anything_was_heard() -> None:
         assert scene.reflector.last_heard == start + 50
         assert lag() == scene.clock.now - (start + 50)
     assert lag() is None
+
+
+async def test_a_server_that_ends_a_watch_is_heard() -> None:
+    scene = Scene([EMPTY], [[LONG]])
+    async with scene.played():
+        assert lag() == 0
 
 
 async def test_the_lag_of_a_kind_is_that_of_its_worst_reflector() -> None:
