@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -53,11 +54,14 @@ def _build(_: argparse.Namespace) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
+    before = slots.owner(arguments.state.resolve())
     started = time.monotonic()
     cluster = lifecycle.start(arguments.state)
-    print(
-        f"the cluster is up ({time.monotonic() - started:.1f} s); for your shell: source {cluster.state}/env"
-    )
+    if before == slots.owner(cluster.state):
+        print("the cluster is up already")
+    else:
+        print(f"the cluster is up after {time.monotonic() - started:.1f} s")
+    print(f"for your shell: . {shlex.quote(str(cluster.state / 'env'))}")
     return 0
 
 

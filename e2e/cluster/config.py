@@ -1,4 +1,4 @@
-"""Writes the files of the node's components: certificates, kubeconfigs and the templates of the folder `files`."""
+"""Writes what the node's components read: certificates, kubeconfigs and the filled templates of `files`."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from e2e.cluster.errors import ClusterError
 
-# What to look for, and the package that brings it. Looking for files and not for packages leaves alone a machine that has
-# runc from Docker's own packages, for example.
+# What to look for, and the package that brings it. Looking for files and not for packages leaves alone a
+# machine that has runc from Docker's own packages, for example.
 PACKAGES = {
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "/usr/share/doc/busybox-static": "busybox-static",

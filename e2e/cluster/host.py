@@ -18,7 +18,7 @@ CLEANING_SECONDS = 20.0
 
 
 def connect(slot: Slot, pid: int) -> None:
-    """Link the host with the network namespace of a process, and route the cluster's addresses through the link."""
+    """Link the host with a process' network namespace, and route the cluster's addresses through the link."""
     run("ip", "link", "add", slot.name, "type", "veth", "peer", "name", "host", "netns", str(pid))
     run("ip", "address", "add", f"{slot.host_ip}/30", "dev", slot.name)
     run("ip", "link", "set", slot.name, "up")

@@ -192,7 +192,7 @@ def _add(tar: tarfile.TarFile, path: str, content: Content) -> None:
 def make_layers(bin_dir: Path) -> dict[str, Path]:
     """Make the layers of the node's images, once for all clusters: compressing the tools takes seconds.
 
-    They are what images/crane/Dockerfile and images/atlas/Dockerfile build: a tool, and for crane busybox around it.
+    They are what the Dockerfiles in `images` build: a tool, and for crane busybox around it.
     """
     return {
         "pause": _kept("pause", {"/bin/busybox": BUSYBOX}),
@@ -202,7 +202,7 @@ def make_layers(bin_dir: Path) -> dict[str, Path]:
 
 
 def _kept(name: str, contents: Mapping[str, Content]) -> Path:
-    """Make a layer unless the cache has it; its name there follows from its contents and from the code that makes it."""
+    """Make a layer unless the cache has it; its name there follows from its contents and this code."""
     digest = hashlib.sha256(Path(__file__).read_bytes())
     for path, content in sorted(contents.items()):
         digest.update(f"{path} {content!r}\n".encode())

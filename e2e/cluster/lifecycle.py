@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e2e.cluster import config, debian, host, slots, tools
-from e2e.cluster.commands import run
 from e2e.cluster.components import answers, listens
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.images import NodeImages, make_layers
-from e2e.cluster.state import DATABASE_PORT, FILE, NODE_NAME, READY, STARTED, Cluster
+from e2e.cluster.state import DATABASE_PORT, FILE, NODE_FOLDER, NODE_NAME, READY, STARTED, Cluster
 
 if TYPE_CHECKING:
     from e2e.cluster.slots import Claim, Owner
@@ -120,7 +119,7 @@ def _spawn(cluster: Cluster, claim: Claim, report: int) -> int:
         str(report),
     )
     environment = {
-        "HOME": "/root",
+        "HOME": str(NODE_FOLDER),
         "LANG": "C.UTF-8",
         "PATH": f"{cluster.bin_dir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": str(REPOSITORY),
@@ -199,7 +198,7 @@ def _end(running: Owner | None) -> None:
 
 
 def _kill(pid: int) -> None:
-    """Kill the node's parent and wait for its child, the first process of the namespaces: it ends as the last one."""
+    """Kill the node's parent and wait for its child: the first process of a namespace ends as the last one."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         inits = [os.pidfd_open(int(child)) for child in children]
@@ -222,14 +221,13 @@ def _refuse_foreign(state: Path) -> None:
 
 
 def _load_kernel_modules() -> None:
-    """Ask for what may be a module; where it is built in or cannot be loaded, the component that needs it says so."""
+    """Load what may be a module; where one is missing, the component that needs it says so."""
     subprocess.run(["modprobe", "--all", "--quiet", *KERNEL_MODULES], check=False)
 
 
 def _node_is_ready(cluster: Cluster) -> bool:
-    kubectl = (cluster.bin_dir / "kubectl", "--kubeconfig", cluster.kubeconfig)
     try:
-        run(*kubectl, "wait", "--for=condition=Ready", f"node/{NODE_NAME}", "--timeout=1s")
+        cluster.kubectl("wait", "--for=condition=Ready", f"node/{NODE_NAME}", "--timeout=1s")
     except ClusterError:
         return False
     return True

@@ -1,7 +1,8 @@
 """The node: first process in the cluster's own namespaces, parent of everything that runs there.
 
-The kernel ends all of it when this process ends. Nothing here reaches the host: network, mounts, processes and shared memory
-are the namespaces' own, and what programs write to fixed places like /var/lib/cni goes to memory.
+The kernel ends all of it when this process ends. Nothing here reaches the host: network, mounts, processes
+and shared memory are the namespaces' own, and what programs write to fixed places like /var/lib/cni goes to
+memory.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from e2e.cluster.state import NODE_FOLDER as STATE
 
 LOGGER = logging.getLogger(__name__)
 DATABASE = Path("/run/postgresql-data")
-# The kubelet insists on these settings of the whole machine; it is shown that they are as it wants, and the machine keeps its own.
+# The kubelet insists on these settings of the whole machine. It is shown that they are as it wants, and the
+# machine keeps its own.
 KERNEL_SETTINGS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -62,7 +64,7 @@ class Node:
         self._node_agents()
 
     def reap(self) -> None:
-        """Collect ended processes, as the first process of a namespace must, and note which of our own ended."""
+        """Collect ended processes, as the first one of a namespace must, and note which of our own ended."""
         names = {component.process.pid: component for component in self.components}
         while True:
             pid, status = os.wait()
@@ -142,7 +144,7 @@ class Node:
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
         )
-        self._kubectl("create", "--validate=false", "--filename", STATE / "dns.yaml")
+        self.cluster.kubectl("create", "--validate=false", "--filename", STATE / "dns.yaml")
         manager.wait(partial(answers, "https://127.0.0.1:10257/healthz"))
         scheduler.wait(partial(answers, "https://127.0.0.1:10259/healthz"))
         # A pod without these two is refused or has no way to trust the API server.
@@ -273,18 +275,14 @@ class Node:
         self.components.append(component)
         return component
 
-    def _kubectl(self, *arguments: str | Path) -> str:
-        kubectl = self.cluster.bin_dir / "kubectl"
-        return run(kubectl, f"--kubeconfig={STATE}/admin.kubeconfig", *arguments)
-
     def _exists(self, *things: str) -> bool:
-        return len(self._kubectl("get", "--ignore-not-found", "--output=name", *things).split()) == len(
-            things
-        )
+        return len(
+            self.cluster.kubectl("get", "--ignore-not-found", "--output=name", *things).split()
+        ) == len(things)
 
     def _node_is_ready(self) -> bool:
         """Say whether the node is ready and pods may go there."""
-        text = self._kubectl("get", "node", NODE_NAME, "--ignore-not-found", "--output=json")
+        text = self.cluster.kubectl("get", "node", NODE_NAME, "--ignore-not-found", "--output=json")
         if not text:
             return False
         node = json.loads(text)
@@ -298,7 +296,7 @@ def _accepts(pg_isready: Path, address: str) -> bool:
 
 
 def main(state: Path, report: int) -> None:
-    """Run the node. The descriptor `report` is told that it has started, and then that it is ready or why it is not."""
+    """Run the node, and tell the descriptor `report` that it has started, then that it is ready or why not."""
     _say(report, STARTED)
     node = Node(Cluster.load(state))
     started = time.monotonic()

@@ -1,7 +1,8 @@
 """Certificates of the local cluster.
 
-Python 3.13 checks certificates strictly (RFC 5280): an authority must say that it may sign, a leaf that it is none, and both
-must carry key identifiers. Elliptic curve keys are made in a millisecond, where RSA takes a good part of a second each.
+Python 3.13 checks certificates strictly (RFC 5280): an authority must say that it may sign, a leaf that it is
+none, and both must carry key identifiers. Elliptic curve keys are made in a millisecond, where RSA takes a good
+part of a second each.
 """
 
 from __future__ import annotations
@@ -91,8 +92,8 @@ class Authority:
     ) -> Certificate:
         """Issue a certificate that serves for both sides of a connection.
 
-        Kubernetes reads the common name as the user and the organisations as its groups. A certificate without any name
-        for its holder is fine for a client, so `dns` and `ips` may both be empty.
+        Kubernetes reads the common name as the user and the organisations as its groups. A client needs no
+        alternative names, so `dns` and `ips` may both be empty.
         """
         key = _new_key()
         builder = (

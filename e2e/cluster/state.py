@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from e2e.cluster.commands import run
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.images import PLATFORM, USER, NodeImages, Registry
 from e2e.cluster.slots import Slot
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from e2e.cluster.images import Content
 
 FILE = "cluster.json"
-# Where the node sees the state folder. Sockets below it have short paths, and PostgreSQL's user can reach it, wherever the
-# folder really is.
+# Where the node sees the state folder. Sockets below it have short paths, wherever the folder really is.
 NODE_FOLDER = Path("/run/dbupgrade")
 NODE_NAME = "local"
 # What the node reports to the process that starts it.
@@ -97,6 +97,8 @@ class Cluster:
         """Environment variables that tell programs where the cluster is."""
         return {
             "KUBECONFIG": str(self.kubeconfig),
+            # Else kubectl keeps what it learns about each cluster in the home folder for ever.
+            "KUBECACHEDIR": str(self.state / "kubectl"),
             "REGISTRY": self.registry,
             "DATABASE_ADMIN_URL": self.database_admin_url,
             "HOST_IP": self.host_ip,
@@ -112,6 +114,11 @@ class Cluster:
         path.touch(mode=0o600)
         path.write_text("".join(lines))
 
+    def kubectl(self, *arguments: str | Path) -> str:
+        """Run kubectl as the cluster's administrator and return what it printed."""
+        files = (f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.state}/kubectl")
+        return run(self.bin_dir / "kubectl", *files, *arguments)
+
     def push_image(
         self,
         name: str,
@@ -121,6 +128,6 @@ class Cluster:
         user: str = USER,
         platform: str = PLATFORM,
     ) -> str:
-        """Make an image from paths and their contents, push it to the cluster's registry and return its reference."""
+        """Make an image from paths and their contents, push it and return its reference."""
         registry = Registry(self.registry, self.bin_dir)
         return registry.push(name, layers, base=base, entrypoint=entrypoint, user=user, platform=platform)

@@ -1,7 +1,8 @@
 """Builds the pinned Go tools of the local cluster once, and keeps them in a cache outside the checkout.
 
-Each folder of `e2e/tools` is a Go module of its own, because the dependencies of the tools exclude each other. What a binary
-is called in the cache follows from everything that goes into it, so a changed pin is built anew, and an old one stays usable.
+Each folder of `e2e/tools` is a Go module of its own, because the dependencies of the tools exclude each other.
+What a binary is called in the cache follows from everything that goes into it, so a changed pin is built anew, and
+an old one stays usable.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class Tool:
-    """One binary: the module folder that pins it, the Go module it comes from, its package, and a guess at the time."""
+    """One binary: the folder that pins it, the Go module it comes from, its package, and a guess at the time."""
 
     name: str
     folder: str
@@ -81,7 +82,8 @@ CRANE = Tool(
     10,
 )
 ATLAS = Tool("atlas", "atlas", "ariga.io/atlas/cmd/atlas", "ariga.io/atlas/cmd/atlas", 60)
-# The large ones come late, so that a mistake in a small one shows early; each one speeds up those of its own module.
+# The large ones come late, so that a mistake in a small one shows early. The times assume this order: the first
+# binary of a module compiles what the others share with it.
 TOOLS = (
     ATLAS,
     CRANE,
