@@ -7,11 +7,13 @@ import asyncio
 import sys
 from pathlib import Path
 
-from e2e.cluster import Cluster
-from e2e.cluster.errors import ClusterError
-from e2e.cluster.tools import binary
+import asyncpg
+
+from e2e.cluster import Cluster, ClusterError
+from e2e.cluster.tools import BuildError, binary
 from e2e.demo.database import Database
 from e2e.demo.errors import DemoError
+from e2e.demo.follow import Follower
 from e2e.demo.kubectl import Kubectl
 from e2e.demo.shop import NAME, Shop
 from e2e.demo.story import Story, farewell
@@ -26,16 +28,19 @@ def main() -> int:
     state: Path = parser.parse_args().state
     try:
         right = asyncio.run(_story(Cluster.load(state)).tell())
-    except (ClusterError, DemoError, OSError) as error:
+    except (ClusterError, BuildError, DemoError, OSError, asyncpg.PostgresError) as error:
         print(f"\nThe demo stopped: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     farewell(state)
     return 0 if right else 1
 
 
 def _story(cluster: Cluster) -> Story:
     kubectl = Kubectl(binary("kubectl"), cluster.kubeconfig, NAME)
-    return Story(cluster, binary("atlas"), Shop(kubectl), Database(cluster.database_admin_url, NAME))
+    database = Database(cluster.database_admin_url, NAME)
+    return Story(cluster, binary("atlas"), Shop(kubectl), database, Follower(kubectl, NAME))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -27,6 +27,16 @@ REVISIONS = """
     FROM atlas_schema_revisions.atlas_schema_revisions
     ORDER BY version
 """
+
+
+class Revision(NamedTuple):
+    """A row of Atlas's own history."""
+
+    version: str
+    description: str
+    applied: int
+    total: int
+    executed_at: str
 
 
 @dataclass(frozen=True)
@@ -65,15 +75,15 @@ class Database:
         async with _connect(url) as connection:
             yield connection
 
-    async def tables(self) -> Sequence[Sequence[object]]:
-        """Name, kind and number of rows of each table and view."""
+    async def tables(self) -> Sequence[tuple[str, ...]]:
+        """List name, kind and number of rows of each table and view."""
         async with self.connect() as connection:
             return [tuple(row) for row in await connection.fetch(TABLES)]
 
-    async def revisions(self) -> Sequence[Sequence[object]]:
-        """Atlas's own history: version, description, statements applied, statements in all, when."""
+    async def revisions(self) -> Sequence[Revision]:
+        """Read Atlas's history, oldest first."""
         async with self.connect() as connection:
-            return [tuple(row) for row in await connection.fetch(REVISIONS)]
+            return [Revision(*row) for row in await connection.fetch(REVISIONS)]
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from e2e.demo.transitions import conditions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from e2e.demo.database import Revision
     from e2e.demo.kubectl import Json
     from e2e.demo.release import Release
 
@@ -22,10 +23,12 @@ def report(resource: Json, releases: Sequence[Release], images: Sequence[str]) -
     """Compare the status with these releases, oldest first, and their images."""
     status = resource.get("status", {})
     found = conditions(resource)
-    yield Finding("Ready", "True", found.get("Ready", {}).get("status"))
-    yield Finding("Progressing", "False", found.get("Progressing", {}).get("status"))
+    yield Finding("Ready is True", "True", found.get("Ready", {}).get("status"))
+    yield Finding("Progressing is False", "False", found.get("Progressing", {}).get("status"))
     seen_generation = status.get("observedGeneration")
-    yield Finding("the generation that was seen", resource["metadata"]["generation"], seen_generation)
+    yield Finding(
+        "observedGeneration is that of the last change", resource["metadata"]["generation"], seen_generation
+    )
     yield Finding("currentVersion is that of the last file", releases[-1].last, status.get("currentVersion"))
     yield Finding("pendingCount: nothing is left to do", 0, status.get("pendingCount"))
     history = status.get("history", [])
@@ -44,10 +47,12 @@ def jobs(resource: Json, all_jobs: Sequence[Json]) -> Iterator[Finding]:
     yield Finding("one pod for each Job, and it succeeded", [1] * len(runs), pods)
 
 
-def revisions(rows: Sequence[Sequence[object]], release: Release) -> Iterator[Finding]:
+def revisions(rows: Sequence[Revision], release: Release) -> Iterator[Finding]:
     """Compare Atlas's history with the files of the release."""
-    yield Finding(f"Atlas recorded {len(release.files)} files", release.versions, [row[0] for row in rows])
-    partly = [row[0] for row in rows if row[2] != row[3]]
+    yield Finding(
+        f"Atlas recorded {len(release.files)} files", release.versions, [row.version for row in rows]
+    )
+    partly = [row.version for row in rows if row.applied != row.total]
     yield Finding("every file was applied to its last statement", [], partly)
 
 

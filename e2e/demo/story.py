@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from e2e.demo import examine, say
-from e2e.demo.follow import follow
 from e2e.demo.release import FIRST, SECOND
-from e2e.demo.shop import MANIFEST, NAME
+from e2e.demo.shop import NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from e2e.cluster import Cluster
     from e2e.demo.database import Database
     from e2e.demo.findings import Finding
+    from e2e.demo.follow import Follower
     from e2e.demo.kubectl import Json
     from e2e.demo.release import Release
     from e2e.demo.shop import Shop
@@ -42,54 +42,54 @@ class Story:
     atlas: Path
     shop: Shop
     database: Database
+    follower: Follower
     images: list[str] = field(default_factory=list)
 
     async def tell(self) -> bool:
-        """All of it; whether everything is as it should be."""
+        """Tell all of it; say whether everything is as it should be."""
         say.headline("An empty shop")
-        await self._prepare()
-        password = await self.database.recreate()
-        say.text(f"Namespace {NAME} and database {self.database.name} are new and empty.")
+        say.text(f"Removing what an earlier demo left (namespace and database {NAME}) ...")
+        await self.shop.recreate_namespace()
+        url = self.database.url(await self.database.recreate())
+        say.text(f"Namespace {NAME} and database {NAME} are new and empty.")
 
-        await self._push(FIRST)
-        url = self.database.url(password)
+        image = await self._push(FIRST)
         say.text(
-            f"Applying {MANIFEST.name} (examples/shop): Secret with the database URL, DBUpgrade with the image."
+            "Applying examples/shop/dbupgrade.yaml: a Secret with the database URL, a DBUpgrade with the image."
         )
-        resource = await follow(self.shop.kubectl, NAME, lambda: self.shop.create(self.images[-1], url))
+        resource = await self.follower.follow(lambda: self.shop.create(image, url))
         await self._show(resource)
 
-        await self._push(SECOND)
+        image = await self._push(SECOND)
         say.text(
             "Changing spec.migrations.image of the DBUpgrade, as a new version of the application would."
         )
-        resource = await follow(self.shop.kubectl, NAME, lambda: self.shop.change_image(self.images[-1]))
-        await self._show(resource)
+        resource = await self.follower.follow(lambda: self.shop.change_image(image))
+        await self._show(resource, since=FIRST.last)
 
         return self._judge(await self._examine(resource))
 
-    async def _prepare(self) -> None:
-        say.text(f"Removing what an earlier demo left (namespace and database {NAME}) ...")
-        await self.shop.recreate_namespace()
-
-    async def _push(self, release: Release) -> None:
+    async def _push(self, release: Release) -> str:
         say.headline(f"Release {release.tag}")
         layer = await asyncio.to_thread(release.layer, self.atlas)
         image = await asyncio.to_thread(self.cluster.push_image, f"{NAME}:{release.tag}", layers=layer)
         self.images.append(image)
         say.text(f"Pushed {image}, which carries {len(release.files)} migrations in /migrations.")
+        return image
 
-    async def _show(self, resource: Json) -> None:
+    async def _show(self, resource: Json, since: str = "") -> None:
+        """Print what the operator reports of the run, and what there is in the database, newer than `since`."""
         run = resource["status"].get("run") or {}
         say.headline("status.run: what the operator reports")
-        say.table(("field", "value"), [(name, run[name]) for name in RUN_FIELDS if run.get(name) is not None])
-        say.headline(f"Tables and views of the database {self.database.name}")
+        say.table(("field", "value"), [(name, run[name]) for name in RUN_FIELDS if run.get(name)])
+        say.headline(f"Tables and views of the database {NAME}")
         say.table(("name", "kind", "rows"), await self.database.tables())
+        revisions = await self.database.revisions()
         say.headline("atlas_schema_revisions: the history that Atlas keeps in the database")
-        say.table(
-            ("version", "description", "applied", "total", "executed_at (UTC)"),
-            await self.database.revisions(),
-        )
+        if since:
+            print(f"  ... {sum(row.version <= since for row in revisions)} files up to {since}, as before")
+        titles = ("version", "description", "applied", "total", "executed_at (UTC)")
+        say.table(titles, [row for row in revisions if row.version > since])
 
     async def _examine(self, resource: Json) -> list[Finding]:
         async with self.database.connect() as connection:

@@ -71,7 +71,9 @@ def _describe_pod(pod: Json) -> str:
     text = f"    pod {pod['metadata']['name']}: {status.get('phase', 'Pending').lower()}"
     containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     current = next((item for item in containers if "terminated" not in item.get("state", {})), None)
-    return f"{text}, {current['name']} {_container_state(current)}" if current else text
+    if current is None:
+        return text.replace(": running", ": its containers have ended")
+    return f"{text}, {current['name']} {_container_state(current)}"
 
 
 def _container_state(container: Json) -> str:
