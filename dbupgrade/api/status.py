@@ -57,7 +57,8 @@ class Run(Model):
     attempt: int = Field(1, description="Counts the runs in a row with the same run id.")
     run_id: str
     runner_hash: str = Field("", description="Identity of delivery and runner settings.")
-    job_uid: str | None = None
+    job_uid: str | None = Field(None, description="Set once the Job was seen: without it, it may be created.")
+    database: str = Field("", description="Label value of the database that the run works on.")
     image: str
     digest: str | None = None
     generation: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbupgrade.api import names
-from dbupgrade.api.models import Delivery, Spec, UrlSecretRef, database_identity
+from dbupgrade.api.models import Delivery, Spec, UrlSecretRef
 from dbupgrade.api.status import Run
 from dbupgrade.decide import fetch
 from dbupgrade.decide.observed import Resource
@@ -45,7 +45,7 @@ def job(resource: Resource, run: Run, settings: JobSettings) -> Object:
     metadata = {
         "name": run.job_name,
         "namespace": resource.namespace,
-        "labels": _labels(resource, spec),
+        "labels": _labels(resource, run),
         "annotations": _annotations(resource, run),
         "ownerReferences": [
             {
@@ -77,12 +77,11 @@ def job(resource: Resource, run: Run, settings: JobSettings) -> Object:
     }
 
 
-def _labels(resource: Resource, spec: Spec) -> dict[str, str]:
-    identity = database_identity(resource.namespace, spec.database)
+def _labels(resource: Resource, run: Run) -> dict[str, str]:
     return {
         "app.kubernetes.io/managed-by": "dbupgrade",
         names.LABEL_UID: resource.uid,
-        names.LABEL_DATABASE: names.database_label(identity),
+        names.LABEL_DATABASE: run.database,
     }
 
 
@@ -96,7 +95,7 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
         raise ValueError("a run needs a connection")
     extract = spec.migrations.delivery is Delivery.EXTRACT
     pull_secrets = _pull_secrets(spec)
-    labels = {**runner.pod_labels, "sidecar.istio.io/inject": "false", **_labels(resource, spec)}
+    labels = {**runner.pod_labels, "sidecar.istio.io/inject": "false", **_labels(resource, run)}
     annotations = {
         **runner.pod_annotations,
         "sidecar.istio.io/inject": "false",

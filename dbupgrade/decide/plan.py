@@ -10,7 +10,7 @@ from dbupgrade.decide.decision import Decision
 from dbupgrade.decide.failures import RULES, Retry, retry_delay
 from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import Observed, PodView
-from dbupgrade.decide.progress import advance, expire, failed_status, newest
+from dbupgrade.decide.progress import advance, expire, failed_status, newest, ours
 from dbupgrade.decide.start import not_supported, start, wants_secret
 from dbupgrade.decide.statuses import complete, success_message
 
@@ -34,18 +34,18 @@ def plan(observed: Observed, settings: JobSettings) -> Decision:
 
 def needs_secret(observed: Observed) -> bool:
     """Whether the Secret has a say in the decision, `observed` being complete but for it."""
-    run = observed.resource.status.run
-    if observed.resource.deleting or (run and run.active and observed.job is not None):
+    run, job = observed.resource.status.run, observed.job
+    if observed.resource.deleting or not wants_secret(observed):
         return False
-    if run is None or run.active or _wants_run(observed, run):
-        return wants_secret(observed)
-    return _waits_for_secret(run) and wants_secret(observed)
+    if run and run.active:
+        return not observed.job_expected and (job is None or not ours(observed, job, run))
+    return run is None or _waits_for_secret(run) or _wants_run(observed, run)
 
 
 def report_pod(observed: Observed) -> PodView | None:
     """The pod whose output tells how the active run ended; None as long as it has not, or nothing was started."""
     run, job = observed.resource.status.run, observed.job
-    if run is None or not run.active or job is None or not job.finished or job.run_id != run.run_id:
+    if run is None or not run.active or job is None or not job.finished or not ours(observed, job, run):
         return None
     pod = newest(observed.pods, job)
     return pod if pod and pod.migrate.exit_code is not None else None
@@ -77,8 +77,8 @@ def _wants_run(observed: Observed, run: Run) -> bool:
 def _settled(observed: Observed, run: Run) -> Decision:
     """The finished `run` stands: report it, and see that its Job goes in time."""
     resource, job = observed.resource, observed.job
-    ours = job is not None and job.owner_uid == resource.uid
-    actions = (expire(observed, job),) if job and ours and job.finished and not job.has_ttl else ()
+    keeps = job is not None and ours(observed, job, run) and job.finished and not job.has_ttl
+    actions = (expire(observed, job),) if job and keeps else ()
     if run.result is RunResult.SUCCEEDED:
         return Decision(_settled_success(observed, run).status, actions)
     status = failed_status(observed, resource.status, run)

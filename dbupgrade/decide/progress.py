@@ -43,7 +43,7 @@ _OUT_OF_MEMORY = "OOMKilled"
 def advance(observed: Observed, run: Run, settings: JobSettings) -> Decision:
     """The next step of the active `run`."""
     current = observed.job
-    if current is not None and not _ours(observed, current, run):
+    if current is not None and not ours(observed, current, run):
         return start(observed, settings)  # somebody's Job has the name: the next number gives another one
     if current is None:
         return _without_job(observed, run, settings)
@@ -60,7 +60,8 @@ def refused(observed: Observed, run: Run, message: str) -> Decision:
     return Decision(_failed(observed, run, Report(failure=Failure.JOB_REFUSED, error=message)))
 
 
-def _ours(observed: Observed, current: JobView, run: Run) -> bool:
+def ours(observed: Observed, current: JobView, run: Run) -> bool:
+    """Whether `current`, which has the name of the run's Job, was made for this run of this resource."""
     return current.owner_uid == observed.resource.uid and current.run_id == run.run_id
 
 

@@ -143,7 +143,8 @@ def _class_of_statement_error(text: str) -> Failure:
 
 
 def classify(text: str) -> Failure:
-    """The class of output that is no report."""
+    """The class of output that is no report; a line of a report that was cut may hold SQL, and says nothing."""
+    text = "\n".join(line for line in text.splitlines() if not line.startswith(MARK))
     for failure, pattern in _CLASSES:
         if re.search(pattern, text, re.IGNORECASE):
             return failure

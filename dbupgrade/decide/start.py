@@ -2,7 +2,7 @@
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import Spec, run_id, runner_hash
+from dbupgrade.api.models import Spec, database_identity, run_id, runner_hash
 from dbupgrade.api.status import Run, Status
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.job import JobSettings, job
@@ -50,6 +50,7 @@ def intent(observed: Observed, spec: Spec) -> Run:
         attempt=last.attempt + 1 if last and repeated else 1,
         run_id=identity,
         runner_hash=runner_hash(spec),
+        database=names.database_label(database_identity(resource.namespace, spec.database)),
         image=spec.migrations.image,
         generation=resource.generation,
         secret_version=observed.secret.version if observed.secret else None,

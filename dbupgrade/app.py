@@ -1,0 +1,186 @@
+"""The composition root: builds every part, starts them in order and stops them in the opposite one."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import structlog
+
+from dbupgrade.api import names
+from dbupgrade.decide.job import JobSettings
+from dbupgrade.kube.client import Client
+from dbupgrade.kube.errors import AlreadyExists, Conflict, Expired
+from dbupgrade.kube.events import EventRecorder
+from dbupgrade.kube.leader import LeaderElector, LeadershipLost, LeaseName
+from dbupgrade.kube.listwatch import ListWatcher
+from dbupgrade.kube.resources import JOBS, PODS
+from dbupgrade.reconcile.act import Actor
+from dbupgrade.reconcile.cluster import DBUPGRADES, Cluster
+from dbupgrade.reconcile.observe import Observer
+from dbupgrade.reconcile.reconciler import Reconciler
+from dbupgrade.reconcile.stores import Stores
+from dbupgrade.runtime.backoff import Backoff
+from dbupgrade.runtime.clock import LoopClock
+from dbupgrade.runtime.controller import Controller
+from dbupgrade.runtime.objects import Key
+from dbupgrade.runtime.reflector import Reflector
+from dbupgrade.runtime.workqueue import WorkQueue
+from dbupgrade.settings import Settings
+from dbupgrade.telemetry import metrics
+from dbupgrade.telemetry.endpoints import serve_health, serve_metrics
+
+CONTROLLER = "dbupgrade"
+LEASE = "dbupgrade-controller-manager.subbug.learning"
+_DRAIN_SECONDS = 10.0
+_FLUSH_SECONDS = 2.0
+# Conflicts and missing Secrets: quick at first, and never slower than what the contract promises for a Secret.
+_RETRY_BASE_SECONDS, _RETRY_CAP_SECONDS = 0.05, 30.0
+
+_log = structlog.get_logger()
+
+
+class NotAvailableError(Exception):
+    """A setting asks for a part that this version does not have."""
+
+
+class Operator:
+    """The operator's parts on one client."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._stores = Stores()
+        self._queue: WorkQueue[Key] = WorkQueue(CONTROLLER, _backoff(), LoopClock())
+        self._recorder = EventRecorder(client)
+        self._reconciler = self._build_reconciler()
+        self._controller = Controller(
+            CONTROLLER,
+            self._queue,
+            self._reconciler.reconcile,
+            settings.workers,
+            requeue_quietly=(Conflict, AlreadyExists),
+        )
+        self._reflectors = self._build_reflectors()
+        self._stopping = False
+
+    def _build_reconciler(self) -> Reconciler:
+        cluster = Cluster(self._client)
+        job_settings = JobSettings(
+            crane_image=self._settings.crane_image,
+            atlas_image=self._settings.atlas_image,
+            insecure_registries=self._settings.insecure_registries,
+        )
+        observer, actor = Observer(self._stores, cluster), Actor(cluster, self._recorder)
+        return Reconciler(self._stores, observer, actor, job_settings, self._queue.add)
+
+    def _build_reflectors(self) -> list[Reflector]:
+        """One reflector for each kind and watched namespace; only Jobs and pods of ours are ever listed."""
+        reconciler, stores = self._reconciler, self._stores
+        kinds = (
+            (DBUPGRADES, stores.resources, reconciler.resource_changed, self._settings.watch_label_selector),
+            (JOBS, stores.jobs, reconciler.dependent_changed, names.LABEL_UID),
+            (PODS, stores.pods, reconciler.dependent_changed, names.LABEL_UID),
+        )
+        return [
+            Reflector(
+                resource.plural,
+                ListWatcher(self._client, resource, namespace, selector),
+                store,
+                on_change,
+                lambda error: isinstance(error, Expired),
+            )
+            for resource, store, on_change, selector in kinds
+            for namespace in self._settings.watch_namespaces or ("",)
+        ]
+
+    @property
+    def synced(self) -> bool:
+        """Whether every cache has been filled."""
+        return all(reflector.synced.is_set() for reflector in self._reflectors)
+
+    async def run(self) -> None:
+        """Run until cancelled or until leadership is lost (then raises LeadershipLost)."""
+        ready = {"stopping": lambda: not self._stopping, "synced": lambda: self.synced}
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(serve_health(self._settings.health_port, ready))
+            await stack.enter_async_context(serve_metrics(self._settings.metrics_port))
+            metrics.UP.set(1)
+            for coroutine in (*(reflector.run() for reflector in self._reflectors), self._recorder.run()):
+                stack.push_async_callback(_end, asyncio.create_task(coroutine))
+            for reflector in self._reflectors:
+                await reflector.synced.wait()
+            _log.info("caches_synced", resources=len(self._stores.resources))
+            try:
+                await self._lead_when_elected()
+            finally:
+                self._stopping = True
+                await self._recorder.flush(_FLUSH_SECONDS)
+
+    async def _lead_when_elected(self) -> None:
+        if not self._settings.leader_election_enabled:
+            await self._lead()
+            return
+        identity = f"{socket.gethostname()}_{os.getpid()}_{random.getrandbits(32):08x}"
+        lease = LeaseName(self._settings.leader_election_namespace, LEASE, identity)
+        await LeaderElector(self._client, lease).run(self._lead)
+
+    async def _lead(self) -> None:
+        """Work until cancelled; then let the running reconciles end."""
+        self._reconciler.restore_claims()
+        _log.info("working", workers=self._settings.workers)
+        work = asyncio.create_task(self._controller.run())
+        try:
+            await asyncio.shield(work)
+        finally:
+            self._stopping = True
+            await self._controller.stop(_DRAIN_SECONDS)
+            await work
+
+
+def _backoff() -> Backoff[Key]:
+    return Backoff(_RETRY_BASE_SECONDS, _RETRY_CAP_SECONDS, jitter=0.2, rng=random.Random())  # noqa: S311
+
+
+async def _end(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def run(settings: Settings) -> int:
+    """Run the operator until SIGTERM or SIGINT; returns the exit code."""
+    _check_available(settings)
+    async with await Client.connect() as client:
+        work = asyncio.create_task(Operator(client, settings).run())
+        _on_signals(work.cancel)
+        try:
+            await work
+        except asyncio.CancelledError:
+            _log.info("stopped")
+            return 0
+        except LeadershipLost:
+            _log.error("leadership_lost")
+            return 1
+    return 0
+
+
+def _check_available(settings: Settings) -> None:
+    if settings.webhook_enabled:
+        raise NotAvailableError(
+            "DBUPGRADE_WEBHOOK_ENABLED: this version has no admission webhook yet; set it to false"
+        )
+    if settings.aws_enabled:
+        raise NotAvailableError(
+            "DBUPGRADE_AWS_ENABLED: this version has no AWS authentication yet; set it to false"
+        )
+
+
+def _on_signals(stop: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)

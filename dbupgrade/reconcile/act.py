@@ -1,0 +1,145 @@
+"""Carries out a decision: the status first, under its precondition, then the actions in order."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+import structlog
+
+from dbupgrade.api import names
+from dbupgrade.api.status import Status
+from dbupgrade.decide import progress, transitions
+from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, SetTtl
+from dbupgrade.decide.observed import Observed, Resource, job_from
+from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from dbupgrade.reconcile.memory import Memory
+from dbupgrade.telemetry.metrics import RUN_SECONDS, RUNS
+
+_log = structlog.get_logger()
+
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+
+
+class Writes(Protocol):
+    """The writes of the operator. All raise a KubeError."""
+
+    async def replace_status(self, namespace: str, name: str, status: Mapping[str, Any], version: str) -> str:
+        """Write a status under the precondition `version`; returns the new resourceVersion."""
+
+    async def create_job(self, namespace: str, body: Mapping[str, Any]) -> None:
+        """Create a Job."""
+
+    async def get_job(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read a Job from the API server, not from a cache."""
+
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a Job, in the foreground, if it has that uid."""
+
+    async def set_job_ttl(self, namespace: str, name: str, seconds: int) -> None:
+        """Set ttlSecondsAfterFinished of a Job."""
+
+
+class Recorder(Protocol):
+    """Notes Events, without waiting for them."""
+
+    def record(self, involved: Mapping[str, str], event_type: Any, reason: str, message: str) -> None:
+        """Note an Event about an object."""
+
+
+class Actor:
+    """Carries out decisions."""
+
+    def __init__(self, writes: Writes, recorder: Recorder) -> None:
+        self._writes = writes
+        self._recorder = recorder
+
+    async def act(self, observed: Observed, version: str, decision: Decision, memory: Memory) -> None:
+        """Write the status if it differs from the observed one at `version`, then act. Raises a KubeError."""
+        resource = observed.resource
+        if decision.status != resource.status:
+            version = await self._write_status(resource, version, decision.status, memory)
+        for action in decision.actions:
+            match action:
+                case CreateJob(body):
+                    refusal = await self._create(resource, body, memory)
+                    if refusal is not None:
+                        await self._refused(observed, version, decision.status, refusal, memory)
+                case DeleteJob(name, uid):
+                    await self._delete(resource, name, uid)
+                case SetTtl(name, seconds):
+                    await self._expire(resource, name, seconds, memory)
+
+    async def _write_status(self, resource: Resource, version: str, status: Status, memory: Memory) -> str:
+        """Write `status` over that of `resource` at `version`; returns the new version."""
+        body = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        new = await self._writes.replace_status(resource.namespace, resource.name, body, version)
+        if new != version:
+            memory.overwritten = version
+        self._tell(resource, status)
+        return new
+
+    def _tell(self, resource: Resource, status: Status) -> None:
+        """Events and metrics of the change; only after it is written, so that nobody hears of it twice."""
+        involved = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "namespace": resource.namespace,
+            "name": resource.name,
+            "uid": resource.uid,
+        }
+        for event in transitions.events(resource.status, status):
+            self._recorder.record(involved, event.type, event.reason, event.message)
+        ended = transitions.ended_run(resource.status, status)
+        if ended and ended.result and ended.finished_at:
+            seconds = (ended.finished_at - ended.started_at).total_seconds()
+            RUNS.labels(result=ended.result).inc()
+            RUN_SECONDS.observe(seconds)
+            _log.info(
+                "run_ended", run=ended.job_name, result=ended.result, failure=ended.failure, seconds=seconds
+            )
+
+    async def _create(self, resource: Resource, body: dict[str, Any], memory: Memory) -> str | None:
+        """Create or adopt the Job; returns the words of a refusal. Raises AlreadyExists for a foreign Job."""
+        name = body["metadata"]["name"]
+        try:
+            await self._writes.create_job(resource.namespace, body)
+        except AlreadyExists:
+            found = job_from(await self._writes.get_job(resource.namespace, name))
+            run_id = body["metadata"]["annotations"][names.ANNOTATION_RUN_ID]
+            if (found.owner_uid, found.run_id) != (resource.uid, run_id):
+                memory.foreign = found
+                raise
+        except (Forbidden, Invalid) as error:
+            return None if NAMESPACE_TERMINATING in error.causes else error.safe_message
+        memory.created = (name, time.monotonic())
+        _log.info("job_created", job=name)
+        return None
+
+    async def _refused(
+        self, observed: Observed, version: str, status: Status, message: str, memory: Memory
+    ) -> None:
+        """Record that the API server refused the Job of the run in `status`, which is stored at `version`."""
+        run = status.run
+        if run is None:
+            raise ValueError("a Job was to be created without a run")
+        _log.warning("job_refused", job=run.job_name, error=message)
+        resource = replace(observed.resource, status=status)
+        decision = progress.refused(replace(observed, resource=resource), run, message)
+        await self._write_status(resource, version, decision.status, memory)
+
+    async def _delete(self, resource: Resource, name: str, uid: str) -> None:
+        try:
+            await self._writes.delete_job(resource.namespace, name, uid)
+        except (NotFound, Conflict):
+            return  # gone already, or another one by now
+        _log.info("job_deleted", job=name)
+
+    async def _expire(self, resource: Resource, name: str, seconds: int, memory: Memory) -> None:
+        if memory.expired == name:
+            return
+        try:
+            await self._writes.set_job_ttl(resource.namespace, name, seconds)
+        except NotFound:
+            return
+        memory.expired = name

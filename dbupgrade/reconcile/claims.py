@@ -1,0 +1,88 @@
+"""Claims: which resource works on which database. Never two at once, and those that wait are served by age.
+
+Claims live in the leader's memory. `busy` and `settle` are called without an await between them, so that no other
+worker can come between check and claim. They are rebuilt from the statuses before the workers start.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dbupgrade.runtime.objects import Key
+
+
+class Claimant(NamedTuple):
+    """A resource that wants a database; sorts by age, and by uid among equals."""
+
+    created: str
+    uid: str
+    key: Key
+
+
+@dataclass
+class _Database:
+    holder: Claimant | None = None
+    waiting: set[Claimant] = field(default_factory=set)
+
+
+class Claims:
+    """Holders and waiters of each database (a label value)."""
+
+    def __init__(self) -> None:
+        self._databases: dict[str, _Database] = defaultdict(_Database)
+        self._of: dict[str, str] = {}  # uid -> the database that it holds or waits for
+
+    def busy(self, database: str, claimant: Claimant) -> str:
+        """Who comes before `claimant`, for the message; empty when the database is its to take."""
+        entry = self._databases.get(database)
+        if entry is None:
+            return ""
+        if entry.holder and entry.holder.uid != claimant.uid:
+            return f"{_words(entry.holder)} is migrating it"
+        first = min(entry.waiting | {claimant})
+        if first.uid != claimant.uid and entry.holder is None:
+            return f"{_words(first)} has waited longer"
+        return ""
+
+    def settle(self, database: str, claimant: Claimant, *, holds: bool, waits: bool) -> set[Key]:
+        """Note what `claimant` now does with `database`; returns the keys to look at again."""
+        woken = self._leave(claimant, unless=database if holds or waits else "")
+        if not (holds or waits):
+            return woken
+        entry = self._databases[database]
+        self._of[claimant.uid] = database
+        if holds:
+            entry.holder = claimant
+            entry.waiting = {waiter for waiter in entry.waiting if waiter.uid != claimant.uid}
+            return woken
+        if entry.holder and entry.holder.uid == claimant.uid:
+            entry.holder = None
+            woken |= {waiter.key for waiter in entry.waiting}
+        entry.waiting.add(claimant)
+        return woken
+
+    def forget(self, claimant: Claimant) -> set[Key]:
+        """The resource is gone; returns the keys to look at again."""
+        return self._leave(claimant, unless="")
+
+    def waiters(self, database: str) -> set[Key]:
+        """The keys of those that wait for `database`."""
+        entry = self._databases.get(database)
+        return {waiter.key for waiter in entry.waiting} if entry else set()
+
+    def _leave(self, claimant: Claimant, *, unless: str) -> set[Key]:
+        database = self._of.get(claimant.uid)
+        if database is None or database == unless:
+            return set()
+        del self._of[claimant.uid]
+        entry = self._databases[database]
+        if entry.holder and entry.holder.uid == claimant.uid:
+            entry.holder = None
+        entry.waiting = {waiter for waiter in entry.waiting if waiter.uid != claimant.uid}
+        if entry.holder is None and not entry.waiting:
+            del self._databases[database]
+        return {waiter.key for waiter in entry.waiting}
+
+
+def _words(claimant: Claimant) -> str:
+    return f"{claimant.key.namespace}/{claimant.key.name}"

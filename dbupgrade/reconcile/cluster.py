@@ -1,0 +1,58 @@
+"""The reads and writes of reconciling, as calls to the API server."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dbupgrade.api import names
+from dbupgrade.kube.client import Client
+from dbupgrade.kube.resources import JOBS, SECRETS, Resource, ResourceClient, pod_log
+
+DBUPGRADES = Resource(names.GROUP, names.VERSION, names.PLURAL)
+_LOG_BYTES = 1024 * 1024
+_LOG_LINES = 100  # the report is one line, the last
+
+
+class Cluster:
+    """Implements `observe.Reads` and `act.Writes`. Every call raises a KubeError."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._resources = ResourceClient(client, DBUPGRADES)
+        self._jobs = ResourceClient(client, JOBS)
+        self._secrets = ResourceClient(client, SECRETS)
+
+    async def secret(self, namespace: str, name: str) -> dict[str, Any]:
+        """Return a Secret object."""
+        return await self._secrets.get(namespace, name)
+
+    async def log(self, namespace: str, pod: str) -> str:
+        """Return the end of what the container `migrate` printed."""
+        return await pod_log(
+            self._client,
+            namespace,
+            pod,
+            names.CONTAINER_MIGRATE,
+            limit_bytes=_LOG_BYTES,
+            tail_lines=_LOG_LINES,
+        )
+
+    async def replace_status(self, namespace: str, name: str, status: Mapping[str, Any], version: str) -> str:
+        """Write a status under the precondition `version`; returns the new resourceVersion."""
+        stored = await self._resources.replace_status(namespace, name, status, resource_version=version)
+        return str(stored["metadata"]["resourceVersion"])
+
+    async def create_job(self, namespace: str, body: Mapping[str, Any]) -> None:
+        """Create a Job."""
+        await self._jobs.create(namespace, body)
+
+    async def get_job(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read a Job from the API server."""
+        return await self._jobs.get(namespace, name)
+
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a Job after its pods, if it has that uid."""
+        await self._jobs.delete(namespace, name, propagation="Foreground", uid=uid)
+
+    async def set_job_ttl(self, namespace: str, name: str, seconds: int) -> None:
+        """Set ttlSecondsAfterFinished of a Job."""
+        await self._jobs.patch(namespace, name, {"spec": {"ttlSecondsAfterFinished": seconds}})

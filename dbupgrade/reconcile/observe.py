@@ -1,0 +1,151 @@
+"""Gathers what a decision needs: from the caches, and by the few reads that are not cached."""
+
+import base64
+import binascii
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.models import UrlSecretRef
+from dbupgrade.decide import database_url, plan, redact, report
+from dbupgrade.decide.observed import (
+    Observed,
+    PodView,
+    Resource,
+    SecretView,
+    job_from,
+    pod_from,
+    resource_from,
+)
+from dbupgrade.kube.errors import ApiError, Forbidden, NotFound, TooManyRequests, Unauthorized
+from dbupgrade.reconcile.memory import Memory
+from dbupgrade.reconcile.stores import BY_UID, Stores
+from dbupgrade.runtime.objects import Key, Object
+
+_READ_TRIES = 3
+
+
+class Reads(Protocol):
+    """The reads that no cache answers. Both raise a KubeError."""
+
+    async def secret(self, namespace: str, name: str) -> dict[str, Any]:
+        """Return a Secret object."""
+
+    async def log(self, namespace: str, pod: str) -> str:
+        """Return the end of what the container `migrate` printed."""
+
+
+def utc_now() -> datetime:
+    """The time in UTC, in whole seconds as Kubernetes writes it."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+class Observer:
+    """Builds the Observed of a resource."""
+
+    def __init__(self, stores: Stores, reads: Reads, clock: Callable[[], datetime] = utc_now) -> None:
+        self._stores = stores
+        self._reads = reads
+        self._clock = clock
+
+    async def observe(self, obj: Object, memory: Memory) -> Observed:
+        """Everything but whether the database is busy, which must be asked without an await after it."""
+        observed = self._cached(resource_from(obj), memory)
+        if plan.needs_secret(observed):
+            observed = replace(observed, secret=await self._secret(observed.resource))
+        pod = plan.report_pod(observed)
+        if pod is not None:
+            observed = replace(observed, report=await self._report(observed, pod, memory))
+        return observed
+
+    def _cached(self, resource: Resource, memory: Memory) -> Observed:
+        run = resource.status.run
+        job = self._stores.jobs.get(Key(resource.namespace, run.job_name)) if run else None
+        pods = sorted(
+            (pod_from(pod) for pod in self._stores.pods.by_index(BY_UID, resource.uid)),
+            key=lambda pod: (pod.created or self._clock(), pod.name),
+        )
+        foreign = memory.foreign if run and memory.foreign and memory.foreign.name == run.job_name else None
+        return Observed(
+            now=self._clock(),
+            resource=resource,
+            job=job_from(job) if job else foreign,
+            job_expected=run is not None and memory.expects(run.job_name, time.monotonic()),
+            pods=tuple(pods),
+        )
+
+    async def _secret(self, resource: Resource) -> SecretView:
+        reference = _reference(resource)
+        if reference is None:
+            return SecretView(problem=Reason.INVALID_SPEC, message="spec.database.connection is missing")
+        try:
+            secret = await self._reads.secret(resource.namespace, reference.name)
+        except NotFound:
+            message = f"Secret {reference.name} not found in namespace {resource.namespace}: create it with a key {reference.key} that holds the database URL"
+            return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
+        except Forbidden:
+            message = f"Secret {reference.name} may not be read by the operator: allow it to get Secrets in namespace {resource.namespace}"
+            return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
+        return secret_view(secret, reference)
+
+    async def _report(self, observed: Observed, pod: PodView, memory: Memory) -> report.Report:
+        succeeded = pod.migrate.exit_code == 0
+        text = await self._log(observed.resource.namespace, pod, memory)
+        secrets = () if succeeded else await self._known_secrets(observed.resource)
+        return report.parse(text, succeeded=succeeded, secrets=secrets)
+
+    async def _log(self, namespace: str, pod: PodView, memory: Memory) -> str:
+        """The log, or nothing when it cannot be had: a run whose log is lost is still a run that ended."""
+        try:
+            return await self._reads.log(namespace, pod.name)
+        except (Unauthorized, TooManyRequests):
+            raise
+        except ApiError as error:
+            memory.unread += 1
+            if memory.unread < _READ_TRIES and not isinstance(error, NotFound):
+                raise
+            return ""
+
+    async def _known_secrets(self, resource: Resource) -> tuple[str, ...]:
+        reference = _reference(resource)
+        if reference is None:
+            return ()
+        try:
+            return redact.url_secrets(
+                _url(await self._reads.secret(resource.namespace, reference.name), reference)
+            )
+        except (NotFound, Forbidden):
+            return ()
+
+
+def _reference(resource: Resource) -> UrlSecretRef | None:
+    connection = resource.spec.database.connection if resource.spec else None
+    return connection.url_secret_ref if connection else None
+
+
+def _url(secret: dict[str, Any], reference: UrlSecretRef) -> str:
+    encoded = (secret.get("data") or {}).get(reference.key, "")
+    try:
+        return base64.b64decode(encoded).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def secret_view(secret: dict[str, Any], reference: UrlSecretRef) -> SecretView:
+    """What a decision may know of a Secret: its version and what is wrong with it, never its content."""
+    metadata = secret["metadata"]
+    keys = sorted(secret.get("data") or {})
+    if reference.key not in keys:
+        has = ", ".join(keys) or "none"
+        message = f"Secret {reference.name} has no key {reference.key} (its keys: {has}): add it with the database URL"
+        return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
+    problem = database_url.problem(_url(secret, reference))
+    if problem:
+        message = (
+            f"the database URL in key {reference.key} of Secret {reference.name} cannot be used: {problem}"
+        )
+        return SecretView(problem=Reason.INVALID_SPEC, message=message)
+    return SecretView(version=f"{metadata['uid']}/{metadata['resourceVersion']}")

@@ -1,0 +1,139 @@
+"""Reconciles one DBUpgrade: observe, plan, act. The same for every event; what it needs to know, it reads."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from dbupgrade.api import names
+from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
+from dbupgrade.api.models import database_identity
+from dbupgrade.api.status import Status
+from dbupgrade.decide.job import JobSettings
+from dbupgrade.decide.observed import Observed, Resource, pod_from, resource_from
+from dbupgrade.decide.plan import plan
+from dbupgrade.reconcile.act import Actor
+from dbupgrade.reconcile.claims import Claimant, Claims
+from dbupgrade.reconcile.memory import Memories
+from dbupgrade.reconcile.observe import Observer
+from dbupgrade.reconcile.stores import BY_DATABASE, Stores, label, owner_key
+from dbupgrade.runtime.controller import Result
+from dbupgrade.runtime.objects import Key, Object, key_of
+from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS
+
+Enqueue = Callable[[Key], None]
+
+
+class Reconciler:
+    """What the workers of the controller do, and what a change of an object sets going.
+
+    `enqueue` puts a key into the work queue at once.
+    """
+
+    def __init__(
+        self, stores: Stores, observer: Observer, actor: Actor, settings: JobSettings, enqueue: Enqueue
+    ) -> None:
+        self._stores = stores
+        self._observer = observer
+        self._actor = actor
+        self._settings = settings
+        self._enqueue = enqueue
+        self._claims = Claims()
+        self._memories = Memories()
+
+    async def reconcile(self, key: Key) -> Result:
+        """Bring the resource one step on. Raises a KubeError; Conflict when the cache was behind."""
+        obj = self._stores.resources.get(key)
+        if obj is None:
+            return Result()
+        memory = self._memories.of(key)
+        version = obj["metadata"]["resourceVersion"]
+        if version == memory.overwritten:
+            return Result()  # our own write is on its way to the cache, and brings the key back
+        observed = await self._observer.observe(obj, memory)
+        # No await from here to the end of `_settle`: another worker must not come between check and claim.
+        observed = replace(observed, busy=self._busy(observed.resource))
+        decision = plan(observed, self._settings)
+        self._settle(observed, decision.status)
+        await self._actor.act(observed, version, decision, memory)
+        return Result(requeue_after=decision.requeue_after, backoff=decision.backoff)
+
+    def restore_claims(self) -> None:
+        """Take the claims that the statuses tell of; before the first reconcile, with synced stores."""
+        for obj in self._stores.resources:
+            resource = resource_from(obj)
+            run = resource.status.run
+            if run and run.active:
+                self._claims.settle(run.database, _claimant(resource), holds=True, waits=False)
+
+    # --- changes of objects --------------------------------------------------------------------------------------
+
+    def resource_changed(self, old: Object | None, new: Object | None) -> None:
+        """A DBUpgrade came, changed or went."""
+        _count_pending(old, new)
+        known = new or old
+        if known is None:
+            return
+        key = key_of(known)
+        if new is None:
+            self._memories.forget(key)
+            self._wake(self._claims.forget(_claimant(resource_from(known))))
+        else:
+            self._enqueue(key)
+
+    def dependent_changed(self, old: Object | None, new: Object | None) -> None:
+        """A Job or a pod of ours came, changed or went; a database may be free now."""
+        known = new or old
+        if known is None:
+            return
+        key = owner_key(known)
+        if key:
+            self._enqueue(key)
+        if new is None or _ended(new):
+            self._wake(self._claims.waiters(label(known, names.LABEL_DATABASE)))
+
+    # --- claims --------------------------------------------------------------------------------------------------
+
+    def _busy(self, resource: Resource) -> str:
+        """Who else works on the resource's database; empty when it is free for this resource."""
+        if resource.spec is None:
+            return ""
+        database = _database(resource)
+        for obj in self._stores.pods.by_index(BY_DATABASE, database):
+            pod = pod_from(obj)
+            if not pod.terminal:
+                return f"pod {obj['metadata']['namespace']}/{pod.name} is still working on it"
+        return self._claims.busy(database, _claimant(resource))
+
+    def _settle(self, observed: Observed, status: Status) -> None:
+        resource, run = observed.resource, status.run
+        holds = run is not None and run.active
+        condition = find_condition(status.conditions, PROGRESSING)
+        busy = condition is not None and condition.reason == Reason.DATABASE_BUSY
+        waits = busy and not holds and observed.busy != ""  # not when Atlas's own lock made it busy
+        database = run.database if run and holds else _database(resource) if resource.spec else ""
+        self._wake(self._claims.settle(database, _claimant(resource), holds=holds, waits=waits))
+
+    def _wake(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._enqueue(key)
+
+
+def _claimant(resource: Resource) -> Claimant:
+    return Claimant(resource.created, resource.uid, Key(resource.namespace, resource.name))
+
+
+def _database(resource: Resource) -> str:
+    if resource.spec is None:
+        raise ValueError("only a valid spec names a database")
+    return names.database_label(database_identity(resource.namespace, resource.spec.database))
+
+
+def _ended(obj: Object) -> bool:
+    return (obj.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def _count_pending(old: Object | None, new: Object | None) -> None:
+    """Keep the gauge of pending migrations in step with the statuses."""
+    for obj, sign in ((old, -1), (new, 1)):
+        pending = (obj.get("status") or {}).get("pendingCount") if obj else None
+        if obj and pending:
+            PENDING_MIGRATIONS.labels(namespace=obj["metadata"]["namespace"]).inc(sign * pending)
