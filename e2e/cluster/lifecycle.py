@@ -198,7 +198,7 @@ def _end(running: Owner | None) -> None:
 
 
 def _kill(pid: int) -> None:
-    """Kill the node's parent and wait for its child: the first process of a namespace ends as the last one."""
+    """Kill the node's parent and wait for its child: a namespace's first process ends as its last one."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         inits = [os.pidfd_open(int(child)) for child in children]

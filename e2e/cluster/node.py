@@ -22,14 +22,7 @@ from e2e.cluster.commands import run
 from e2e.cluster.components import Component, answers, listens_at
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.images import Registry
-from e2e.cluster.state import (
-    DATABASE_PORT,
-    DATABASE_USER,
-    NODE_NAME,
-    READY,
-    STARTED,
-    Cluster,
-)
+from e2e.cluster.state import DATABASE_PORT, DATABASE_USER, NODE_NAME, READY, STARTED, Cluster
 from e2e.cluster.state import NODE_FOLDER as STATE
 
 LOGGER = logging.getLogger(__name__)
@@ -263,9 +256,10 @@ class Node:
             "--conntrack-tcp-timeout-close-wait=0s",
         )
         coredns = self._run("coredns", "-conf", STATE / "Corefile")
-        coredns.wait(partial(answers, "http://127.0.0.1:8181/ready"))
-        proxy.wait(partial(answers, "http://127.0.0.1:10256/healthz"))
+        # The kubelet comes first: kube-proxy waits for the node that it registers.
         kubelet.wait(self._node_is_ready, "report the node as ready")
+        proxy.wait(partial(answers, "http://127.0.0.1:10256/healthz"))
+        coredns.wait(partial(answers, "http://127.0.0.1:8181/ready"))
 
     def _run(
         self, name: str, *arguments: str | Path, program: str | Path = "", user: str | None = None
@@ -296,7 +290,7 @@ def _accepts(pg_isready: Path, address: str) -> bool:
 
 
 def main(state: Path, report: int) -> None:
-    """Run the node, and tell the descriptor `report` that it has started, then that it is ready or why not."""
+    """Run the node; tell the descriptor `report` that it has started, then that it is ready or why not."""
     _say(report, STARTED)
     node = Node(Cluster.load(state))
     started = time.monotonic()

@@ -1,8 +1,8 @@
 """Certificates of the local cluster.
 
 Python 3.13 checks certificates strictly (RFC 5280): an authority must say that it may sign, a leaf that it is
-none, and both must carry key identifiers. Elliptic curve keys are made in a millisecond, where RSA takes a good
-part of a second each.
+none, and both must carry key identifiers. Elliptic curve keys are made in a millisecond, where RSA takes a
+good part of a second each.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which cluster uses which addresses: a slot is a number with the networks and names that follow from it.
 
 A slot is taken by a file lock that the cluster's own process holds, so the kernel frees it when the process
-ends, however it ends. Whatever bears the number of a slot whose lock is free is litter, and whoever finds it may
-remove it.
+ends, however it ends. Whatever bears the number of a slot whose lock is free is litter, and whoever finds it
+may remove it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Builds the pinned Go tools of the local cluster once, and keeps them in a cache outside the checkout.
 
-Each folder of `e2e/tools` is a Go module of its own, because the dependencies of the tools exclude each other.
-What a binary is called in the cache follows from everything that goes into it, so a changed pin is built anew, and
-an old one stays usable.
+Each folder of `e2e/tools` is a Go module of its own, because the dependencies of the tools exclude each
+other. What a binary is called in the cache follows from all that goes into it, so a changed pin is built anew, and an
+old one stays usable.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class Tool:
-    """One binary: the folder that pins it, the Go module it comes from, its package, and a guess at the time."""
+    """One binary: the folder that pins it, its Go module and package, and a guess at the build time."""
 
     name: str
     folder: str
@@ -82,21 +82,21 @@ CRANE = Tool(
     10,
 )
 ATLAS = Tool("atlas", "atlas", "ariga.io/atlas/cmd/atlas", "ariga.io/atlas/cmd/atlas", 60)
-# The large ones come late, so that a mistake in a small one shows early. The times assume this order: the first
-# binary of a module compiles what the others share with it.
+# The large ones come late, so that a mistake in a small one shows early. The times assume this order: the
+# first binary of a module compiles what the others share with it.
 TOOLS = (
     ATLAS,
     CRANE,
     Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", 30),
     _containerd("containerd", 50),
     _containerd("containerd-shim-runc-v2", 5),
-    _kubernetes("kube-apiserver", 330),
-    _kubernetes("kubectl", 30),
-    _kubernetes("kube-controller-manager", 60),
-    _kubernetes("kube-scheduler", 10),
-    _kubernetes("kubelet", 30),
-    _kubernetes("kube-proxy", 60),
-    Tool("coredns", "coredns", "github.com/coredns/coredns", ".", 120),
+    _kubernetes("kube-apiserver", 240),
+    _kubernetes("kubectl", 20),
+    _kubernetes("kube-controller-manager", 50),
+    _kubernetes("kube-scheduler", 5),
+    _kubernetes("kubelet", 15),
+    _kubernetes("kube-proxy", 10),
+    Tool("coredns", "coredns", "github.com/coredns/coredns", ".", 60),
 )
 
 
@@ -110,7 +110,7 @@ def binary(name: str) -> Path:
 
 
 def build_all() -> None:
-    """Build what the cache lacks of all tools: about twelve minutes the first time, nothing later."""
+    """Build what the cache lacks of all tools: about ten minutes the first time, nothing later."""
     _build_missing(TOOLS)
 
 
