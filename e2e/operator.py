@@ -1,0 +1,234 @@
+"""The operator from the checkout as a process: for `make up`, for scenarios and for tests.
+
+python -m e2e.operator start --state .local     (again: restarts it)
+python -m e2e.operator stop --state .local
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from e2e.cluster import Cluster, ClusterError, slots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+REPOSITORY = Path(__file__).parent.parent
+CRD = REPOSITORY / "deploy" / "kustomize" / "crd" / "dbupgrades.yaml"
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+POLL_SECONDS = 0.02
+HTTP_OK = 200
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start an operator: its kubeconfig, its log, settings (DBUPGRADE_...), and words before the command."""
+
+    kubeconfig: Path
+    log: Path
+    settings: Mapping[str, str]
+    prefix: Sequence[str] = ()
+
+
+class Operator:
+    """A running operator, in a process group of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], health_port: int, metrics_port: int) -> None:
+        self._process = process
+        self._health_port = health_port
+        self._metrics_port = metrics_port
+
+    @classmethod
+    def spawn(cls, launch: Launch) -> Self:
+        """Start it and return at once; its log is appended to."""
+        health, metrics = free_port(), free_port()
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(REPOSITORY),
+            "KUBECONFIG": str(launch.kubeconfig),
+            **launch.settings,
+            "DBUPGRADE_HEALTH_PORT": str(health),
+            "DBUPGRADE_METRICS_PORT": str(metrics),
+        }
+        with launch.log.open("ab") as log:
+            process = subprocess.Popen(
+                [*launch.prefix, sys.executable, "-m", "dbupgrade", "run"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return cls(process, health, metrics)
+
+    @classmethod
+    def start(cls, launch: Launch) -> Self:
+        """Start it and wait until it is ready. Raises ClusterError when it is not."""
+        operator = cls.spawn(launch)
+        try:
+            operator.wait_ready()
+        except ClusterError as error:
+            operator.kill()
+            raise ClusterError(f"{error}; see {launch.log}") from None
+        return operator
+
+    @property
+    def pid(self) -> int:
+        """The process group."""
+        return self._process.pid
+
+    @property
+    def metrics_url(self) -> str:
+        """Where its metrics are."""
+        return f"http://127.0.0.1:{self._metrics_port}/metrics"
+
+    def metrics(self) -> str:
+        """Everything that /metrics says."""
+        with urllib.request.urlopen(self.metrics_url, timeout=5) as answer:  # noqa: S310 - our own URL
+            return str(answer.read().decode())
+
+    def ready(self) -> bool:
+        """Whether /readyz says so."""
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            url = f"http://127.0.0.1:{self._health_port}/readyz"
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+                return int(answer.status) == HTTP_OK
+        return False
+
+    def wait_ready(self) -> None:
+        """Wait until it has filled its caches."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self.ready():
+            if self._process.poll() is not None:
+                raise ClusterError(f"the operator ended with exit code {self._process.returncode}")
+            if time.monotonic() > deadline:
+                raise ClusterError(f"the operator was not ready after {START_SECONDS:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+    def ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    def stop(self) -> int:
+        """Ask it to end, and return its exit code."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGTERM)
+        return self._process.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait(STOP_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def launch_for(cluster: Cluster, log: Path, **settings: str) -> Launch:
+    """How to start the operator for a local cluster: with its images, and in its process namespace.
+
+    There it dies with the cluster, whatever happens to whoever started it.
+    """
+    owner = slots.owner(cluster.state)
+    if owner is None or owner.pid is None:
+        raise ClusterError(f"the cluster in {cluster.state} does not run")
+    init = Path(f"/proc/{owner.pid}/task/{owner.pid}/children").read_text().split()[0]
+    given = {
+        "DBUPGRADE_CRANE_IMAGE": cluster.crane_image,
+        "DBUPGRADE_ATLAS_IMAGE": cluster.atlas_image,
+        "DBUPGRADE_INSECURE_REGISTRIES": "true",
+        **settings,
+    }
+    return Launch(cluster.kubeconfig, log, given, prefix=("nsenter", "--target", init, "--pid", "--"))
+
+
+def install_crd(cluster: Cluster) -> None:
+    """Install the CRD and wait until it is served."""
+    cluster.kubectl("apply", "--server-side", "-f", CRD)
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
+
+
+def _start(cluster: Cluster) -> None:
+    install_crd(cluster)
+    _stop(cluster)
+    log = cluster.state / "log" / "operator"
+    operator = Operator.start(launch_for(cluster, log))
+    _pid_file(cluster).write_text(str(operator.pid))
+    cluster.write_env()
+    with (cluster.state / "env").open("a") as env:
+        env.write(f"export OPERATOR_METRICS_URL={operator.metrics_url}\n")
+    print(f"the operator runs from this checkout; its log: {log}")
+
+
+def _stop(cluster: Cluster) -> None:
+    """End the operator of `make up`, if it still runs."""
+    path = _pid_file(cluster)
+    if not path.exists():
+        return
+    group = int(path.read_text())
+    deadline = time.monotonic() + STOP_SECONDS
+    sent = signal.SIGTERM
+    while _is_operator(group):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, sent)
+        if time.monotonic() > deadline:
+            sent = signal.SIGKILL
+        time.sleep(POLL_SECONDS)
+    path.unlink()
+
+
+def _is_operator(group: int) -> bool:
+    """Whether the process group is still the one that was started, and not a later process of that number."""
+    with contextlib.suppress(OSError):
+        return b"dbupgrade" in Path(f"/proc/{group}/cmdline").read_bytes()
+    return False
+
+
+def _pid_file(cluster: Cluster) -> Path:
+    return cluster.state / "operator.pid"
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.operator")
+    parser.add_argument("command", choices=("start", "stop"))
+    parser.add_argument("--state", type=Path, default=Path(".local"))
+    given = parser.parse_args()
+    try:
+        cluster = Cluster.load(given.state)
+        (_start if given.command == "start" else _stop)(cluster)
+    except ClusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Run the end-to-end scenarios on a cluster of their own, which is stopped afterwards whatever happens.
+# Arguments: the folder for the cluster's state, then any for pytest.
+set -euo pipefail
+state=$1
+shift
+trap '.venv/bin/python -m e2e.cluster down --state "$state"' EXIT
+.venv/bin/python -m e2e.cluster up --state "$state"
+export DBUPGRADE_E2E_STATE=$state
+# Scenarios that kill operators bring their own; the shared one leaves their resources alone.
+export DBUPGRADE_WATCH_LABEL_SELECTOR='e2e-operator!=own'
+.venv/bin/python -m e2e.operator start --state "$state"
+unset DBUPGRADE_WATCH_LABEL_SELECTOR
+.venv/bin/pytest e2e/scenarios -n 6 "$@"
