@@ -139,7 +139,7 @@ class PodView:
     created: datetime | None
     terminal: bool
     deleting: bool
-    scheduled: bool
+    unschedulable: bool
     fetch: ContainerView
     migrate: ContainerView
 
@@ -147,8 +147,8 @@ class PodView:
 def pod_from(obj: Object) -> PodView:
     """The view of a Pod object."""
     metadata, status = obj["metadata"], obj.get("status") or {}
-    scheduled = any(
-        c["type"] == "PodScheduled" and c.get("status") == "True" for c in status.get("conditions") or ()
+    unschedulable = any(
+        c["type"] == "PodScheduled" and c.get("status") == "False" for c in status.get("conditions") or ()
     )
     return PodView(
         name=metadata["name"],
@@ -157,7 +157,7 @@ def pod_from(obj: Object) -> PodView:
         created=timestamp(metadata.get("creationTimestamp")),
         terminal=status.get("phase") in ("Succeeded", "Failed"),
         deleting="deletionTimestamp" in metadata,
-        scheduled=scheduled,
+        unschedulable=unschedulable,
         fetch=_container(status.get("initContainerStatuses"), names.CONTAINER_FETCH),
         migrate=_container(status.get("containerStatuses"), names.CONTAINER_MIGRATE),
     )

@@ -1,5 +1,6 @@
 """A run that is on: from its intent to the recorded end. Contract, sections 3.3 to 3.9."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dbupgrade.api.conditions import Reason
@@ -107,14 +108,17 @@ def _watch(observed: Observed, run: Run, current: JobView) -> Decision:
         return Decision(running(observed, status, Reason.MIGRATION_IN_PROGRESS, message))
     waiting = _waiting(pod, current)
     if waiting is None:
-        step = f"pod {pod.name} is starting" if pod else "its pod is awaited"
-        return Decision(running(observed, status, Reason.JOB_PENDING, f"Job {current.name}: {step}"))
-    failure, message, since, grace = waiting
-    limit = since + min(grace, _deadline(observed) - _BEFORE_DEADLINE)
-    if observed.now >= limit and status.run:
-        return _give_up(observed, status.run, current, failure)
-    status = running(observed, status, Reason.JOB_PENDING, f"Job {current.name}: {message}")
+        return Decision(running(observed, status, Reason.JOB_PENDING, _pending(current)))
+    limit = waiting.since + min(waiting.grace, _deadline(observed) - _BEFORE_DEADLINE)
+    if observed.now >= limit:
+        return _give_up(observed, run, current, waiting.failure)
+    status = running(observed, status, Reason.JOB_PENDING, waiting.message or _pending(current))
     return Decision(status, requeue_after=(limit - observed.now).total_seconds())
+
+
+def _pending(current: JobView) -> str:
+    """One message until something is worth telling: each change would be a write."""
+    return f"Job {current.name} was created: its pod is starting"
 
 
 def _deadline(observed: Observed) -> timedelta:
@@ -127,25 +131,32 @@ def newest(pods: tuple[PodView, ...], current: JobView) -> PodView | None:
     return next((pod for pod in reversed(pods) if pod.job_uid == current.uid), None)
 
 
-def _waiting(pod: PodView | None, current: JobView) -> tuple[Failure, str, datetime, timedelta] | None:
-    """What keeps a run from starting: the failure that it may become, words, since when, and its grace."""
+@dataclass(frozen=True)
+class _Waiting:
+    """What keeps a run from starting, and the failure that it becomes after its grace."""
+
+    failure: Failure
+    message: str
+    since: datetime
+    grace: timedelta
+
+
+def _waiting(pod: PodView | None, current: JobView) -> _Waiting | None:
     if pod is None:
-        return (
-            (Failure.NO_POD, "its pod is awaited", current.created, _NO_POD_GRACE)
-            if current.created
-            else None
-        )
+        return _Waiting(Failure.NO_POD, "", current.created, _NO_POD_GRACE) if current.created else None
     if pod.created is None:
         return None
-    if not pod.scheduled:
-        return Failure.UNSCHEDULABLE, f"pod {pod.name} waits for a node", pod.created, _UNSCHEDULABLE_GRACE
+    if pod.unschedulable:
+        message = f"Job {current.name}: no node takes pod {pod.name}"
+        return _Waiting(Failure.UNSCHEDULABLE, message, pod.created, _UNSCHEDULABLE_GRACE)
     reasons = {pod.fetch.waiting_reason, pod.migrate.waiting_reason}
     for known, failure, grace in (
         (_PULL_REASONS, Failure.IMAGE_PULL, _IMAGE_PULL_GRACE),
         (_SETTINGS_REASONS, Failure.POD_SETTINGS, _SETTINGS_GRACE),
     ):
-        if found := reasons & known:
-            return failure, f"pod {pod.name} cannot start ({min(found)})", pod.created, grace
+        if reasons & known:
+            message = f"Job {current.name}: pod {pod.name} cannot start ({failure})"
+            return _Waiting(failure, message, pod.created, grace)
     return None
 
 

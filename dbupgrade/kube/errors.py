@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +175,9 @@ def _transport_words(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the API server's host name cannot be resolved"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect ({error.os_error.strerror or type(error.os_error).__name__})"
+        # asyncio puts the address into strerror, and loses errno when it has tried several.
+        number = error.os_error.errno
+        return f"cannot connect ({os.strerror(number) if number else type(error.os_error).__name__})"
     return f"the connection was lost ({type(error).__name__})"
 
 
