@@ -16,17 +16,17 @@ from urllib.parse import urlencode
 import aiohttp
 import orjson
 import structlog
-from kubernetes_asyncio.client import ApiClient
 from yarl import URL
 
 from dbupgrade.kube import config
-from dbupgrade.kube.errors import ServerError, TooManyRequests, Unreachable, api_error, unreachable
+from dbupgrade.kube.errors import ServerError, Silence, TooManyRequests, Unreachable, api_error, unreachable
+from dbupgrade.kube.package import ApiClient
 from dbupgrade.telemetry.metrics import API_REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
-    from kubernetes_asyncio.client import Configuration
+    from dbupgrade.kube.package import Configuration
 
 JSON = "application/json"
 USER_AGENT = "dbupgrade"
@@ -122,8 +122,8 @@ class Client:
     ) -> AsyncGenerator[bytes, None]:
         """GET `path` and yield the body in the pieces in which it arrives, until the server ends it.
 
-        `silence` is for how many seconds nothing may arrive before the connection counts as dead. Close the generator
-        (contextlib.aclosing) to end the request. Raises a KubeError.
+        When nothing arrives for `silence` seconds it raises Unreachable, and Silence once the server has begun to answer.
+        Close the generator (contextlib.aclosing) to end the request. Raises a KubeError.
         """
         timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=silence)
         headers = {"Accept-Encoding": "identity"}
@@ -131,6 +131,8 @@ class Client:
             try:
                 async for chunk in response.content.iter_any():
                     yield chunk
+            except aiohttp.SocketTimeoutError as error:
+                raise Silence(f"GET {path}: nothing arrived for {silence:g} s") from error
             finally:
                 response.close()  # the rest of an endless body is not waited for
 
