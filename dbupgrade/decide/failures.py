@@ -57,7 +57,8 @@ RULES: dict[Failure, Rule] = {
     Failure.POD_SETTINGS: Rule(
         Retry.BACKOFF,
         "the pod's containers could not be created",
-        "check that the Secret and its key exist and that spec.runner fits this cluster",
+        "check that the Secret and its key exist, that spec.runner fits this cluster and, with delivery ImageVolume, "
+        "that the image has the folder",
     ),
     Failure.JOB_REFUSED: Rule(
         Retry.BACKOFF,

@@ -140,6 +140,7 @@ class PodView:
     terminal: bool
     deleting: bool
     unschedulable: bool
+    scheduled: datetime | None
     fetch: ContainerView
     migrate: ContainerView
 
@@ -147,9 +148,8 @@ class PodView:
 def pod_from(obj: Object) -> PodView:
     """The view of a Pod object."""
     metadata, status = obj["metadata"], obj.get("status") or {}
-    unschedulable = any(
-        c["type"] == "PodScheduled" and c.get("status") == "False" for c in status.get("conditions") or ()
-    )
+    scheduled: Object = next((c for c in status.get("conditions") or () if c["type"] == "PodScheduled"), {})
+    on_node = scheduled.get("status") == "True"
     return PodView(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -157,7 +157,8 @@ def pod_from(obj: Object) -> PodView:
         created=timestamp(metadata.get("creationTimestamp")),
         terminal=status.get("phase") in ("Succeeded", "Failed"),
         deleting="deletionTimestamp" in metadata,
-        unschedulable=unschedulable,
+        unschedulable=scheduled.get("status") == "False",
+        scheduled=timestamp(scheduled.get("lastTransitionTime")) if on_node else None,
         fetch=_container(status.get("initContainerStatuses"), names.CONTAINER_FETCH),
         migrate=_container(status.get("containerStatuses"), names.CONTAINER_MIGRATE),
     )

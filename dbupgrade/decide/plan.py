@@ -4,6 +4,8 @@ A pure function of its arguments. What it needs beyond the caches is told by `ne
 the observer reads no more than a decision takes.
 """
 
+from datetime import timedelta
+
 from dbupgrade.api.models import run_id, runner_hash
 from dbupgrade.api.status import Run, RunResult
 from dbupgrade.decide.decision import Decision
@@ -42,6 +44,18 @@ def needs_secret(observed: Observed) -> bool:
     return run is None or _waits_for_secret(run) or _wants_run(observed, run)
 
 
+def needs_pods(observed: Observed) -> bool:
+    """Whether the pods must be read anew: the Job has finished, and the cache does not show how its pod ended.
+
+    Jobs and pods come by two watches, and the one with the Job may be ahead.
+    """
+    run, job = observed.resource.status.run, observed.job
+    if run is None or not run.active or job is None or not job.finished or not ours(observed, job, run):
+        return False
+    pod = newest(observed.pods, job)
+    return pod is None or not pod.terminal
+
+
 def report_pod(observed: Observed) -> PodView | None:
     """The pod whose output tells how the active run ended; None as long as it has not, or nothing was started."""
     run, job = observed.resource.status.run, observed.job
@@ -71,7 +85,8 @@ def _wants_run(observed: Observed, run: Run) -> bool:
         secret = observed.secret
         return secret is not None and secret.problem is None and secret.version != run.secret_version
     delay = retry_delay(run.failure, run.attempt, resource.uid)
-    return delay is not None and observed.now >= run.finished_at + delay
+    waited = observed.now - run.finished_at
+    return delay is not None and (waited >= delay or waited < timedelta())  # a clock may be set back
 
 
 def _settled(observed: Observed, run: Run) -> Decision:

@@ -35,10 +35,9 @@ _SETTINGS_REASONS = {
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
-    "StartError",
-    "CrashLoopBackOff",
 }
 _OUT_OF_MEMORY = "OOMKilled"
+_NEVER_RAN = {"StartError", "ContainerCannotRun"}
 
 
 def advance(observed: Observed, run: Run, settings: JobSettings) -> Decision:
@@ -149,6 +148,7 @@ def _waiting(pod: PodView | None, current: JobView) -> _Waiting | None:
     if pod.unschedulable:
         message = f"Job {current.name}: no node takes pod {pod.name}"
         return _Waiting(Failure.UNSCHEDULABLE, message, pod.created, _UNSCHEDULABLE_GRACE)
+    since = pod.scheduled or pod.created
     reasons = {pod.fetch.waiting_reason, pod.migrate.waiting_reason}
     for known, failure, grace in (
         (_PULL_REASONS, Failure.IMAGE_PULL, _IMAGE_PULL_GRACE),
@@ -156,7 +156,7 @@ def _waiting(pod: PodView | None, current: JobView) -> _Waiting | None:
     ):
         if reasons & known:
             message = f"Job {current.name}: pod {pod.name} cannot start ({failure})"
-            return _Waiting(failure, message, pod.created, grace)
+            return _Waiting(failure, message, since, grace)
     return None
 
 
@@ -208,6 +208,8 @@ def _why(current: JobView, pod: PodView | None, fetched: fetch.Fetched, report: 
         return Report(failure=Failure.INTERRUPTED)
     if pod.migrate.end_reason == _OUT_OF_MEMORY:
         return Report(failure=Failure.OUT_OF_MEMORY)
+    if pod.migrate.end_reason in _NEVER_RAN:
+        return Report(failure=Failure.POD_SETTINGS)
     return report if report.failure else Report(failure=Failure.UNKNOWN)
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 from dbupgrade.api import names
 from dbupgrade.kube.client import Client
-from dbupgrade.kube.resources import JOBS, SECRETS, Resource, ResourceClient, pod_log
+from dbupgrade.kube.listwatch import ListWatcher
+from dbupgrade.kube.resources import JOBS, PODS, SECRETS, Resource, ResourceClient, pod_log
 
 DBUPGRADES = Resource(names.GROUP, names.VERSION, names.PLURAL)
 _LOG_BYTES = 1024 * 1024
+_MAX_PODS = 500
 _LOG_LINES = 100  # the report is one line, the last
 
 
@@ -24,6 +26,11 @@ class Cluster:
     async def secret(self, namespace: str, name: str) -> dict[str, Any]:
         """Return a Secret object."""
         return await self._secrets.get(namespace, name)
+
+    async def pods(self, namespace: str, uid: str) -> list[dict[str, Any]]:
+        """Return the pods of a resource from the API server; a resource never has more than a page of them."""
+        watcher = ListWatcher(self._client, PODS, namespace, f"{names.LABEL_UID}={uid}")
+        return (await watcher.list_page(_MAX_PODS)).items
 
     async def log(self, namespace: str, pod: str) -> str:
         """Return the end of what the container `migrate` printed."""

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -29,10 +29,13 @@ _READ_TRIES = 3
 
 
 class Reads(Protocol):
-    """The reads that no cache answers. Both raise a KubeError."""
+    """The reads that no cache answers. All raise a KubeError."""
 
     async def secret(self, namespace: str, name: str) -> dict[str, Any]:
         """Return a Secret object."""
+
+    async def pods(self, namespace: str, uid: str) -> list[dict[str, Any]]:
+        """Return the pods that carry our label with the resource's `uid`, from the API server."""
 
     async def log(self, namespace: str, pod: str) -> str:
         """Return the end of what the container `migrate` printed."""
@@ -56,6 +59,9 @@ class Observer:
         observed = self._cached(resource_from(obj), memory)
         if plan.needs_secret(observed):
             observed = replace(observed, secret=await self._secret(observed.resource))
+        if plan.needs_pods(observed):
+            pods = await self._reads.pods(observed.resource.namespace, observed.resource.uid)
+            observed = replace(observed, pods=self._views(pods))
         pod = plan.report_pod(observed)
         if pod is not None:
             observed = replace(observed, report=await self._report(observed, pod, memory))
@@ -64,18 +70,19 @@ class Observer:
     def _cached(self, resource: Resource, memory: Memory) -> Observed:
         run = resource.status.run
         job = self._stores.jobs.get(Key(resource.namespace, run.job_name)) if run else None
-        pods = sorted(
-            (pod_from(pod) for pod in self._stores.pods.by_index(BY_UID, resource.uid)),
-            key=lambda pod: (pod.created or self._clock(), pod.name),
-        )
         foreign = memory.foreign if run and memory.foreign and memory.foreign.name == run.job_name else None
         return Observed(
             now=self._clock(),
             resource=resource,
             job=job_from(job) if job else foreign,
             job_expected=run is not None and memory.expects(run.job_name, time.monotonic()),
-            pods=tuple(pods),
+            pods=self._views(self._stores.pods.by_index(BY_UID, resource.uid)),
         )
+
+    def _views(self, pods: Iterable[Object]) -> tuple[PodView, ...]:
+        """The pods, oldest first."""
+        views = (pod_from(pod) for pod in pods)
+        return tuple(sorted(views, key=lambda pod: (pod.created or self._clock(), pod.name)))
 
     async def _secret(self, resource: Resource) -> SecretView:
         reference = _reference(resource)
