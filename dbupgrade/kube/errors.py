@@ -3,6 +3,7 @@
     KubeError
       ConfigurationError   no way to reach a cluster could be worked out at start
       Unreachable          no complete answer: refused, reset, timed out, TLS, or not an API server
+        Silence            a stream that had begun went quiet
       ApiError             an answer that says no, with its HTTP status and the reason of its Status object
         Invalid 400 422, Unauthorized 401, Forbidden 403, NotFound 404, AlreadyExists 409, Conflict 409,
         Expired 410, TooManyRequests 429, ServerError 5xx
@@ -46,6 +47,10 @@ class ConfigurationError(KubeError):
 
 class Unreachable(KubeError):
     """There was no complete answer; a write may or may not have happened."""
+
+
+class Silence(Unreachable):
+    """A stream that had begun has brought nothing for long: the connection is dead, or there was nothing to say."""
 
 
 class ApiError(KubeError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from dbupgrade.kube.errors import Unreachable, status_error
+from dbupgrade.kube.errors import Silence, Unreachable, status_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from dbupgrade.kube.resources import Resource
 
 SILENCE_SECONDS = 75.0
-"""Bookmarks arrive about every minute, so a watch that is quiet for longer is on a dead connection."""
+"""Bookmarks arrive about every minute, so a watch that is quiet for longer may be on a dead connection. It need not be: the
+API server sends none for a kind of which it has heard nothing since its start (unless etcd runs with
+--watch-progress-notify-interval, which kubeadm sets and others do not)."""
 
 LIST_SECONDS = 60.0
 _INTERNAL_ERROR = 500
@@ -72,11 +74,13 @@ class ListWatcher:
     async def watch(
         self, resource_version: str, timeout_seconds: int
     ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
-        """Yield (type, object) of what changes after `resource_version`; ends when the server ends it, on the timeout.
+        """Yield (type, object) of what changes after `resource_version`.
 
         Types are ADDED, MODIFIED, DELETED and BOOKMARK; a bookmark's object holds little more than a resourceVersion.
-        Raises Expired when `resource_version` is too old, Unreachable on a silent or broken connection, or another KubeError.
-        Close the generator to end the request.
+        Ends when the server ends it, on the timeout, and also after a long silence: whether the connection is dead or the
+        cluster quiet, watching anew from the last version is right, and no failure. Raises Expired when `resource_version` is
+        too old, Unreachable when the server does not answer or the connection breaks, or another KubeError. Close the
+        generator to end the request.
         """
         query = {
             **self._selector,
@@ -87,8 +91,11 @@ class ListWatcher:
         }
         stream = self._client.stream(self._path, query=query, silence=self._silence)
         async with aclosing(stream) as chunks:
-            async for line in lines(chunks):
-                yield self._event(line)
+            try:
+                async for line in lines(chunks):
+                    yield self._event(line)
+            except Silence:
+                return
 
     def _event(self, line: bytes) -> tuple[str, dict[str, Any]]:
         try:

@@ -98,10 +98,11 @@ class ApiServer:
     def kill_etcd(self) -> None:
         self._etcd.stop(signal.SIGKILL)
 
-    def compact(self) -> None:
-        """Make etcd forget all but the newest version of everything, so that old continue tokens and watches expire."""
+    async def forget_history(self) -> None:
+        """Make old continue tokens and resource versions expire: compact etcd, and empty the API server's cache."""
         revision = self._etcd_call("/v3/kv/range", {"key": "AA=="})["header"]["revision"]
         self._etcd_call("/v3/kv/compaction", {"revision": revision, "physical": True})
+        await self.restart()
 
     def audit(self) -> list[dict[str, Any]]:
         """Return the requests so far, as audit.k8s.io/v1 Events of level Metadata (verb, user, objectRef, responseStatus)."""

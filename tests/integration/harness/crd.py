@@ -29,7 +29,7 @@ async def install_crd(admin: Client, crd: dict[str, Any] | None = None) -> None:
         await crds.create("", crd)
 
     async def established() -> bool:
-        conditions = (await crds.get("", name)).get("status", {}).get("conditions", ())
+        conditions = (await crds.get("", name)).get("status", {}).get("conditions") or ()
         return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
     await eventually(established)

@@ -24,7 +24,7 @@ from aiohttp import web
 from yarl import URL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from tests.integration.harness.apiserver import ApiServer
 
@@ -70,15 +70,19 @@ class Action(Protocol):
 
 @dataclass
 class Fault:
-    """An action for the next `times` requests that fit (None: for all of them)."""
+    """An action for the next `times` requests that fit (None: for all of them), after `skip` that pass unharmed."""
 
     match: Match
     action: Action
     times: int | None = 1
+    skip: int = 0
     used: int = 0
 
     def takes(self, seen: Seen) -> bool:
         if (self.times is not None and self.used >= self.times) or not self.match.fits(seen):
+            return False
+        if self.skip > 0:
+            self.skip -= 1
             return False
         self.used += 1
         return True
@@ -161,6 +165,22 @@ class Reset:
         if self.applied:
             async with exchange.upstream() as answer:
                 await answer.read()
+        exchange.reset()
+        return web.Response()
+
+
+@dataclass(frozen=True)
+class Strike:
+    """Does something to the sender in place of an answer; with `applied`, after the API server has done what was asked."""
+
+    blow: Callable[[], object]
+    applied: bool = False
+
+    async def apply(self, exchange: Exchange) -> web.StreamResponse:
+        if self.applied:
+            async with exchange.upstream() as answer:
+                await answer.read()
+        self.blow()
         exchange.reset()
         return web.Response()
 

@@ -12,7 +12,9 @@ print(json.dumps([name for name in sys.modules if name.startswith("kubernetes_as
 
 
 def test_the_operator_loads_none_of_the_generated_models() -> None:
-    output = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
+    ).stdout
     loaded = json.loads(output)
     generated = [name for name in loaded if ".models." in name or ".client.api." in name]
     assert generated == []

@@ -1,0 +1,257 @@
+"""Plays what a cluster without nodes lacks for a run: Job controller, kubelet and garbage collector of one namespace.
+
+Each Job of the operator gets one pod. What becomes of it is the test's to say (`start`, `end`), or happens by itself as soon as the
+Job is there (`ending`). Job statuses are those that the API server's validation accepts from a Job controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+from dbupgrade.api import names
+from dbupgrade.decide.report import MARK
+from dbupgrade.kube.errors import KubeError, NotFound
+from dbupgrade.kube.listwatch import ListWatcher
+from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
+from tests.integration.harness.waiting import eventually
+
+if TYPE_CHECKING:
+    from dbupgrade.kube.client import Client
+    from tests.integration.harness.faultproxy import Action, Exchange
+
+Object = dict[str, Any]
+
+DIGEST = "sha256:" + "ab" * 32
+_WATCH_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a pod ends: the exit code of `migrate`, and what it printed."""
+
+    exit_code: int = 0
+    log: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.exit_code == 0
+
+
+def atlas_report(*applied: Object, current: str = "", target: str = "", pending: int = 0) -> str:
+    """A line as Atlas prints it by the template of the Job."""
+    output = {"current": current, "target": target, "pending": pending, "applied": applied, "error": ""}
+    return "some line of another library\n" + MARK + json.dumps(output) + "\n"
+
+
+def applied_file(version: str, name: str, error: Object | None = None) -> Object:
+    return {"name": f"{version}_{name}.sql", "version": version, "error": error}
+
+
+SUCCESS = Ending(
+    0,
+    atlas_report(
+        applied_file("20250101", "one"), applied_file("20250102", "two"), target="20250102", pending=2
+    ),
+)
+SQL_ERROR = Ending(
+    1,
+    atlas_report(
+        applied_file("20250101", "one"),
+        applied_file(
+            "20250102",
+            "two",
+            {"stmt": "ALTER TABLE cart ADD total int;", "text": 'relation "cart" does not exist'},
+        ),
+        target="20250103",
+        pending=3,
+    ),
+)
+
+
+class StandIn:
+    """Use it as an async context manager; `created` are all Jobs of the operator that ever were, in order."""
+
+    def __init__(self, client: Client, namespace: str, ending: Ending | None = None) -> None:
+        self.created: list[Object] = []
+        self.ending = ending
+        self.log: Action | None = None
+        self._namespace = namespace
+        self._jobs = ResourceClient(client, JOBS)
+        self._pods = ResourceClient(client, PODS)
+        self._watcher = ListWatcher(client, JOBS, namespace, names.LABEL_UID)
+        self._logs: dict[str, str] = {}
+        self._plays: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        page = await self._watcher.list_page(1)
+        self._task = asyncio.create_task(self._follow(page.resource_version))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        for play in self._plays:
+            play.cancel()
+        results = await asyncio.gather(self._task, *self._plays, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def apply(self, exchange: Exchange) -> web.StreamResponse:
+        """Answer a request for a pod's log, as an action of the proxy."""
+        if self.log is not None:
+            return await self.log.apply(exchange)
+        exchange.seen.status = 200
+        pod = exchange.seen.path.split("/")[-2]
+        return web.Response(text=self._logs.get(pod, ""))
+
+    # --- what a test does ------------------------------------------------------------------------------------------
+
+    async def job(self, number: int = 1) -> Object:
+        """Wait for the Job with that number, counted from one."""
+        await eventually(lambda: len(self.created) >= number, what=f"Job {number} is created", within=30)
+        return self.created[number - 1]
+
+    async def start(self, job: Object) -> Object:
+        """Let the pod run, `migrate` being started; returns it."""
+        pod = await self._pod_of(job)
+        fetched = f"digest={DIGEST}\nlast=20250102\n"
+        status = {
+            "phase": "Running",
+            "startTime": _now(),
+            "initContainerStatuses": [_container(names.CONTAINER_FETCH, _terminated(0, fetched))],
+            "containerStatuses": [_container(names.CONTAINER_MIGRATE, {"running": {"startedAt": _now()}})],
+        }
+        await self._pods.patch(
+            self._namespace, pod["metadata"]["name"], {"status": status}, subresource="status"
+        )
+        return pod
+
+    async def end(self, job: Object, ending: Ending) -> None:
+        """Let the pod end, then the Job."""
+        pod = await self.start(job)
+        await self.end_pod(pod, ending)
+        await self.end_job(job, ending)
+
+    async def end_pod(self, pod: Object, ending: Ending) -> None:
+        name = pod["metadata"]["name"]
+        self._logs[name] = ending.log
+        status = {
+            "phase": "Succeeded" if ending.succeeded else "Failed",
+            "containerStatuses": [_container(names.CONTAINER_MIGRATE, _terminated(ending.exit_code))],
+        }
+        await self._pods.patch(self._namespace, name, {"status": status}, subresource="status")
+
+    async def end_job(self, job: Object, ending: Ending) -> None:
+        """Set the conditions; the API server wants SuccessCriteriaMet before Complete and FailureTarget before Failed."""
+        now = _now()
+        if ending.succeeded:
+            types, reason = ("SuccessCriteriaMet", "Complete"), "CompletionsReached"
+            outcome: Object = {"succeeded": 1, "completionTime": now}
+        else:
+            types, reason = ("FailureTarget", "Failed"), "BackoffLimitExceeded"
+            outcome = {"failed": 1}
+        conditions = [
+            {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": now} for kind in types
+        ]
+        status = {"startTime": now, "active": 0, "ready": 0, "conditions": conditions, **outcome}
+        await self._jobs.patch(
+            self._namespace, job["metadata"]["name"], {"status": status}, subresource="status"
+        )
+
+    # --- what happens by itself ------------------------------------------------------------------------------------
+
+    async def _follow(self, version: str) -> None:
+        """Watch the Jobs; an API server that is away for a while is waited for."""
+        while True:
+            try:
+                async for kind, job in self._watcher.watch(version, _WATCH_SECONDS):
+                    version = job["metadata"]["resourceVersion"]
+                    self._changed(kind, job)
+            except KubeError:
+                await asyncio.sleep(0.2)
+
+    def _changed(self, kind: str, job: Object) -> None:
+        if kind == "ADDED":
+            self.created.append(job)
+            self._do(self._play(job))
+        elif kind == "MODIFIED" and job["metadata"].get("deletionTimestamp"):
+            self._do(self._collect(job))
+
+    def _do(self, coroutine: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(coroutine)
+        self._plays.add(task)
+        task.add_done_callback(lambda done: None if done.exception() else self._plays.discard(done))
+
+    async def _play(self, job: Object) -> None:
+        pod = await self._create_pod(job)
+        if self.ending is not None:
+            await self.end_pod(pod, self.ending)
+            await self.end_job(job, self.ending)
+
+    async def _create_pod(self, job: Object) -> Object:
+        template = job["spec"]["template"]
+        owner = {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "name": job["metadata"]["name"],
+            "uid": job["metadata"]["uid"],
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+        name = f"{job['metadata']['name'][:57]}-{secrets.token_hex(2)}"
+        metadata = {**template["metadata"], "name": name, "ownerReferences": [owner]}
+        return await self._pods.create(self._namespace, {"metadata": metadata, "spec": template["spec"]})
+
+    async def _collect(self, job: Object) -> None:
+        """Remove the pod of a Job that is being deleted, then the Job."""
+        with contextlib.suppress(NotFound):
+            pod = await self._pod_of(job)
+            await self._pods.delete(self._namespace, pod["metadata"]["name"], propagation="Background")
+        with contextlib.suppress(NotFound):
+            patch = {"metadata": {"finalizers": None}}
+            await self._jobs.patch(self._namespace, job["metadata"]["name"], patch)
+
+    async def _pod_of(self, job: Object) -> Object:
+        pods = ListWatcher(
+            self._pods._client,
+            PODS,
+            self._namespace,
+            f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}",
+        )
+
+        async def find() -> Object | None:
+            return next(iter((await pods.list_page(0)).items), None)
+
+        found = await eventually(find, what="the Job has a pod")
+        assert found is not None
+        return found
+
+
+def _container(name: str, state: Object) -> Object:
+    return {"name": name, "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+
+
+def _terminated(exit_code: int, message: str = "") -> Object:
+    reason = "Error" if exit_code else "Completed"
+    now = _now()
+    return {
+        "terminated": {
+            "exitCode": exit_code,
+            "reason": reason,
+            "message": message,
+            "startedAt": now,
+            "finishedAt": now,
+        }
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
