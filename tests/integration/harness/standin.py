@@ -24,6 +24,8 @@ from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
 from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from dbupgrade.kube.client import Client
     from tests.integration.harness.faultproxy import Action, Exchange
 
@@ -88,7 +90,8 @@ class StandIn:
         self._pods = ResourceClient(client, PODS)
         self._watcher = ListWatcher(client, JOBS, namespace, names.LABEL_UID)
         self._logs: dict[str, str] = {}
-        self._plays: set[asyncio.Task[None]] = set()
+        self._pod_by_job: dict[str, Object] = {}
+        self._plays: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         page = await self._watcher.list_page(1)
@@ -185,10 +188,8 @@ class StandIn:
         elif kind == "MODIFIED" and job["metadata"].get("deletionTimestamp"):
             self._do(self._collect(job))
 
-    def _do(self, coroutine: Any) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(coroutine)
-        self._plays.add(task)
-        task.add_done_callback(lambda done: None if done.exception() else self._plays.discard(done))
+    def _do(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._plays.append(asyncio.create_task(coroutine))
 
     async def _play(self, job: Object) -> None:
         pod = await self._create_pod(job)
@@ -208,31 +209,23 @@ class StandIn:
         }
         name = f"{job['metadata']['name'][:57]}-{secrets.token_hex(2)}"
         metadata = {**template["metadata"], "name": name, "ownerReferences": [owner]}
-        return await self._pods.create(self._namespace, {"metadata": metadata, "spec": template["spec"]})
+        pod = await self._pods.create(self._namespace, {"metadata": metadata, "spec": template["spec"]})
+        self._pod_by_job[job["metadata"]["uid"]] = pod
+        return pod
 
     async def _collect(self, job: Object) -> None:
         """Remove the pod of a Job that is being deleted, then the Job."""
+        pod = await self._pod_of(job)
         with contextlib.suppress(NotFound):
-            pod = await self._pod_of(job)
             await self._pods.delete(self._namespace, pod["metadata"]["name"], propagation="Background")
         with contextlib.suppress(NotFound):
             patch = {"metadata": {"finalizers": None}}
             await self._jobs.patch(self._namespace, job["metadata"]["name"], patch)
 
     async def _pod_of(self, job: Object) -> Object:
-        pods = ListWatcher(
-            self._pods._client,
-            PODS,
-            self._namespace,
-            f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}",
-        )
-
-        async def find() -> Object | None:
-            return next(iter((await pods.list_page(0)).items), None)
-
-        found = await eventually(find, what="the Job has a pod")
-        assert found is not None
-        return found
+        uid = job["metadata"]["uid"]
+        await eventually(lambda: uid in self._pod_by_job, what="the Job has a pod")
+        return self._pod_by_job[uid]
 
 
 def _container(name: str, state: Object) -> Object:

@@ -1,0 +1,216 @@
+"""A namespace with the operator in it: what a test of the whole operator plays on.
+
+The operator reaches the API server through the fault proxy, and watches the scene's namespace only, so that many scenes can share one
+API server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dbupgrade.kube.resources import JOBS, SECRETS, ResourceClient
+from e2e.operator import Launch, Operator
+from tests.integration.harness.faultproxy import Fault, FaultProxy, Match
+from tests.integration.harness.namespaces import DBUPGRADES
+from tests.integration.harness.standin import StandIn
+from tests.integration.harness.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from dbupgrade.kube.client import Client
+    from tests.integration.harness.apiserver import ApiServer
+    from tests.integration.harness.faultproxy import Action
+
+Object = dict[str, Any]
+
+NAME = "shop"
+IMAGE = "registry.example/shop:1.0.0"
+RUN_SECONDS = 30.0
+
+STATUS_WRITE = Match("PATCH", r"/dbupgrades/[^/]+/status$")
+JOB_CREATION = Match("POST", r"/jobs$")
+JOB_PATCH = Match("PATCH", r"/jobs/[^/]+$")
+EVENT = Match("POST", r"/events$")
+SECRET_READ = Match("GET", r"/secrets/")
+LOG_READ = Match("GET", r"/pods/[^/]+/log$")
+
+
+def condition(resource: Object, kind: str) -> Object:
+    """The condition of that type; an empty one if there is none."""
+    conditions = (resource.get("status") or {}).get("conditions") or ()
+    return next((c for c in conditions if c["type"] == kind), {"status": None, "reason": None, "message": ""})
+
+
+def summary(resource: Object) -> dict[str, tuple[str, str]]:
+    """Status and reason of each condition."""
+    return {c["type"]: (c["status"], c["reason"]) for c in resource["status"]["conditions"]}
+
+
+def run_of(resource: Object) -> Object:
+    """The run in progress or last done; empty if there is none."""
+    run: Object = (resource.get("status") or {}).get("run") or {}
+    return run
+
+
+def spec(image: str = IMAGE, **more: Any) -> Object:
+    """The spec of a resource that uses the scene's Secret."""
+    connection = {"urlSecretRef": {"name": "database"}}
+    database = {"type": "selfHosted", "connection": connection}
+    return {"migrations": {"image": image}, "database": database, **more}
+
+
+def is_ready(resource: Object) -> bool:
+    return bool(condition(resource, "Ready")["status"] == "True")
+
+
+def is_finished(resource: Object) -> bool:
+    """Whether the last run's end is recorded."""
+    return "finishedAt" in run_of(resource)
+
+
+def has_reason(reason: str) -> Callable[[Object], bool]:
+    """Make a check for Progressing's reason."""
+    return lambda resource: condition(resource, "Progressing")["reason"] == reason
+
+
+@dataclass
+class Scene:
+    """One namespace, its stand-in for a cluster, and the operators that were started in it."""
+
+    namespace: str
+    admin: Client
+    api: ApiServer
+    proxy: FaultProxy
+    standin: StandIn
+    directory: Path
+    operators: list[Operator] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.resources = ResourceClient(self.admin, DBUPGRADES)
+        self.jobs = ResourceClient(self.admin, JOBS)
+        self.secrets = ResourceClient(self.admin, SECRETS)
+        self.log = self.directory / "operator.log"
+
+    # --- operators -------------------------------------------------------------------------------------------------
+
+    def spawn(self, **settings: str) -> Operator:
+        """Start an operator without waiting for it."""
+        kubeconfig = self.api.write_kubeconfig("operator", self.api.admin, server=self.proxy.url)
+        given = {"DBUPGRADE_WATCH_NAMESPACES": self.namespace, **settings}
+        # It must not outlive the tests, whatever ends them.
+        prefix = ("setpriv", "--pdeathsig", "KILL", "--")
+        operator = Operator.spawn(Launch(kubeconfig, self.log, given, prefix))
+        self.operators.append(operator)
+        return operator
+
+    async def start(self, **settings: str) -> Operator:
+        """Start an operator and wait until its caches are filled."""
+        operator = self.spawn(**settings)
+        await asyncio.to_thread(operator.wait_ready)
+        return operator
+
+    async def stop(self, operator: Operator) -> int:
+        """Ask it to end, and return its exit code."""
+        return await asyncio.to_thread(operator.stop)
+
+    def inject(self, match: Match, action: Action, *, times: int | None = 1, skip: int = 0) -> Fault:
+        """Add a fault; the stand-in, which answers for logs, stays the last."""
+        fault = Fault(match, action, times, skip)
+        self.proxy.faults.insert(-1, fault)
+        return fault
+
+    # --- objects ---------------------------------------------------------------------------------------------------
+
+    async def create_secret(self, url: str = "postgres://u:hunter2@db.example/shop") -> Object:
+        return await self.secrets.create(
+            self.namespace, {"metadata": {"name": "database"}, "stringData": {"url": url}}
+        )
+
+    async def create(self, name: str = NAME, image: str = IMAGE, **more: Any) -> Object:
+        """Create a DBUpgrade."""
+        body = {
+            "apiVersion": "dbupgrade.subbug.learning/v1alpha1",
+            "kind": "DBUpgrade",
+            "metadata": {"name": name},
+            "spec": spec(image, **more),
+        }
+        return await self.resources.create(self.namespace, body)
+
+    async def get(self, name: str = NAME) -> Object:
+        return await self.resources.get(self.namespace, name)
+
+    async def patch(self, patch: Object, name: str = NAME, *, subresource: str = "") -> Object:
+        return await self.resources.patch(self.namespace, name, patch, subresource=subresource)
+
+    async def set_image(self, image: str) -> Object:
+        return await self.patch({"spec": {"migrations": {"image": image}}})
+
+    async def until(
+        self,
+        check: Callable[[Object], bool],
+        *,
+        name: str = NAME,
+        within: float = RUN_SECONDS,
+        what: str = "",
+    ) -> Object:
+        """Wait until the resource fits; returns it."""
+        last: Object = {}
+
+        async def fits() -> bool:
+            nonlocal last
+            last = await self.get(name)
+            return check(last)
+
+        try:
+            await eventually(fits, within=within, what=what or "the resource is as expected")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its status: {last.get('status')}") from error
+        return last
+
+    async def until_reason(self, reason: str, *, name: str = NAME, within: float = RUN_SECONDS) -> Object:
+        return await self.until(has_reason(reason), name=name, within=within, what=reason)
+
+    async def until_ready(self, *, sequence: int = 1, within: float = RUN_SECONDS) -> Object:
+        """Wait for Ready after the run of that number, and for the TTL of its Job, the last that the operator writes."""
+
+        def done(resource: Object) -> bool:
+            return is_ready(resource) and run_of(resource)["sequence"] == sequence
+
+        resource = await self.until(done, within=within, what=f"Ready after run {sequence}")
+        await self.until_ttl(resource)
+        return resource
+
+    async def until_ttl(self, resource: Object) -> None:
+        name = run_of(resource)["jobName"]
+
+        async def expires() -> bool:
+            return "ttlSecondsAfterFinished" in (await self.jobs.get(self.namespace, name))["spec"]
+
+        await eventually(expires, what="the Job has a TTL")
+
+    async def quiet(self) -> None:
+        """End all operators in good order, so that nothing can follow what a test asserts next."""
+        running = [operator for operator in self.operators if not operator.ended()]
+        assert [await self.stop(operator) for operator in running] == [0] * len(running)
+
+
+@contextlib.asynccontextmanager
+async def open_scene(api: ApiServer, admin: Client, namespace: str, directory: Path) -> AsyncIterator[Scene]:
+    """Set a scene with a Secret and without an operator; at the end the operators' log is printed, for failed tests."""
+    async with FaultProxy(api) as proxy, StandIn(admin, namespace) as standin:
+        scene = Scene(namespace, admin, api, proxy, standin, directory)
+        proxy.inject(Fault(LOG_READ, standin, times=None))
+        await scene.create_secret()
+        try:
+            yield scene
+        finally:
+            for operator in scene.operators:
+                operator.kill()
+            if scene.log.exists():
+                sys.stdout.write(scene.log.read_text())
