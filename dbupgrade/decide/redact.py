@@ -1,7 +1,8 @@
 """Keeps credentials and data out of what the operator reports.
 
 Statements and database errors may hold passwords (`create role x password '…'`) and rows. String literals are
-masked, known secrets are replaced, and texts are cut.
+masked, known secrets are replaced, and texts are cut. The dialect is not known here: where PostgreSQL and MySQL read
+a text differently, so that the code of one is a literal of the other, all that follows is masked.
 """
 
 import re
@@ -10,46 +11,74 @@ from urllib.parse import quote, unquote, urlsplit
 MASK = "***"
 MAX_BYTES = 1024
 
-_LITERALS = re.compile(
+_TOKENS = re.compile(
     r"""
-    (?P<dollar>\$(?P<tag>[A-Za-z_]\w*|)\$.*?(?:\$(?P=tag)\$|\Z))   # dollar-quoted, or cut before its end
-  | (?P<escaped>\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z))                 # E'it\'s'
-  | (?P<plain>'(?:[^'\\]|\\.|'')*(?:'|\Z))                         # 'it''s', also MySQL's 'it\'s'
+    # Read differently: a comment in a comment, code in a comment, a comment that only one dialect knows, and a
+    # backslash before the quote.
+    (?P<rest> (?: /\*! | /\* (?:(?!\*/|/\*).)* /\* | (?:\#|--+(?![\s-])) (?=[^\n]*['"`$*])
+                | '(?:[^'\\]|\\[^']|'')*\\' | "(?:[^"\\]|\\[^"]|"")*\\" ) .* )
+  | (?P<comment> (?:--|\#)[^\n]* | /\*.*?(?:\*/|\Z) )
+  | (?P<dollar> (?<![\w$]) \$(?P<tag>[^\W\d]\w*|)\$ .*? (?:\$(?P=tag)\$|\Z) )
+  | (?P<name> `[\w.$ ]*`                             # in double quotes only where MySQL takes no literal either
+            | \b(?:table|into|update|exists|column|references|index|constraint|only|join|view|schema|type)
+              \s+ "\w+" (?:\."\w+")* )
+  | (?P<escaped> \b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z) )
+  | (?P<literal> '(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z) | `(?:[^`]|``)*(?:`|\Z) )
     """,
-    re.DOTALL | re.VERBOSE,
+    re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
-_QUOTED = re.compile(r'"([^"]*)("|\Z)')
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"]*(?:['\"].*)?", re.IGNORECASE | re.DOTALL)
+_NEAR = re.compile(r"near '.*", re.DOTALL)
 _IDENTIFIER = re.compile(r"[\w.$]+")
 
 
 def mask_statement(statement: str) -> str:
-    """`statement` with every string literal masked; comments go too, since they may hold anything."""
-    without_literals = _LITERALS.sub(_masked, statement)
-    without_comments = re.sub(r"--[^\n]*|/\*.*?(?:\*/|\Z)", " ", without_literals, flags=re.DOTALL)
-    return " ".join(without_comments.split())
+    """`statement` with every string literal masked; comments go too, since they may hold anything.
+
+    Of names in double quotes, which MySQL reads as literals, those stay that follow a word like `table`.
+    """
+    return " ".join(_TOKENS.sub(_masked, statement).split())
 
 
 def _masked(match: re.Match[str]) -> str:
-    if match["dollar"]:
-        return f"$${MASK}$$"
-    return f"'{MASK}'"
+    match match.lastgroup:
+        case "comment":
+            return " "
+        case "name":
+            return match[0]
+        case "dollar":
+            return f"$${MASK}$$"
+        case "rest":
+            return f" {MASK}"
+        case _:
+            return f"'{MASK}'"
 
 
 def mask_error(error: str, statement: str) -> str:
-    """`error` with literals, URLs and quoted values masked.
+    """`error` with URLs and quoted values masked.
 
-    PostgreSQL quotes names and values alike (`invalid input syntax for type integer: "hunter2"`), so a quoted word
-    stays only when `statement` uses it as a name, outside of its literals.
+    Databases quote names and values alike (`invalid input syntax for type integer: "hunter2"`), so a quoted word
+    stays only when `statement` uses it as a name, outside of its literals. A value is quoted as it is, with whatever
+    quotes it holds, so from the first one on all is masked to the last quote.
     """
     names = set(_IDENTIFIER.findall(mask_statement(statement)))
+    text = _NEAR.sub(f"near '{MASK}'", _URL.sub(MASK, error))
+    for mark in ('"', "'"):
+        text = _mask_quoted(text, mark, names)
+    return " ".join(text.split())
 
-    def quoted(match: re.Match[str]) -> str:
-        return match[0] if match[1] in names and match[2] else f'"{MASK}"'
 
-    text = _URL.sub(MASK, error)
-    text = _LITERALS.sub(_masked, text)
-    return " ".join(_QUOTED.sub(quoted, text).split())
+def _mask_quoted(text: str, mark: str, names: set[str]) -> str:
+    """`text` up to its first quoted word that is no name, and what follows the last quote."""
+    begin = text.find(mark)
+    while begin >= 0:
+        end = text.find(mark, begin + 1)
+        is_name = text[begin + 1 : end] in names and not text[:begin].endswith(": ")
+        if end < 0 or not is_name:
+            last = text.rfind(mark)
+            return text[:begin] + mark + MASK + mark + (text[last + 1 :] if last > begin else "")
+        begin = text.find(mark, end + 1)
+    return text
 
 
 def url_secrets(url: str) -> tuple[str, ...]:
