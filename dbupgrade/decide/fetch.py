@@ -34,7 +34,7 @@ done
 # A pipe would hide a failure of crane, so its exit code goes through a file.
 mkdir -p "{WORK_PATH}/{FILES}"
 {{ crane export $insecure --platform "linux/$arch" "$reference" - || echo failed > "$HOME/export"; }} |
-  tar -x -f - -C "{WORK_PATH}/{FILES}" "${{FOLDER#/}}" || extracted=no
+  tar -x -f - -C "{WORK_PATH}/{FILES}" -- "${{FOLDER#/}}" || extracted=no
 [ ! -e "$HOME/export" ] || fail {Failure.FETCH} "crane could not read the image"
 
 folder="{WORK_PATH}/{FILES}$FOLDER"
