@@ -167,7 +167,10 @@ def pod_from(obj: Object) -> PodView:
 def _container(statuses: list[Object] | None, name: str) -> ContainerView:
     status = next((s for s in statuses or () if s.get("name") == name), {})
     state = status.get("state") or {}
-    if ended := state.get("terminated"):
+    ended = state.get("terminated")
+    if ended and not (ended.get("startedAt") or status.get("containerID")):
+        return ContainerView()  # the kubelet writes an end for what never ran, when the pod is deleted
+    if ended:
         return ContainerView(
             started=True,
             exit_code=ended.get("exitCode", 0),
