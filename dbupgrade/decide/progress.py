@@ -74,7 +74,9 @@ def _without_job(observed: Observed, run: Run, settings: JobSettings) -> Decisio
         reason = Reason.MIGRATION_IN_PROGRESS if run.job_uid else Reason.JOB_PENDING
         return Decision(running(observed, observed.resource.status, reason, message))
     if run.failure is not None:
-        return Decision(_failed(observed, run, Report(failure=run.failure)))
+        started = any(pod.job_uid == run.job_uid and pod.migrate.started for pod in observed.pods)
+        failure = Failure.INTERRUPTED if started else run.failure
+        return Decision(_failed(observed, run, Report(failure=failure)))
     if run.job_uid is not None:
         return Decision(_failed(observed, run, Report(failure=Failure.CANCELLED)))
     if not _still_wanted(observed, run):
@@ -108,7 +110,8 @@ def _watch(observed: Observed, run: Run, current: JobView) -> Decision:
     waiting = _waiting(pod, current)
     if waiting is None:
         return Decision(running(observed, status, Reason.JOB_PENDING, _pending(current)))
-    limit = waiting.since + min(waiting.grace, _deadline(observed) - _BEFORE_DEADLINE)
+    deadline = _deadline(observed)
+    limit = waiting.since + min(waiting.grace, max(deadline - _BEFORE_DEADLINE, deadline / 2))
     if observed.now >= limit:
         return _give_up(observed, run, current, waiting.failure)
     status = running(observed, status, Reason.JOB_PENDING, waiting.message or _pending(current))
