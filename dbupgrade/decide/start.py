@@ -115,8 +115,10 @@ def _secret_gate(observed: Observed) -> Decision | None:
 
 
 def _busy_gate(observed: Observed) -> Decision | None:
-    if not observed.busy:
+    alive = next((pod for pod in observed.pods if not pod.terminal), None)
+    busy = observed.busy or (f"pod {alive.name} of an earlier run has not ended" if alive else "")
+    if not busy:
         return None
-    message = f"waiting for the database: {observed.busy}"
+    message = f"waiting for the database: {busy}"
     status = held(observed, observed.resource.status, Reason.DATABASE_BUSY, message)
     return Decision(status, requeue_after=BUSY_RECHECK_SECONDS)
