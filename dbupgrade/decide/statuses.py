@@ -71,12 +71,13 @@ def with_history(status: Status, run: Run) -> Status:
     to reach a database that is down.
     """
     history = status.history
-    if history and run.result is RunResult.FAILED and _same_failure(history[0], run):
+    if history and run.result is RunResult.FAILED and same_failure(history[0], run):
         history = history[1:]
     return status.model_copy(update={"run": run, "history": (run, *history)[:HISTORY_LENGTH]})
 
 
-def _same_failure(earlier: Run, later: Run) -> bool:
+def same_failure(earlier: Run, later: Run) -> bool:
+    """Whether `later` failed as `earlier` did, on the same run id."""
     return earlier.run_id == later.run_id and earlier.failure == later.failure
 
 

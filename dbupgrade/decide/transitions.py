@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.status import Run, RunResult, Status
+from dbupgrade.decide.statuses import same_failure
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def events(old: Status, new: Status) -> tuple[Event, ...]:
     ended = ended_run(old, new)
     if new.run and new.run.active and (old.run is None or old.run.sequence != new.run.sequence):
         found += _started(old.run, new.run)
-    elif ended:
+    elif ended and not _same_again(old, ended):
         found.append(_ended(ended))
     reason = _reason(new)
     if reason in _HELD and reason != _reason(old):
@@ -46,10 +47,18 @@ def events(old: Status, new: Status) -> tuple[Event, ...]:
 
 
 def _started(last: Run | None, run: Run) -> list[Event]:
+    if run.attempt > 1:
+        return []  # a retry: the status counts them
     started = Event("Normal", "MigrationStarted", f"run {run.sequence} with {run.image}, Job {run.job_name}")
     if last is None or last.run_id == run.run_id:
         return [started]
-    return [Event("Normal", "SpecChanged", f"image {last.image} -> {run.image}"), started]
+    change = f"image {last.image} -> {run.image}" if last.image != run.image else "same image, other settings"
+    return [Event("Normal", "SpecChanged", change), started]
+
+
+def _same_again(old: Status, run: Run) -> bool:
+    """Whether `run` is a retry that failed as the try before it did."""
+    return run.attempt > 1 and bool(old.history) and same_failure(old.history[0], run)
 
 
 def _ended(run: Run) -> Event:
