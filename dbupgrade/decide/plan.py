@@ -40,7 +40,7 @@ def needs_secret(observed: Observed) -> bool:
     if observed.resource.deleting or not wants_secret(observed):
         return False
     if run and run.active:
-        return not observed.job_expected and (job is None or not ours(observed, job, run))
+        return not ours(observed, job, run) if job else not observed.job_expected
     return run is None or _waits_for_secret(run) or _wants_run(observed, run)
 
 
