@@ -1,0 +1,109 @@
+"""A database with an owner of its own, on the cluster's PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A migration with this statement waits at the gate: it ends when the test says so, not after some time.
+GATE = 4711
+WAIT_AT_GATE = f"SELECT pg_advisory_lock_shared({GATE});"
+VERSIONS = "SELECT version FROM atlas_schema_revisions.atlas_schema_revisions ORDER BY version"
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database and its owner, both called `name`."""
+
+    admin_url: str
+    name: str
+    password: str
+
+    @classmethod
+    def create(cls, admin_url: str, name: str) -> Database:
+        """Make database and role."""
+        made = cls(admin_url, name, f"pw-{secrets.token_hex(16)}")
+        made._as_admin(
+            f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{made.password}'",
+            f'CREATE DATABASE "{name}" OWNER "{name}"',
+        )
+        return made
+
+    def drop(self) -> None:
+        """Remove both; whoever is connected is thrown out."""
+        self._as_admin(f'DROP DATABASE "{self.name}" WITH (FORCE)', f'DROP ROLE "{self.name}"')
+
+    @property
+    def server(self) -> str:
+        """Address of the server, the same for pods and for the host."""
+        return urlsplit(self.admin_url).netloc.rpartition("@")[2]
+
+    def url(self, *, password: str = "", server: str = "", database: str = "") -> str:
+        """Where the owner connects to, or a URL that is wrong in one way."""
+        login = f"{self.name}:{password or self.password}"
+        place = f"{server or self.server}/{database or self.name}"
+        return f"postgres://{login}@{place}?sslmode=disable"
+
+    def rows(self, query: str) -> list[Any]:
+        """The first column of what a query finds."""
+        return asyncio.run(self._run(self._here(), query))
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables that migrations made."""
+        return self.rows(TABLES)
+
+    @property
+    def versions(self) -> list[str]:
+        """What Atlas has noted as applied."""
+        return self.rows(VERSIONS)
+
+    @contextlib.contextmanager
+    def closed_gate(self) -> Iterator[Gate]:
+        """Hold every migration that waits at the gate, until it is opened or the block ends."""
+        gate = Gate(self._here())
+        try:
+            yield gate
+        finally:
+            gate.open()
+
+    def _here(self) -> str:
+        return urlunsplit(urlsplit(self.admin_url)._replace(path=f"/{self.name}"))
+
+    def _as_admin(self, *statements: str) -> None:
+        asyncio.run(self._run(self.admin_url, *statements))
+
+    @staticmethod
+    async def _run(url: str, *statements: str) -> list[Any]:
+        connection = await asyncpg.connect(url)
+        try:
+            for statement in statements:
+                rows = await connection.fetch(statement)
+            return [row[0] for row in rows]
+        finally:
+            await connection.close()
+
+
+class Gate:
+    """An exclusive lock, held by a connection of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._connection = self._loop.run_until_complete(asyncpg.connect(url))
+        self._loop.run_until_complete(self._connection.execute(f"SELECT pg_advisory_lock({GATE})"))
+
+    def open(self) -> None:
+        """Let everybody through; a second time does nothing."""
+        if not self._loop.is_closed():
+            self._loop.run_until_complete(self._connection.close())
+            self._loop.close()
