@@ -1,0 +1,123 @@
+"""The ledger of a chaos run: every state of every object as the API server told it, and the rules that must hold.
+
+Resource versions of one etcd are numbers that grow with each write, so the order of writes to different kinds is known.
+(Clients must treat them as opaque; a test of one known server may look.)
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from dbupgrade.api import names
+
+Object = dict[str, Any]
+
+
+def version(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])
+
+
+def label(obj: Object, name: str) -> str:
+    return str((obj["metadata"].get("labels") or {}).get(name, ""))
+
+
+def is_finished(job: Object) -> bool:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)
+
+
+def is_alive(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}
+
+
+@dataclass
+class Ledger:
+    """What was seen. `broken` are the rules that were, in words; empty at the end of a clean run."""
+
+    broken: list[str] = field(default_factory=list)
+    jobs: dict[str, Object] = field(default_factory=dict)
+    pods: dict[str, Object] = field(default_factory=dict)
+    created_jobs: list[Object] = field(default_factory=list)
+    statuses: dict[str, list[Object]] = field(default_factory=lambda: defaultdict(list))
+
+    def resource(self, kind: str, obj: Object) -> None:
+        """A DBUpgrade came, changed or went: its status must never go back."""
+        uid = obj["metadata"]["uid"]
+        seen = self.statuses[uid]
+        if kind != "DELETED":
+            if seen:
+                self._compare(seen[-1], obj)
+            seen.append(obj)
+
+    def job(self, kind: str, obj: Object) -> None:
+        """A Job came, changed or went: at most one unfinished for each resource and each database."""
+        uid = obj["metadata"]["uid"]
+        if kind == "DELETED":
+            self.jobs.pop(uid, None)
+            return
+        if kind == "ADDED":
+            self.created_jobs.append(obj)
+        self.jobs[uid] = obj
+        self._at_most_one("unfinished Job", [job for job in self.jobs.values() if not is_finished(job)], obj)
+
+    def pod(self, kind: str, obj: Object) -> None:
+        """A pod came, changed or went: at most one alive for each resource and each database."""
+        uid = obj["metadata"]["uid"]
+        if kind == "DELETED":
+            self.pods.pop(uid, None)
+            return
+        self.pods[uid] = obj
+        self._at_most_one("live pod", [pod for pod in self.pods.values() if is_alive(pod)], obj)
+
+    def check_intents(self) -> None:
+        """Every Job was created after its intent had been written, and with the intent's image."""
+        for job in self.created_jobs:
+            if not self._has_intent(job):
+                self.broken.append(f"Job {_name(job)} at {version(job)} has no intent before it")
+
+    def _has_intent(self, job: Object) -> bool:
+        run_id = job["metadata"]["annotations"][names.ANNOTATION_RUN_ID]
+        for obj in self.statuses[label(job, names.LABEL_UID)]:
+            run = (obj.get("status") or {}).get("run") or {}
+            matches = run.get("jobName") == job["metadata"]["name"] and run.get("runId") == run_id
+            if matches and "finishedAt" not in run and version(obj) < version(job):
+                return bool(run["image"] == _image(job))
+        return False
+
+    def _at_most_one(self, what: str, objects: list[Object], changed: Object) -> None:
+        for name in (names.LABEL_UID, names.LABEL_DATABASE):
+            same = [obj for obj in objects if label(obj, name) == label(changed, name)]
+            if len(same) > 1:
+                listed = ", ".join(_name(obj) for obj in same)
+                self.broken.append(f"more than one {what} with the same {name}: {listed}")
+
+    def _compare(self, old: Object, new: Object) -> None:
+        before, after = old.get("status") or {}, new.get("status") or {}
+        last, run = before.get("run") or {}, after.get("run") or {}
+        where = f"{_name(new)} at {version(new)}"
+        if after.get("observedGeneration", -1) < before.get("observedGeneration", -1):
+            self.broken.append(f"observedGeneration of {where} went back")
+        if run.get("sequence", 0) < last.get("sequence", 0):
+            self.broken.append(f"the run number of {where} went back")
+        if run.get("sequence") == last.get("sequence") and "finishedAt" in last and run != last:
+            self.broken.append(f"a finished run of {where} changed")
+        if run.get("sequence", 0) > last.get("sequence", 0) and last and "finishedAt" not in last:
+            self._check_replaced(where, last, after)
+
+    def _check_replaced(self, where: str, last: Object, after: Object) -> None:
+        """An intent may be replaced only while nothing was created for it."""
+        del after
+        if "jobUid" in last:
+            self.broken.append(f"a run of {where} was dropped though its Job had been seen")
+
+
+def _name(obj: Object) -> str:
+    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+
+
+def _image(job: Object) -> str:
+    containers = job["spec"]["template"]["spec"]["initContainers"]
+    values = {entry["name"]: entry.get("value", "") for entry in containers[0]["env"]}
+    return str(values["IMAGE"])

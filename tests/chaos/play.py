@@ -1,0 +1,230 @@
+"""One play: a random sequence of what people and clusters do to a few resources in one namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dbupgrade.kube.errors import AlreadyExists, Conflict, NotFound
+from dbupgrade.kube.resources import SECRETS, ResourceClient
+from tests.integration.harness.faultproxy import Answer, Cut, Duplicate, ErrorEvent, Fault, Match, Reset
+from tests.integration.harness.namespaces import DBUPGRADES
+from tests.integration.harness.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from dbupgrade.kube.client import Client
+    from tests.chaos.ledger import Object
+    from tests.chaos.world import World
+    from tests.integration.harness.faultproxy import FaultProxy
+
+RESOURCES = {"alpha": "one", "beta": "one", "gamma": "two"}
+"""Resource -> Secret: the first two share a database."""
+IMAGES = ("registry.example/app:1", "registry.example/app:2", "registry.example/app:3")
+LAST_IMAGE = "registry.example/app:last"
+FINAL_SECONDS = 90.0
+PAUSE_SECONDS = 0.03
+
+
+@dataclass
+class Stage:
+    """What all plays share. `kill` ends the operator with SIGKILL and starts another."""
+
+    admin: Client
+    world: World
+    proxy: FaultProxy
+    kill: Callable[[], Awaitable[None]]
+
+
+@dataclass
+class Play:
+    """A sequence of `steps` steps in `namespace`, which follows from `seed`."""
+
+    stage: Stage
+    namespace: str
+    seed: int
+    steps: int
+    trail: list[str] = field(default_factory=list)
+    """What was done, for the report of a failure."""
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._resources = ResourceClient(self.stage.admin, DBUPGRADES)
+        self._secrets = ResourceClient(self.stage.admin, SECRETS)
+
+    async def run(self) -> None:
+        """Do the steps, then see that every resource comes to rest. Raises AssertionError."""
+        for name in ("one", "two"):
+            await self._create_secret(name)
+        for name in RESOURCES:
+            await self._apply(name)
+        for _ in range(self.steps):
+            await self._step()
+            # Not luck: it only lets the operator come in between, as it would between the acts of people.
+            await asyncio.sleep(self._random.random() * PAUSE_SECONDS)
+        await self._finish()
+
+    async def _step(self) -> None:
+        acts: tuple[tuple[int, Callable[[], Awaitable[None]]], ...] = (
+            (6, self._edit_image),
+            (5, self._end_job),
+            (4, self._start_job),
+            (3, self._recreate),
+            (2, self._delete_job),
+            (2, self._retry),
+            (2, self._suspend),
+            (2, self._toggle_secret),
+            (2, self._edit_runner),
+            (4, self._fault),
+            (1, self._kill),
+        )
+        weights, choices = zip(*acts, strict=True)
+        (act,) = self._random.choices(choices, weights)
+        await act()
+
+    # --- acts ------------------------------------------------------------------------------------------------------
+
+    async def _edit_image(self) -> None:
+        image = self._random.choice(IMAGES)
+        await self._patch({"spec": {"migrations": {"image": image}}})
+
+    async def _edit_runner(self) -> None:
+        await self._patch({"spec": {"runner": {"activeDeadlineSeconds": self._random.choice((600, 700))}}})
+
+    async def _suspend(self) -> None:
+        await self._patch({"spec": {"suspend": self._random.random() < 0.5}})
+
+    async def _retry(self) -> None:
+        value = str(self._random.randrange(1000))
+        await self._patch({"metadata": {"annotations": {"dbupgrade.subbug.learning/retry": value}}})
+
+    async def _recreate(self) -> None:
+        name = self._any()
+        self._note(f"delete {name}")
+        with contextlib.suppress(NotFound):
+            await self._resources.delete(self.namespace, name, propagation="Background")
+        if self._random.random() < 0.7:
+            await self._apply(name)
+
+    async def _toggle_secret(self) -> None:
+        name = self._random.choice(("one", "two"))
+        try:
+            await self._secrets.delete(self.namespace, name, propagation="Background")
+            self._note(f"delete Secret {name}")
+        except NotFound:
+            await self._create_secret(name)
+
+    async def _start_job(self) -> None:
+        for job in self._some_job():
+            self._note(f"start {job['metadata']['name']}")
+            await self.stage.world.start(job)
+
+    async def _end_job(self) -> None:
+        succeed = self._random.random() < 0.6
+        for job in self._some_job():
+            self._note(f"end {job['metadata']['name']} {'well' if succeed else 'badly'}")
+            await self.stage.world.end(job, succeed=succeed)
+
+    async def _delete_job(self) -> None:
+        for job in self._some_job():
+            self._note(f"delete {job['metadata']['name']}")
+            await self.stage.world.delete_job(job)
+
+    async def _fault(self) -> None:
+        write, watch = Match("PATCH", rf"/{self.namespace}/.*status$"), Match(watch=True)
+        create, read = Match("POST", rf"/{self.namespace}/jobs$"), Match("GET", rf"/{self.namespace}/")
+        fault = self._random.choice(
+            (
+                Fault(write, Answer(409, "Conflict")),
+                Fault(write, Answer(500, "InternalError"), times=2),
+                Fault(write, Reset(applied=True)),
+                Fault(write, Reset()),
+                Fault(create, Answer(500, "InternalError")),
+                Fault(create, Reset(applied=True)),
+                Fault(create, Reset()),
+                Fault(read, Answer(503, "ServiceUnavailable")),
+                Fault(read, Answer(429, "TooManyRequests", retry_after=1)),
+                Fault(watch, Answer(410, "Expired")),
+                Fault(watch, ErrorEvent(410, "Expired")),
+                Fault(watch, Duplicate()),
+                Fault(watch, Cut(events=1)),
+            )
+        )
+        self._note(f"inject {fault.action} on {fault.match}")
+        self.stage.proxy.inject(fault)
+
+    async def _kill(self) -> None:
+        self._note("kill the operator")
+        await self.stage.kill()
+
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        """Whatever happened: a new image, a Secret and no more trouble lead every resource to Ready."""
+        self._note("finish")
+        for name in ("one", "two"):
+            with contextlib.suppress(AlreadyExists):
+                await self._create_secret(name)
+        for name in RESOURCES:
+            await self._apply(name)
+            patch = {"spec": {"suspend": False, "migrations": {"image": LAST_IMAGE}}}
+            await self._resources.patch(self.namespace, name, patch)
+        await asyncio.gather(*(self._rest(name) for name in RESOURCES))
+
+    async def _rest(self, name: str) -> None:
+        last: Object = {}
+
+        async def done() -> bool:
+            nonlocal last
+            for job in self.stage.world.unfinished(self.namespace):
+                await self.stage.world.end(job, succeed=True)
+            last = await self._resources.get(self.namespace, name)
+            status = last.get("status") or {}
+            ready = any(
+                c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ()
+            )
+            return ready and (status.get("run") or {}).get("image") == LAST_IMAGE
+
+        try:
+            await eventually(done, within=FINAL_SECONDS, what=f"{name} is Ready with its last image")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its status: {last.get('status')}") from error
+
+    # --- helpers ---------------------------------------------------------------------------------------------------
+
+    def _any(self) -> str:
+        return self._random.choice(sorted(RESOURCES))
+
+    def _some_job(self) -> list[Object]:
+        jobs = self.stage.world.unfinished(self.namespace)
+        return [self._random.choice(jobs)] if jobs else []
+
+    def _note(self, text: str) -> None:
+        self.trail.append(text)
+
+    async def _patch(self, patch: Object) -> None:
+        name = self._any()
+        self._note(f"patch {name}: {patch}")
+        with contextlib.suppress(NotFound, Conflict):
+            await self._resources.patch(self.namespace, name, patch)
+
+    async def _create_secret(self, name: str) -> None:
+        self._note(f"create Secret {name}")
+        body = {"metadata": {"name": name}, "stringData": {"url": f"postgres://u:p@{name}.example/{name}"}}
+        await self._secrets.create(self.namespace, body)
+
+    async def _apply(self, name: str) -> None:
+        self._note(f"create {name}")
+        database = {"type": "selfHosted", "connection": {"urlSecretRef": {"name": RESOURCES[name]}}}
+        body = {
+            "apiVersion": "dbupgrade.subbug.learning/v1alpha1",
+            "kind": "DBUpgrade",
+            "metadata": {"name": name},
+            "spec": {"migrations": {"image": self._random.choice(IMAGES)}, "database": database},
+        }
+        with contextlib.suppress(AlreadyExists):
+            await self._resources.create(self.namespace, body)

@@ -1,0 +1,227 @@
+"""The world around the operator in a chaos run: Job controller, kubelet and garbage collector for all namespaces.
+
+It does what a real cluster does in time, and ends runs only when it is told to, or by itself once `finishing` is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from aiohttp import web
+
+from dbupgrade.api import names
+from dbupgrade.decide.report import MARK
+from dbupgrade.kube.errors import KubeError, NotFound
+from dbupgrade.kube.listwatch import ListWatcher
+from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
+from tests.chaos.ledger import Ledger, Object, is_finished, label
+from tests.integration.harness.namespaces import DBUPGRADES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from dbupgrade.kube.client import Client
+    from tests.integration.harness.faultproxy import Exchange
+
+_GONE = (NotFound,)
+
+
+class World:
+    """Use it as an async context manager."""
+
+    def __init__(self, client: Client, ledger: Ledger) -> None:
+        self.finishing = False
+        self._client = client
+        self._ledger = ledger
+        self._jobs = ResourceClient(client, JOBS)
+        self._pods = ResourceClient(client, PODS)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures: list[BaseException] = []
+        self._logs: dict[str, str] = {}
+        self._pod_of: dict[str, Object] = {}
+
+    async def __aenter__(self) -> Self:
+        kinds: tuple[tuple[ListWatcher, Callable[[str, Object], None]], ...] = (
+            (ListWatcher(self._client, DBUPGRADES), self._resource),
+            (ListWatcher(self._client, JOBS, "", names.LABEL_UID), self._job),
+            (ListWatcher(self._client, PODS, "", names.LABEL_UID), self._ledger.pod),
+        )
+        for watcher, handle in kinds:
+            page = await watcher.list_page(1)
+            self._do(self._follow(watcher, page.resource_version, handle))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failures:
+            raise self._failures[0]
+
+    async def apply(self, exchange: Exchange) -> web.StreamResponse:
+        """Answer a request for a pod's log, as an action of the proxy."""
+        exchange.seen.status = 200
+        return web.Response(text=self._logs.get(exchange.seen.path.split("/")[-2], ""))
+
+    # --- what a play does ------------------------------------------------------------------------------------------
+
+    def unfinished(self, namespace: str) -> list[Object]:
+        """The Jobs of a namespace that run, oldest first."""
+        jobs = (job for job in self._ledger.jobs.values() if job["metadata"]["namespace"] == namespace)
+        return [job for job in jobs if not is_finished(job) and not job["metadata"].get("deletionTimestamp")]
+
+    async def end(self, job: Object, *, succeed: bool) -> None:
+        """Let the Job's pod start and end, then the Job; whatever has gone meanwhile stays gone."""
+        with contextlib.suppress(*_GONE):
+            pod = self._pod_of.get(job["metadata"]["uid"])
+            if pod is not None:
+                await self._end_pod(pod, succeed=succeed)
+                await self._end_job(job, succeed=succeed)
+
+    async def start(self, job: Object) -> None:
+        """Let the Job's pod start."""
+        pod = self._pod_of.get(job["metadata"]["uid"])
+        if pod is None or pod["metadata"]["name"] in self._logs:
+            return
+        status = {
+            "phase": "Running",
+            "initContainerStatuses": [_container(names.CONTAINER_FETCH, _terminated(0))],
+            "containerStatuses": [_container(names.CONTAINER_MIGRATE, {"running": {"startedAt": now()}})],
+        }
+        with contextlib.suppress(*_GONE):
+            await self._status(self._pods, pod, status)
+
+    async def delete_job(self, job: Object) -> None:
+        """Delete a Job as a person does, in the background."""
+        with contextlib.suppress(*_GONE):
+            metadata = job["metadata"]
+            await self._jobs.delete(metadata["namespace"], metadata["name"], propagation="Background")
+
+    # --- what happens by itself ------------------------------------------------------------------------------------
+
+    async def _follow(self, watcher: ListWatcher, at: str, handle: Callable[[str, Object], None]) -> None:
+        while True:
+            with contextlib.suppress(KubeError):
+                async for kind, obj in watcher.watch(at, 600):
+                    at = obj["metadata"]["resourceVersion"]
+                    if kind != "BOOKMARK":
+                        handle(kind, obj)
+            await asyncio.sleep(0.1)
+
+    def _resource(self, kind: str, obj: Object) -> None:
+        self._ledger.resource(kind, obj)
+        if kind == "DELETED":
+            self._do(self._collect(obj["metadata"]["uid"]))
+
+    def _job(self, kind: str, obj: Object) -> None:
+        self._ledger.job(kind, obj)
+        if kind == "ADDED":
+            self._do(self._create_pod(obj))
+        elif kind == "DELETED" or obj["metadata"].get("deletionTimestamp"):
+            self._do(self._remove_pod(obj, gone=kind == "DELETED"))
+
+    async def _collect(self, uid: str) -> None:
+        """The garbage collector: what a deleted resource owned goes."""
+        for job in list(self._ledger.jobs.values()):
+            if label(job, names.LABEL_UID) == uid:
+                await self.delete_job(job)
+
+    async def _create_pod(self, job: Object) -> None:
+        template, metadata = job["spec"]["template"], job["metadata"]
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
+        body = {
+            "metadata": {
+                **template["metadata"],
+                "name": f"{metadata['name'][:57]}-{secrets.token_hex(2)}",
+                "ownerReferences": [{**owner, "controller": True}],
+            },
+            "spec": template["spec"],
+        }
+        pod = await self._pods.create(metadata["namespace"], body)
+        self._pod_of[metadata["uid"]] = pod
+        if metadata["uid"] not in self._ledger.jobs:  # it went while its pod was made
+            await self._remove_pod(job, gone=True)
+        elif self.finishing:
+            await self.end(job, succeed=True)
+
+    async def _remove_pod(self, job: Object, *, gone: bool) -> None:
+        pod = self._pod_of.get(job["metadata"]["uid"])
+        if pod is not None:
+            with contextlib.suppress(*_GONE):
+                await self._end_pod(pod, succeed=False)
+                await self._pods.delete(
+                    pod["metadata"]["namespace"], pod["metadata"]["name"], propagation="Background"
+                )
+        if not gone:
+            with contextlib.suppress(*_GONE):
+                metadata = job["metadata"]
+                patch = {"metadata": {"finalizers": None}}
+                await self._jobs.patch(metadata["namespace"], metadata["name"], patch)
+
+    async def _end_pod(self, pod: Object, *, succeed: bool) -> None:
+        name = pod["metadata"]["name"]
+        if name in self._logs:
+            return
+        self._logs[name] = _report(succeed=succeed)
+        status = {
+            "phase": "Succeeded" if succeed else "Failed",
+            "initContainerStatuses": [_container(names.CONTAINER_FETCH, _terminated(0))],
+            "containerStatuses": [_container(names.CONTAINER_MIGRATE, _terminated(0 if succeed else 1))],
+        }
+        await self._status(self._pods, pod, status)
+
+    async def _end_job(self, job: Object, *, succeed: bool) -> None:
+        current = self._ledger.jobs.get(job["metadata"]["uid"])
+        if current is None or is_finished(current):
+            return
+        at = now()
+        types = ("SuccessCriteriaMet", "Complete") if succeed else ("FailureTarget", "Failed")
+        reason = "CompletionsReached" if succeed else "BackoffLimitExceeded"
+        conditions = [
+            {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": at} for kind in types
+        ]
+        outcome: Object = {"succeeded": 1, "completionTime": at} if succeed else {"failed": 1}
+        status = {"startTime": at, "active": 0, "ready": 0, "conditions": conditions, **outcome}
+        await self._status(self._jobs, job, status)
+
+    async def _status(self, objects: ResourceClient, obj: Object, status: Object) -> None:
+        metadata = obj["metadata"]
+        await objects.patch(metadata["namespace"], metadata["name"], {"status": status}, subresource="status")
+
+    def _do(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self._failures.append(error)
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _report(*, succeed: bool) -> str:
+    error = None if succeed else {"stmt": "SELECT 1/0;", "text": "pq: division by zero"}
+    applied = [{"name": "1_a.sql", "version": "1", "error": error}]
+    return (
+        MARK
+        + json.dumps({"current": "", "target": "1", "pending": 1, "applied": applied, "error": ""})
+        + "\n"
+    )
+
+
+def _container(name: str, state: Object) -> Object:
+    return {"name": name, "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+
+
+def _terminated(exit_code: int) -> Object:
+    ended = {"exitCode": exit_code, "reason": "Error" if exit_code else "Completed", "startedAt": now()}
+    return {"terminated": {**ended, "finishedAt": now()}}
