@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dbupgrade.kube.resources import JOBS, SECRETS, ResourceClient
@@ -195,9 +196,21 @@ class Scene:
         await eventually(expires, what="the Job has a TTL")
 
     async def quiet(self) -> None:
-        """End all operators in good order, so that nothing can follow what a test asserts next."""
-        running = [operator for operator in self.operators if not operator.ended()]
-        assert [await self.stop(operator) for operator in running] == [0] * len(running)
+        """Let all operators do what there is to do, then end in good order: nothing can follow what is asserted next."""
+        for operator in self.operators:
+            if not operator.ended():
+                await asyncio.to_thread(operator.wait_ready)
+                await eventually(partial(has_nothing_to_do, operator))
+                assert await self.stop(operator) == 0
+
+
+def has_nothing_to_do(operator: Operator) -> bool:
+    """Whether an operator has reconciled something and nothing waits for its workers."""
+    values = dict(line.rsplit(" ", 1) for line in operator.metrics().splitlines() if line[:1] != "#")
+    added = float(values.get('workqueue_adds_total{name="dbupgrade"}', 0))
+    waiting = float(values['workqueue_depth{name="dbupgrade"}'])
+    working = float(values['workqueue_unfinished_work_seconds{name="dbupgrade"}'])
+    return added > 0 and waiting == working == 0
 
 
 @contextlib.asynccontextmanager
