@@ -1,0 +1,174 @@
+"""A resource, its runs, Jobs and pods as a decision sees them, and a decision in few words."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, find_condition
+from dbupgrade.api.models import Spec
+from dbupgrade.api.status import Failure, Run, RunResult, Status
+from dbupgrade.decide import plan, start
+from dbupgrade.decide.decision import Action, CreateJob, Decision, DeleteJob
+from dbupgrade.decide.job import JobSettings
+from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView, Resource, SecretView
+
+NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
+NAMESPACE, NAME, UID = "shop", "orders", "0b7c9a52-0000-4000-8000-000000000001"
+IMAGE_1, IMAGE_2 = "registry.test/orders:1.0", "registry.test/orders:2.0"
+SETTINGS = JobSettings(crane_image="crane.test/crane:1", atlas_image="atlas.test/atlas:1")
+SECRET = SecretView(version="secret-uid/1")
+DIGEST = "sha256:" + "ab" * 32
+FETCHED = ContainerView(
+    started=True, exit_code=0, end_reason="Completed", message=f"digest={DIGEST}\nlast=20240102000000\n"
+)
+RUNNING = ContainerView(started=True)
+SELF_HOSTED = {"type": "selfHosted", "connection": {"urlSecretRef": {"name": "orders-db"}}}
+
+
+def later(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def spec_object(image: str = IMAGE_1, **changes: Any) -> dict[str, Any]:
+    """A spec as a user writes it; `changes` replaces or adds top-level fields, `migrations` is merged."""
+    migrations = {"image": image, **changes.pop("migrations", {})}
+    return {"migrations": migrations, "database": SELF_HOSTED, **changes}
+
+
+def a_spec(image: str = IMAGE_1, **changes: Any) -> Spec:
+    return Spec.model_validate(spec_object(image, **changes))
+
+
+def a_resource(spec: Spec | None = None, *, run: Run | None = None, **changes: Any) -> Resource:
+    """A resource with `run` in its status; a finished run is in its history too."""
+    status = changes.pop("status", Status())
+    if run is not None:
+        history = () if run.active else (run,)
+        status = status.model_copy(update={"run": run, "history": history})
+    resource = Resource(
+        namespace=NAMESPACE,
+        name=NAME,
+        uid=UID,
+        generation=1,
+        created="2026-01-01T00:00:00Z",
+        deleting=False,
+        retry="",
+        spec=spec or a_spec(),
+        spec_error="",
+        status=status,
+    )
+    return replace(resource, **changes)
+
+
+def an_intent(spec: Spec | None = None, **changes: Any) -> Run:
+    """The run that a fresh resource with `spec` would start now, changed by `changes`."""
+    observed = Observed(now=NOW, resource=a_resource(spec), secret=SECRET)
+    return start.intent(observed, spec or a_spec()).model_copy(update=changes)
+
+
+def succeeded(run: Run | None = None, **changes: Any) -> Run:
+    known = {"to_version": "20240102000000", "image_version": "20240102000000", "applied_count": 2}
+    ended = {"finished_at": NOW, "result": RunResult.SUCCEEDED, "job_uid": "job-uid"}
+    return (run or an_intent()).model_copy(update={**ended, **known, **changes})
+
+
+def failed(failure: Failure, run: Run | None = None, **changes: Any) -> Run:
+    ended = {"finished_at": NOW, "result": RunResult.FAILED, "failure": failure, "job_uid": "job-uid"}
+    return (run or an_intent()).model_copy(update={**ended, **changes})
+
+
+def a_job(run: Run | None = None, **changes: Any) -> JobView:
+    """The Job of `run`, just created."""
+    run = run or an_intent()
+    job = JobView(
+        name=run.job_name,
+        uid="job-uid",
+        owner_uid=UID,
+        run_id=run.run_id,
+        created=NOW,
+        completed=None,
+        succeeded=False,
+        failed_reason=None,
+        deleting=False,
+        has_ttl=False,
+    )
+    return replace(job, **changes)
+
+
+def a_pod(name: str = "orders-1", **changes: Any) -> PodView:
+    """A pod of `a_job`, just created and not started."""
+    pod = PodView(
+        name=name,
+        uid=f"uid-of-{name}",
+        job_uid="job-uid",
+        created=NOW,
+        terminal=False,
+        deleting=False,
+        unschedulable=False,
+        scheduled=NOW,
+        fetch=ContainerView(),
+        migrate=ContainerView(),
+    )
+    return replace(pod, **changes)
+
+
+def a_migrating_pod(name: str = "orders-1", **changes: Any) -> PodView:
+    return a_pod(name, **{"fetch": FETCHED, "migrate": RUNNING, **changes})
+
+
+def an_ended_pod(exit_code: int, name: str = "orders-1", **changes: Any) -> PodView:
+    migrate = ContainerView(started=True, exit_code=exit_code, end_reason=changes.pop("end_reason", "Error"))
+    return a_pod(name, **{"terminal": True, "fetch": FETCHED, "migrate": migrate, **changes})
+
+
+def observe(resource: Resource | None = None, **changes: Any) -> Observed:
+    """What is observed at NOW; the Secret is there when the decision wants it, unless `changes` says otherwise."""
+    observed = Observed(now=NOW, resource=resource or a_resource())
+    observed = replace(observed, **changes)
+    if observed.secret is None and plan.needs_secret(observed):
+        observed = replace(observed, secret=SECRET)
+    return observed
+
+
+def decide(observed: Observed) -> Decision:
+    return plan.plan(observed, SETTINGS)
+
+
+def again(observed: Observed, decision: Decision, **changes: Any) -> Observed:
+    """The same observation after the status of `decision` was written."""
+    resource = replace(observed.resource, status=decision.status)
+    return replace(observed, resource=resource, **changes)
+
+
+def conditions(status: Status) -> tuple[str, str, str, bool]:
+    """Ready, Progressing, the reason of Progressing, and whether it is stalled."""
+    ready = find_condition(status.conditions, READY)
+    progressing = find_condition(status.conditions, PROGRESSING)
+    stalled = find_condition(status.conditions, STALLED)
+    assert ready
+    assert progressing
+    assert stalled
+    return ready.status, progressing.status, progressing.reason, stalled.status == "True"
+
+
+def message(status: Status) -> str:
+    progressing = find_condition(status.conditions, PROGRESSING)
+    assert progressing
+    return progressing.message
+
+
+def words(actions: tuple[Action, ...]) -> list[str]:
+    return [_word(action) for action in actions]
+
+
+def _word(action: Action) -> str:
+    if isinstance(action, CreateJob):
+        return f"create {action.body['metadata']['name']}"
+    if isinstance(action, DeleteJob):
+        return f"delete {action.name} {action.uid}"
+    return f"expire {action.name} in {action.seconds}"
+
+
+def the_run(decision: Decision) -> Run:
+    assert decision.status.run
+    return decision.status.run

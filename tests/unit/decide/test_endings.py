@@ -1,0 +1,338 @@
+"""How a run ended: from the Job, the pod and Atlas's report to the recorded result."""
+
+from typing import Any
+
+import pytest
+
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.status import Failure, RunResult, Status
+from dbupgrade.decide import plan
+from dbupgrade.decide.observed import ContainerView, Observed, PodView
+from dbupgrade.decide.report import Report
+from tests.unit.decide.builders import (
+    DIGEST,
+    NOW,
+    a_job,
+    a_migrating_pod,
+    a_pod,
+    a_resource,
+    a_spec,
+    again,
+    an_ended_pod,
+    an_intent,
+    conditions,
+    decide,
+    later,
+    message,
+    observe,
+    the_run,
+    words,
+)
+
+JOB = an_intent().job_name
+STARTED = a_resource(run=an_intent(job_uid="job-uid"))
+APPLIED = Report(from_version="20240101000000", to_version="20240102000000", applied=1, pending=0)
+STATEMENT = Report(
+    failure=Failure.SQL,
+    from_version="20240101000000",
+    to_version="20240102000000",
+    applied=1,
+    pending=2,
+    failed_file="20240103000000_bad.sql",
+    failed_statement="insert into users values ('***')",
+    error='pq: relation "users" does not exist',
+)
+
+
+def ended(*pods: PodView, report: Report | None = None, **job: Any) -> Observed:
+    return observe(STARTED, job=a_job(**job), pods=pods, report=report, now=later(30))
+
+
+SUCCESS = ended(an_ended_pod(0), report=APPLIED, succeeded=True, completed=later(20))
+
+
+def test_a_success_is_recorded_with_its_versions() -> None:
+    decision = decide(SUCCESS)
+    status, run = decision.status, the_run(decision)
+    assert conditions(status) == ("True", "False", Reason.MIGRATION_COMPLETE, False)
+    assert (run.result, run.failure, run.finished_at) == (RunResult.SUCCEEDED, None, later(30))
+    assert (run.from_version, run.to_version, run.applied_count) == ("20240101000000", "20240102000000", 1)
+    assert (run.digest, run.image_version, run.job_uid) == (DIGEST, "20240102000000", "job-uid")
+    assert (status.current_version, status.pending_count) == ("20240102000000", 0)
+    assert status.history == (run,)
+
+
+def test_the_bake_time_counts_from_the_completion_of_the_job() -> None:
+    assert decide(SUCCESS).status.job_completed_at == later(20)
+    without_time = ended(an_ended_pod(0), report=APPLIED, succeeded=True)
+    assert decide(without_time).status.job_completed_at == later(30)
+
+
+@pytest.mark.parametrize("seconds", [3600, 0])
+def test_a_finished_job_is_given_its_time_to_live_when_the_result_is_recorded(seconds: int) -> None:
+    spec = a_spec(runner={"ttlSecondsAfterFinished": seconds})
+    resource = a_resource(spec, run=an_intent(spec))
+    for job in (a_job(succeeded=True), a_job(failed_reason="BackoffLimitExceeded")):
+        assert words(decide(observe(resource, job=job)).actions) == [f"expire {JOB} in {seconds}"]
+
+
+def test_the_time_to_live_of_an_unusable_spec_is_the_default() -> None:
+    resource = a_resource(run=an_intent(), spec_error="bad")
+    observed = observe(resource, job=a_job(succeeded=True))
+    assert words(decide(observed).actions) == [f"expire {JOB} in 3600"]
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        pytest.param(ended(succeeded=True), id="its pod has gone"),
+        pytest.param(ended(an_ended_pod(0), succeeded=True), id="its log was not read"),
+        pytest.param(ended(an_ended_pod(0), report=Report(), succeeded=True), id="its log is no report"),
+    ],
+)
+def test_a_success_without_a_report_is_a_success_with_versions_unknown(observed: Observed) -> None:
+    decision = decide(observed)
+    assert the_run(decision).result is RunResult.SUCCEEDED
+    assert the_run(decision).to_version is None
+    assert "versions are unknown" in message(decision.status)
+
+
+def test_versions_that_were_known_stay_when_a_run_has_no_report() -> None:
+    status = Status(current_version="20230101000000", pending_count=3)
+    resource = a_resource(run=an_intent(), status=status)
+    decision = decide(observe(resource, job=a_job(failed_reason="DeadlineExceeded")))
+    assert decision.status.current_version == "20230101000000"
+    assert decision.status.pending_count is None
+
+
+def test_a_job_that_succeeded_on_a_folder_without_files_has_failed() -> None:
+    decision = decide(ended(an_ended_pod(0), report=Report(failure=Failure.EMPTY_FOLDER), succeeded=True))
+    assert (the_run(decision).result, the_run(decision).failure) == (RunResult.FAILED, Failure.EMPTY_FOLDER)
+    assert conditions(decision.status) == ("False", "False", Reason.JOB_FAILED, True)
+
+
+def fetch_ended(text: str, *, exit_code: int = 1, reason: str = "Error") -> PodView:
+    fetch = ContainerView(started=True, exit_code=exit_code, end_reason=reason, message=text)
+    return a_pod(terminal=True, fetch=fetch)
+
+
+WHY = [
+    pytest.param(
+        (an_ended_pod(137),),
+        "DeadlineExceeded",
+        None,
+        Failure.DEADLINE,
+        id="the deadline passed while it ran",
+    ),
+    pytest.param(
+        (), "DeadlineExceeded", None, Failure.DEADLINE, id="the deadline passed and the pod has gone"
+    ),
+    pytest.param((), "BackoffLimitExceeded", None, Failure.INTERRUPTED, id="the pod vanished"),
+    pytest.param(
+        (a_migrating_pod(terminal=True),),
+        "BackoffLimitExceeded",
+        None,
+        Failure.INTERRUPTED,
+        id="the pod ended and its container's end is unknown",
+    ),
+    pytest.param(
+        (a_pod(terminal=True),),
+        "PodFailurePolicy",
+        None,
+        Failure.INTERRUPTED,
+        id="the pod ended before its containers",
+    ),
+    *(
+        pytest.param(
+            (fetch_ended(f"error={failure}\n"),),
+            "BackoffLimitExceeded",
+            None,
+            failure,
+            id=f"the fetch says {failure}",
+        )
+        for failure in (
+            Failure.FETCH,
+            Failure.MISSING_FOLDER,
+            Failure.EMPTY_FOLDER,
+            Failure.UNSAFE_LINK,
+            Failure.FOLDER_TOO_LARGE,
+        )
+    ),
+    pytest.param(
+        (fetch_ended("sh: crane: not found"),),
+        "BackoffLimitExceeded",
+        None,
+        Failure.FETCH,
+        id="the fetch says nothing",
+    ),
+    pytest.param(
+        (fetch_ended("", exit_code=137, reason="OOMKilled"),),
+        "BackoffLimitExceeded",
+        None,
+        Failure.OUT_OF_MEMORY,
+        id="the fetch needed too much memory",
+    ),
+    pytest.param(
+        (an_ended_pod(137, end_reason="OOMKilled"),),
+        "BackoffLimitExceeded",
+        Report(failure=Failure.UNKNOWN),
+        Failure.OUT_OF_MEMORY,
+        id="the migration needed too much memory",
+    ),
+    pytest.param(
+        (an_ended_pod(1),),
+        "BackoffLimitExceeded",
+        None,
+        Failure.UNKNOWN,
+        id="a failure whose log cannot be read",
+    ),
+    pytest.param(
+        (an_ended_pod(1),),
+        "BackoffLimitExceeded",
+        Report(),
+        Failure.UNKNOWN,
+        id="a failure that reports a success",
+    ),
+    *(
+        pytest.param(
+            (an_ended_pod(1),),
+            "BackoffLimitExceeded",
+            Report(failure=failure),
+            failure,
+            id=f"Atlas: {failure}",
+        )
+        for failure in (
+            Failure.AUTHENTICATION,
+            Failure.CHECKSUM,
+            Failure.CONNECTION_SETTINGS,
+            Failure.DATABASE_UNREACHABLE,
+            Failure.HISTORY_DIVERGED,
+            Failure.NOT_CLEAN,
+        )
+    ),
+    pytest.param(
+        (an_ended_pod(1, "orders-1"), an_ended_pod(1, "orders-2", job_uid="other")),
+        "",
+        Report(failure=Failure.CHECKSUM),
+        Failure.CHECKSUM,
+        id="the pod of another Job says nothing",
+    ),
+]
+
+
+@pytest.mark.parametrize(("pods", "reason", "report", "failure"), WHY)
+def test_why_it_failed(
+    pods: tuple[PodView, ...], reason: str, report: Report | None, failure: Failure
+) -> None:
+    decision = decide(ended(*pods, report=report, failed_reason=reason))
+    run = the_run(decision)
+    assert (run.result, run.failure) == (RunResult.FAILED, failure)
+    assert run.finished_at == later(30)
+    assert decision.status.history == (run,)
+    assert message(decision.status).startswith(f"{failure}: ")
+    assert words(decision.actions) == [f"expire {JOB} in 3600"]
+
+
+TERMINAL = ("False", "False", Reason.JOB_FAILED, True)
+RETRIED = ("False", "False", Reason.JOB_FAILED, False)
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        *(
+            (failure, RETRIED)
+            for failure in (
+                Failure.IMAGE_PULL,
+                Failure.FETCH,
+                Failure.NO_POD,
+                Failure.UNSCHEDULABLE,
+                Failure.POD_SETTINGS,
+                Failure.JOB_REFUSED,
+                Failure.DATABASE_UNREACHABLE,
+            )
+        ),
+        (Failure.DATABASE_LOCKED, ("False", "False", Reason.DATABASE_BUSY, False)),
+        *(
+            (failure, TERMINAL)
+            for failure in (
+                Failure.MISSING_FOLDER,
+                Failure.EMPTY_FOLDER,
+                Failure.UNSAFE_LINK,
+                Failure.FOLDER_TOO_LARGE,
+                Failure.CHECKSUM,
+                Failure.AUTHENTICATION,
+                Failure.CONNECTION_SETTINGS,
+                Failure.NOT_CLEAN,
+                Failure.HISTORY_DIVERGED,
+                Failure.SQL,
+                Failure.OUT_OF_MEMORY,
+                Failure.DEADLINE,
+                Failure.CANCELLED,
+                Failure.INTERRUPTED,
+                Failure.UNKNOWN,
+            )
+        ),
+    ],
+)
+def test_which_failures_stall(failure: Failure, told: tuple[str, str, str, bool]) -> None:
+    decision = decide(ended(an_ended_pod(1), report=Report(failure=failure), failed_reason="x"))
+    assert conditions(decision.status) == told
+
+
+def test_a_failed_statement_is_told_with_its_place_and_the_way_out() -> None:
+    decision = decide(ended(an_ended_pod(1), report=STATEMENT, failed_reason="BackoffLimitExceeded"))
+    run, status = the_run(decision), decision.status
+    assert (run.failed_file, run.failed_statement, run.error) == (
+        STATEMENT.failed_file,
+        STATEMENT.failed_statement,
+        STATEMENT.error,
+    )
+    assert (run.to_version, run.applied_count) == ("20240102000000", 1)
+    assert (status.current_version, status.pending_count) == ("20240102000000", 2)
+    assert status.job_completed_at is None
+    assert message(status) == (
+        'SQLError: a statement failed in 20240103000000_bad.sql: pq: relation "users" does not exist'
+        " (statement: insert into users values ('***')); files applied before it: 1, the database is at"
+        " 20240102000000. To do: correct the migration and set the image that carries the correction"
+    )
+
+
+def test_a_recorded_end_is_not_recorded_again() -> None:
+    for observed in (SUCCESS, ended(an_ended_pod(1), report=STATEMENT, failed_reason="x")):
+        first = decide(observed)
+        assert decide(again(observed, first, report=None)).status == first.status
+
+
+@pytest.mark.parametrize(
+    ("observed", "name"),
+    [
+        pytest.param(SUCCESS, "orders-1", id="the pod that ended"),
+        pytest.param(
+            ended(a_migrating_pod(), succeeded=True), None, id="not one whose container's end is unknown"
+        ),
+        pytest.param(
+            ended(fetch_ended("error=x"), failed_reason="x"), None, id="not one that never migrated"
+        ),
+        pytest.param(ended(an_ended_pod(0)), None, id="not while the Job is not finished"),
+        pytest.param(
+            ended(an_ended_pod(0), succeeded=True, owner_uid="x"), None, id="not the one of a foreign Job"
+        ),
+        pytest.param(
+            ended(an_ended_pod(0), an_ended_pod(1, "orders-2"), failed_reason="x"),
+            "orders-2",
+            id="the last of two",
+        ),
+        pytest.param(observe(a_resource()), None, id="not without a run"),
+        pytest.param(
+            observe(
+                a_resource(run=an_intent(finished_at=NOW)), job=a_job(succeeded=True), pods=(an_ended_pod(0),)
+            ),
+            None,
+            id="not once the end is recorded",
+        ),
+    ],
+)
+def test_whose_output_is_read(observed: Observed, name: str | None) -> None:
+    pod = plan.report_pod(observed)
+    assert (pod.name if pod else None) == name

@@ -1,0 +1,288 @@
+"""What holds a run back, in which order, and the intent that is written when nothing does."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dbupgrade.api import names
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.models import database_identity, run_id, runner_hash
+from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.decide import plan
+from dbupgrade.decide.decision import CreateJob
+from dbupgrade.decide.observed import Observed, SecretView
+from tests.unit.decide.builders import (
+    IMAGE_1,
+    IMAGE_2,
+    NAME,
+    NAMESPACE,
+    NOW,
+    SECRET,
+    SELF_HOSTED,
+    SETTINGS,
+    UID,
+    a_migrating_pod,
+    a_resource,
+    a_spec,
+    an_ended_pod,
+    an_intent,
+    conditions,
+    decide,
+    failed,
+    message,
+    observe,
+    succeeded,
+    the_run,
+    words,
+)
+
+METRIC = {
+    "name": "lag",
+    "metricName": "replication_lag",
+    "target": {"type": "External", "external": {}},
+    "threshold": {"operator": "<", "value": "5"},
+}
+POD_VERSION = {"selector": {"matchLabels": {"app": "web"}}, "minVersion": "2.0.0"}
+AWS = {
+    "roleArn": "arn:aws:iam::123456789012:role/migrate",
+    "region": "eu-central-1",
+    "host": "db.example",
+    "dbName": "orders",
+    "username": "migrator",
+}
+NO_SECRET = SecretView(problem=Reason.SECRET_NOT_FOUND, message="Secret orders-db not found")
+BAD_URL = SecretView(problem=Reason.INVALID_SPEC, message="the database URL cannot be used")
+
+
+def with_checks(**checks: Any) -> Observed:
+    return observe(a_resource(a_spec(checks=checks)))
+
+
+def with_database(**database: Any) -> Observed:
+    return observe(a_resource(a_spec(database=database)))
+
+
+HELD = [
+    pytest.param(
+        observe(replace(a_resource(), spec=None, spec_error="spec.database: Field required")),
+        (Reason.INVALID_SPEC, True),
+        "spec.database: Field required",
+        id="a spec that cannot be read is InvalidSpec and says which field",
+    ),
+    pytest.param(
+        observe(a_resource(a_spec(suspend=True))),
+        (Reason.SUSPENDED, False),
+        "spec.suspend is true",
+        id="a suspended resource starts nothing and is not stalled",
+    ),
+    pytest.param(
+        with_database(type="awsRds", aws=AWS),
+        (Reason.AWS_NOT_SUPPORTED, True),
+        "spec.database.aws",
+        id="IAM authentication is not supported yet and says so",
+    ),
+    pytest.param(
+        with_database(type="awsAurora", aws=AWS, connection=SELF_HOSTED["connection"]),
+        (Reason.AWS_NOT_SUPPORTED, True),
+        "spec.database.aws",
+        id="aws wins over a connection beside it",
+    ),
+    pytest.param(
+        with_checks(pre={"minPodVersions": [POD_VERSION]}),
+        (Reason.PRE_CHECK_IMAGE_VERSION_FAILED, True),
+        "spec.checks.pre.minPodVersions",
+        id="a pod version check that cannot be evaluated holds the run",
+    ),
+    pytest.param(
+        with_checks(pre={"metrics": [METRIC]}),
+        (Reason.PRE_CHECK_METRIC_FAILED, True),
+        "spec.checks.pre.metrics",
+        id="a metric check before the run that cannot be evaluated holds the run",
+    ),
+    pytest.param(
+        with_checks(post={"metrics": [METRIC]}),
+        (Reason.POST_CHECK_FAILED, True),
+        "spec.checks.post.metrics",
+        id="a metric check after the run that cannot be evaluated holds the run",
+    ),
+    pytest.param(
+        with_database(type="selfHosted"),
+        (Reason.INVALID_SPEC, True),
+        "spec.database.connection is missing",
+        id="selfHosted without a connection is InvalidSpec",
+    ),
+    pytest.param(
+        with_database(type="awsRds"),
+        (Reason.AWS_NOT_SUPPORTED, True),
+        "neither aws nor connection",
+        id="an AWS type with neither block is AWSNotSupported",
+    ),
+    pytest.param(
+        observe(secret=NO_SECRET),
+        (Reason.SECRET_NOT_FOUND, False),
+        "Secret orders-db not found",
+        id="a missing Secret is waited for",
+    ),
+    pytest.param(
+        observe(secret=BAD_URL),
+        (Reason.INVALID_SPEC, False),
+        "cannot be used",
+        id="a bad URL is waited for: the Secret may be corrected",
+    ),
+    pytest.param(
+        observe(busy="shop/other is migrating it"),
+        (Reason.DATABASE_BUSY, False),
+        "waiting for the database: shop/other is migrating it",
+        id="a database that somebody works on is waited for",
+    ),
+    pytest.param(
+        observe(pods=(a_migrating_pod(),)),
+        (Reason.DATABASE_BUSY, False),
+        "pod orders-1 of an earlier run has not ended",
+        id="a pod of the resource's own that lives is waited for, though its run is forgotten",
+    ),
+]
+
+
+@pytest.mark.parametrize(("observed", "reason", "text"), HELD)
+def test_is_held(observed: Observed, reason: tuple[Reason, bool], text: str) -> None:
+    decision = decide(observed)
+    assert conditions(decision.status) == ("False", "False", *reason)
+    assert text in message(decision.status)
+    assert decision.actions == ()
+    assert decision.status.run is None
+
+
+@pytest.mark.parametrize(
+    ("observed", "reason"),
+    [
+        pytest.param(
+            observe(a_resource(a_spec(suspend=True, database={"type": "selfHosted"})), busy="x"),
+            Reason.SUSPENDED,
+            id="suspend before all else that the spec asks for",
+        ),
+        pytest.param(
+            observe(a_resource(a_spec(checks={"pre": {"metrics": [METRIC]}})), secret=NO_SECRET, busy="x"),
+            Reason.PRE_CHECK_METRIC_FAILED,
+            id="the checks before the Secret",
+        ),
+        pytest.param(
+            observe(secret=NO_SECRET, busy="x"), Reason.SECRET_NOT_FOUND, id="the Secret before the database"
+        ),
+        pytest.param(
+            with_checks(
+                pre={"minPodVersions": [POD_VERSION], "metrics": [METRIC]}, post={"metrics": [METRIC]}
+            ),
+            Reason.PRE_CHECK_IMAGE_VERSION_FAILED,
+            id="pod versions before metrics",
+        ),
+    ],
+)
+def test_the_first_gate_that_is_shut_gives_the_reason(observed: Observed, reason: Reason) -> None:
+    assert conditions(decide(observed).status)[2] == reason
+
+
+def test_a_problem_of_the_secret_is_tried_again_with_growing_delays() -> None:
+    decision = decide(observe(secret=NO_SECRET))
+    assert decision.backoff
+    assert decision.requeue_after is None
+
+
+def test_a_busy_database_is_looked_at_again_even_if_nobody_wakes_the_waiter() -> None:
+    decision = decide(observe(busy="somebody"))
+    assert decision.requeue_after == 30
+    assert not decision.backoff
+
+
+def test_a_pod_that_has_ended_holds_nothing() -> None:
+    assert words(decide(observe(pods=(an_ended_pod(0),))).actions) == [f"create {an_intent().job_name}"]
+
+
+@pytest.mark.parametrize(
+    ("observed", "wanted"),
+    [
+        pytest.param(observe(), True, id="a resource that may start"),
+        pytest.param(observe(a_resource(a_spec(suspend=True))), False, id="not a suspended one"),
+        pytest.param(with_database(type="selfHosted"), False, id="not one without a connection"),
+        pytest.param(with_database(type="awsRds", aws=AWS), False, id="not one with IAM authentication"),
+        pytest.param(
+            with_database(type="awsRds", connection=SELF_HOSTED["connection"]),
+            True,
+            id="RDS with a URL",
+        ),
+        pytest.param(observe(a_resource(deleting=True)), False, id="not one that is being deleted"),
+        pytest.param(observe(a_resource(run=succeeded())), False, id="not one whose run has succeeded"),
+    ],
+)
+def test_the_secret_is_read_only_when_it_decides(observed: Observed, wanted: bool) -> None:
+    assert plan.needs_secret(observed) is wanted
+
+
+def test_a_run_that_may_start_without_its_secret_being_read_is_an_error() -> None:
+    with pytest.raises(ValueError, match="Secret was not read"):
+        plan.plan(Observed(now=NOW, resource=a_resource()), SETTINGS)
+
+
+def test_the_first_run_is_an_intent_and_then_a_job_of_that_name() -> None:
+    observed = observe(a_resource(retry="now", generation=7))
+    decision = decide(observed)
+    run, spec = the_run(decision), a_spec()
+    assert run == Run(
+        job_name=names.job_name(NAME, UID, 1),
+        sequence=1,
+        attempt=1,
+        run_id=run_id(NAMESPACE, spec),
+        runner_hash=runner_hash(spec),
+        database=names.database_label(database_identity(NAMESPACE, spec.database)),
+        image=IMAGE_1,
+        generation=7,
+        secret_version=SECRET.version,
+        started_at=NOW,
+    )
+    assert words(decision.actions) == [f"create {run.job_name}"]
+    assert conditions(decision.status) == ("False", "True", Reason.JOB_PENDING, False)
+    assert decision.status.observed_generation == 7
+    assert decision.status.last_handled_retry == "now"
+    assert message(decision.status) == f"starting run 1 with {IMAGE_1}: Job {run.job_name}"
+
+
+def test_the_job_carries_the_identity_of_the_intent() -> None:
+    decision = decide(observe())
+    create = decision.actions[0]
+    assert isinstance(create, CreateJob)
+    assert create.body["metadata"]["annotations"][names.ANNOTATION_RUN_ID] == the_run(decision).run_id
+    assert create.body["metadata"]["ownerReferences"][0]["uid"] == UID
+
+
+def test_a_new_run_forgets_when_the_last_one_completed() -> None:
+    status = Status(job_completed_at=NOW, current_version="1")
+    resource = a_resource(a_spec(IMAGE_2), run=succeeded(), status=status)
+    decision = decide(observe(resource))
+    assert decision.status.job_completed_at is None
+    assert decision.status.current_version == "1"
+
+
+@pytest.mark.parametrize(
+    ("last", "image", "numbers"),
+    [
+        pytest.param(succeeded(), IMAGE_2, (2, 1), id="a new image is the next run's first attempt"),
+        pytest.param(
+            failed(Failure.FETCH, an_intent(sequence=4, attempt=3)),
+            IMAGE_1,
+            (5, 4),
+            id="a retry is the next attempt",
+        ),
+        pytest.param(
+            failed(Failure.FETCH, an_intent(sequence=4, attempt=3)),
+            IMAGE_2,
+            (5, 1),
+            id="a new image after failures begins anew",
+        ),
+    ],
+)
+def test_runs_and_attempts_are_counted(last: Run, image: str, numbers: tuple[int, int]) -> None:
+    resource = a_resource(a_spec(image), run=last, retry="again")
+    run = the_run(decide(observe(resource)))
+    assert (run.sequence, run.attempt) == numbers
+    assert run.job_name == names.job_name(NAME, UID, numbers[0])
