@@ -1,5 +1,6 @@
 """What this process has done and the caches do not show yet. Losing it costs a request, never correctness."""
 
+import time
 from dataclasses import dataclass
 
 from dbupgrade.decide.observed import JobView
@@ -44,3 +45,39 @@ class Memories:
     def forget(self, key: Key) -> None:
         """The resource has gone."""
         self._by_key.pop(key, None)
+
+
+@dataclass(frozen=True)
+class _Launch:
+    database: str
+    uid: str
+    at: float
+
+
+class Launches:
+    """Jobs that were just created and that the cache has not shown: their databases are taken.
+
+    It matters when a resource is deleted and made anew at once: its claim went with it, its Job is not seen yet.
+    """
+
+    def __init__(self) -> None:
+        self._by_job: dict[Key, _Launch] = {}
+
+    def note(self, job: Key, database: str, uid: str) -> None:
+        """The Job is about to be created, for the resource with that uid."""
+        self._by_job[job] = _Launch(database, uid, time.monotonic())
+
+    def seen(self, job: Key) -> None:
+        """The cache has shown the Job."""
+        self._by_job.pop(job, None)
+
+    def unseen(self, database: str, uid: str) -> str:
+        """A Job of another resource on that database that the cache may not show yet, for the message."""
+        now = time.monotonic()
+        self._by_job = {
+            job: seen for job, seen in self._by_job.items() if now - seen.at < EXPECTATION_SECONDS
+        }
+        for job, launch in self._by_job.items():
+            if launch.database == database and launch.uid != uid:
+                return f"Job {job.namespace}/{job.name} was just created"
+        return ""

@@ -6,15 +6,15 @@ from dataclasses import replace
 from dbupgrade.api import names
 from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.models import database_identity
-from dbupgrade.api.status import Status
+from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.job import JobSettings
-from dbupgrade.decide.observed import Observed, Resource, pod_from, resource_from
+from dbupgrade.decide.observed import Observed, Resource, resource_from
 from dbupgrade.decide.plan import plan
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.claims import Claimant, Claims
-from dbupgrade.reconcile.memory import Memories
+from dbupgrade.reconcile.memory import Launches, Memories
 from dbupgrade.reconcile.observe import Observer
-from dbupgrade.reconcile.stores import BY_DATABASE, Stores, label, owner_key
+from dbupgrade.reconcile.stores import BY_DATABASE, Stores, is_over, label, owner_key
 from dbupgrade.runtime.controller import Result
 from dbupgrade.runtime.objects import Key, Object, key_of
 from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS
@@ -38,6 +38,7 @@ class Reconciler:
         self._enqueue = enqueue
         self._claims = Claims()
         self._memories = Memories()
+        self._launches = Launches()
 
     async def reconcile(self, key: Key) -> Result:
         """Bring the resource one step on. Raises a KubeError; Conflict when the cache was behind."""
@@ -52,7 +53,7 @@ class Reconciler:
         # No await from here to the end of `_settle`: another worker must not come between check and claim.
         observed = replace(observed, busy=self._busy(observed.resource))
         decision = plan(observed, self._settings)
-        self._settle(observed, decision.status)
+        self._settle(observed, decision)
         await self._actor.act(observed, version, decision, memory)
         return Result(requeue_after=decision.requeue_after, backoff=decision.backoff)
 
@@ -84,10 +85,11 @@ class Reconciler:
         known = new or old
         if known is None:
             return
+        self._launches.seen(key_of(known))
         key = owner_key(known)
         if key:
             self._enqueue(key)
-        if new is None or _ended(new):
+        if new is None or is_over(new):
             self._wake(self._claims.waiters(label(known, names.LABEL_DATABASE)))
 
     # --- claims --------------------------------------------------------------------------------------------------
@@ -97,20 +99,24 @@ class Reconciler:
         if resource.spec is None:
             return ""
         database = _database(resource)
-        for obj in self._stores.pods.by_index(BY_DATABASE, database):
-            pod = pod_from(obj)
-            if not pod.terminal:
-                return f"pod {obj['metadata']['namespace']}/{pod.name} is still working on it"
-        return self._claims.busy(database, _claimant(resource))
+        return (
+            self._claims.busy(database, _claimant(resource))
+            or self._launches.unseen(database, resource.uid)
+            or _at_work(self._stores, database)
+        )
 
-    def _settle(self, observed: Observed, status: Status) -> None:
-        resource, run = observed.resource, status.run
+    def _settle(self, observed: Observed, decision: Decision) -> None:
+        """Claim or release the database as `decision` says, and wake those that this lets go on."""
+        resource, status = observed.resource, decision.status
+        run = status.run
         holds = run is not None and run.active
         condition = find_condition(status.conditions, PROGRESSING)
         busy = condition is not None and condition.reason == Reason.DATABASE_BUSY
         waits = busy and not holds and observed.busy != ""  # not when Atlas's own lock made it busy
         database = run.database if run and holds else _database(resource) if resource.spec else ""
         self._wake(self._claims.settle(database, _claimant(resource), holds=holds, waits=waits))
+        if run and any(isinstance(action, CreateJob) for action in decision.actions):
+            self._launches.note(Key(resource.namespace, run.job_name), run.database, resource.uid)
 
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -127,8 +133,15 @@ def _database(resource: Resource) -> str:
     return names.database_label(database_identity(resource.namespace, resource.spec.database))
 
 
-def _ended(obj: Object) -> bool:
-    return (obj.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+def _at_work(stores: Stores, database: str) -> str:
+    """A Job or pod that is not over, whoever it belongs to: a claim may be gone before its pod is."""
+    for kind, store in (("Job", stores.jobs), ("pod", stores.pods)):
+        for obj in store.by_index(BY_DATABASE, database):
+            if not is_over(obj):
+                return (
+                    f"{kind} {obj['metadata']['namespace']}/{obj['metadata']['name']} is still working on it"
+                )
+    return ""
 
 
 def _count_pending(old: Object | None, new: Object | None) -> None:

@@ -29,7 +29,7 @@ class Stores:
     """One store a kind: all DBUpgrades, and the Jobs and pods that carry our label."""
 
     resources: Store = field(default_factory=Store)
-    jobs: Store = field(default_factory=Store)
+    jobs: Store = field(default_factory=lambda: Store({BY_DATABASE: _by_database}))
     pods: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, BY_DATABASE: _by_database}))
 
 
@@ -38,3 +38,12 @@ def owner_key(obj: Object) -> Key | None:
     metadata = obj["metadata"]
     name = (metadata.get("annotations") or {}).get(names.ANNOTATION_RESOURCE)
     return Key(metadata["namespace"], name) if name else None
+
+
+def is_over(obj: Object) -> bool:
+    """Whether a pod has ended, or a Job has: nothing of it works any more."""
+    status = obj.get("status") or {}
+    if status.get("phase") in {"Succeeded", "Failed"}:
+        return True
+    conditions = status.get("conditions") or ()
+    return any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)

@@ -1,6 +1,6 @@
 """The world around the operator in a chaos run: Job controller, kubelet and garbage collector for all namespaces.
 
-It does what a real cluster does in time, and ends runs only when it is told to, or by itself once `finishing` is set.
+It does what a real cluster does in time, and ends runs only when it is told to.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -29,13 +30,15 @@ if TYPE_CHECKING:
     from tests.integration.harness.faultproxy import Exchange
 
 _GONE = (NotFound,)
+_SLOWEST_SECONDS = 0.4
+"""Collecting garbage takes a while in a real cluster: pods outlive their Job, and Jobs their resource."""
 
 
 class World:
     """Use it as an async context manager."""
 
     def __init__(self, client: Client, ledger: Ledger) -> None:
-        self.finishing = False
+        self._random = random.Random(0)
         self._client = client
         self._ledger = ledger
         self._jobs = ResourceClient(client, JOBS)
@@ -127,6 +130,7 @@ class World:
 
     async def _collect(self, uid: str) -> None:
         """The garbage collector: what a deleted resource owned goes."""
+        await self._dawdle()
         for job in list(self._ledger.jobs.values()):
             if label(job, names.LABEL_UID) == uid:
                 await self.delete_job(job)
@@ -146,10 +150,12 @@ class World:
         self._pod_of[metadata["uid"]] = pod
         if metadata["uid"] not in self._ledger.jobs:  # it went while its pod was made
             await self._remove_pod(job, gone=True)
-        elif self.finishing:
-            await self.end(job, succeed=True)
+
+    async def _dawdle(self) -> None:
+        await asyncio.sleep(self._random.random() * _SLOWEST_SECONDS)
 
     async def _remove_pod(self, job: Object, *, gone: bool) -> None:
+        await self._dawdle()
         pod = self._pod_of.get(job["metadata"]["uid"])
         if pod is not None:
             with contextlib.suppress(*_GONE):
