@@ -179,6 +179,16 @@ WHY = [
         Failure.OUT_OF_MEMORY,
         id="the migration needed too much memory",
     ),
+    *(
+        pytest.param(
+            (an_ended_pod(128, end_reason=reason),),
+            "BackoffLimitExceeded",
+            Report(failure=Failure.UNKNOWN),
+            Failure.POD_SETTINGS,
+            id=f"the container could not be run: {reason}",
+        )
+        for reason in ("StartError", "ContainerCannotRun")
+    ),
     pytest.param(
         (an_ended_pod(1),),
         "BackoffLimitExceeded",

@@ -170,7 +170,8 @@ def test_nothing_is_written_while_a_pod_starts_as_it_should() -> None:
 
 
 def waiting(container: str, reason: str) -> PodView:
-    return a_pod(**{container: ContainerView(waiting_reason=reason)})
+    view = ContainerView(waiting_reason=reason)
+    return a_pod(fetch=view) if container == "fetch" else a_pod(migrate=view)
 
 
 CANNOT_START = [

@@ -1,0 +1,299 @@
+"""After a run: what starts the next one, what does not, and what is told meanwhile."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.decide import plan
+from dbupgrade.decide.failures import RULES, Retry, retry_delay
+from dbupgrade.decide.observed import JobView, Observed, SecretView
+from tests.unit.decide.builders import (
+    IMAGE_1,
+    IMAGE_2,
+    UID,
+    a_job,
+    a_migrating_pod,
+    a_resource,
+    a_spec,
+    again,
+    an_ended_pod,
+    an_intent,
+    conditions,
+    decide,
+    failed,
+    later,
+    message,
+    observe,
+    succeeded,
+    the_run,
+    words,
+)
+from tests.unit.decide.test_start import METRIC, NO_SECRET
+
+CHECKSUM = failed(Failure.CHECKSUM)
+FETCH = failed(Failure.FETCH)
+AUTHENTICATION = failed(Failure.AUTHENTICATION, an_intent(secret_version="secret-uid/1"))
+COMPLETE = ("True", "False", Reason.MIGRATION_COMPLETE, False)
+CHANGED_SECRET = SecretView(version="secret-uid/2")
+RETRIED = [failure for failure, rule in RULES.items() if rule.retry is Retry.BACKOFF]
+SECRET_FAILURES = [failure for failure, rule in RULES.items() if rule.retry is Retry.SECRET_CHANGE]
+TERMINAL = [failure for failure, rule in RULES.items() if rule.retry is Retry.NEVER]
+
+
+def after(run: Run, *, image: str = IMAGE_1, handled: str | None = None, **changes: Any) -> Observed:
+    """The resource after `run`; `changes` is about the spec, but for `retry`, and for what is observed."""
+    observed = {key: changes.pop(key) for key in ("now", "secret", "job", "pods", "busy") if key in changes}
+    retry = changes.pop("retry", "")
+    status = Status(last_handled_retry=handled)
+    return observe(a_resource(a_spec(image, **changes), run=run, retry=retry, status=status), **observed)
+
+
+STARTS = [
+    pytest.param(after(succeeded(), image=IMAGE_2), id="a new image after a success starts a second run"),
+    pytest.param(
+        after(succeeded(an_intent(a_spec(IMAGE_2)), image=IMAGE_2)),
+        id="going back to an old image runs again",
+    ),
+    pytest.param(after(succeeded(), migrations={"dir": "/sql"}), id="another folder"),
+    pytest.param(after(succeeded(), migrations={"baseline": "20240101000000"}), id="another baseline"),
+    pytest.param(
+        after(
+            succeeded(),
+            database={
+                "type": "selfHosted",
+                "connection": {"urlSecretRef": {"name": "orders-db", "key": "uri"}},
+            },
+        ),
+        id="another key of the Secret",
+    ),
+    pytest.param(after(CHECKSUM, image=IMAGE_2), id="a new image after a terminal failure"),
+    pytest.param(
+        after(failed(Failure.NOT_CLEAN), migrations={"baseline": "1"}), id="a baseline after NotClean"
+    ),
+    pytest.param(after(FETCH, image=IMAGE_2), id="a corrected image at once, not after the delay"),
+    pytest.param(
+        after(CHECKSUM, migrations={"delivery": "ImageVolume"}), id="a change of delivery after a failure"
+    ),
+    pytest.param(
+        after(CHECKSUM, runner={"activeDeadlineSeconds": 900}), id="a change of the runner after a failure"
+    ),
+    pytest.param(
+        after(CHECKSUM, migrations={"imagePullSecrets": [{"name": "registry"}]}),
+        id="a pull secret after a failure",
+    ),
+    pytest.param(after(CHECKSUM, retry="1"), id="a retry annotation after a terminal failure"),
+    pytest.param(after(CHECKSUM, retry="2", handled="1"), id="a new value of the retry annotation"),
+    pytest.param(after(FETCH, retry="1"), id="a retry annotation does not wait for the delay"),
+    pytest.param(after(FETCH, now=later(12)), id="a passing failure when its delay is over"),
+    pytest.param(
+        after(AUTHENTICATION, secret=CHANGED_SECRET),
+        id="the same authentication failure is tried again when the Secret's version changes",
+    ),
+    pytest.param(after(AUTHENTICATION, image=IMAGE_2), id="a new image after an authentication failure"),
+]
+
+
+@pytest.mark.parametrize("observed", STARTS)
+def test_starts_the_next_run(observed: Observed) -> None:
+    before = observed.resource.status
+    decision = decide(observed)
+    run = the_run(decision)
+    assert before.run
+    assert run.sequence == before.run.sequence + 1
+    assert words(decision.actions) == [f"create {run.job_name}"]
+    assert run.active
+    assert conditions(decision.status) == ("False", "True", Reason.JOB_PENDING, False)
+    assert decision.status.history == before.history
+
+
+STAYS = [
+    pytest.param(after(succeeded()), COMPLETE, id="nothing has changed"),
+    pytest.param(
+        after(succeeded(), migrations={"delivery": "ImageVolume"}),
+        COMPLETE,
+        id="a change of delivery after a success",
+    ),
+    pytest.param(
+        after(succeeded(), runner={"activeDeadlineSeconds": 900}),
+        COMPLETE,
+        id="a change of the runner after a success",
+    ),
+    pytest.param(
+        after(succeeded(), migrations={"dir": "/migrations/"}),
+        COMPLETE,
+        id="a slash at the end of the folder",
+    ),
+    pytest.param(after(succeeded(), suspend=True), COMPLETE, id="suspend after a success"),
+    pytest.param(
+        after(succeeded(), checks={"pre": {"metrics": [METRIC]}}),
+        COMPLETE,
+        id="pre-checks are not looked at after a run",
+    ),
+    pytest.param(
+        after(succeeded(), checks={"post": {"metrics": [METRIC]}}),
+        ("False", "False", Reason.POST_CHECK_FAILED, True),
+        id="a post check that cannot be evaluated is said, but runs nothing",
+    ),
+    pytest.param(
+        after(succeeded(), retry="1"), COMPLETE, id="a retry annotation after a success does nothing"
+    ),
+    pytest.param(after(succeeded(), now=later(1e6)), COMPLETE, id="a success never grows old"),
+    pytest.param(
+        after(succeeded(), secret=NO_SECRET), COMPLETE, id="the Secret of a run that succeeded may go"
+    ),
+    pytest.param(
+        after(succeeded(), busy="somebody"), COMPLETE, id="others on the database do not concern a success"
+    ),
+    pytest.param(
+        after(CHECKSUM, now=later(1e6)),
+        ("False", "False", Reason.JOB_FAILED, True),
+        id="a terminal failure stays",
+    ),
+    pytest.param(
+        after(CHECKSUM, retry="1", handled="1"),
+        ("False", "False", Reason.JOB_FAILED, True),
+        id="a retry that was handled does nothing again",
+    ),
+    pytest.param(
+        after(CHECKSUM, suspend=True),
+        ("False", "False", Reason.JOB_FAILED, True),
+        id="suspend does not hide a failure",
+    ),
+    pytest.param(
+        after(FETCH, now=later(9)),
+        ("False", "False", Reason.JOB_FAILED, False),
+        id="a passing failure waits its delay",
+    ),
+    pytest.param(
+        after(failed(Failure.DATABASE_LOCKED), now=later(9)),
+        ("False", "False", Reason.DATABASE_BUSY, False),
+        id="Atlas's lock held elsewhere is a busy database",
+    ),
+    pytest.param(
+        after(AUTHENTICATION, now=later(1e6)),
+        ("False", "False", Reason.JOB_FAILED, True),
+        id="an authentication failure stays while the Secret is the same",
+    ),
+    pytest.param(
+        after(AUTHENTICATION, secret=NO_SECRET),
+        ("False", "False", Reason.JOB_FAILED, True),
+        id="an authentication failure stays while the Secret is gone",
+    ),
+]
+
+
+@pytest.mark.parametrize(("observed", "told"), STAYS)
+def test_starts_nothing(observed: Observed, told: tuple[str, str, str, bool]) -> None:
+    decision = decide(observed)
+    assert decision.actions == ()
+    assert decision.status.run == observed.resource.status.run
+    assert conditions(decision.status) == told
+
+
+def test_a_retry_annotation_after_a_success_is_remembered() -> None:
+    observed = after(succeeded(), retry="1")
+    decision = decide(observed)
+    assert decision.status.last_handled_retry == "1"
+    failed_later = replace(
+        observed.resource, status=decision.status.model_copy(update={"run": failed(Failure.CHECKSUM)})
+    )
+    assert decide(observe(failed_later)).actions == ()
+
+
+def test_a_retry_annotation_that_was_taken_away_is_still_remembered() -> None:
+    assert decide(after(succeeded(), handled="1")).status.last_handled_retry == "1"
+
+
+def test_a_retry_during_a_run_waits_for_its_end() -> None:
+    resource = a_resource(run=an_intent(job_uid="job-uid"), retry="1")
+    running = decide(observe(resource, job=a_job(), pods=(a_migrating_pod(),)))
+    assert running.status.last_handled_retry is None
+    ended = observe(resource, job=a_job(failed_reason="DeadlineExceeded"))
+    first = decide(ended)
+    assert the_run(first).failure is Failure.DEADLINE
+    second = decide(replace(again(ended, first), secret=SecretView(version="1"), job=None))
+    assert the_run(second).sequence == 2
+    assert second.status.last_handled_retry == "1"
+
+
+@pytest.mark.parametrize("failure", RETRIED)
+def test_a_passing_failure_is_looked_at_again_when_its_delay_is_over(failure: Failure) -> None:
+    delay = retry_delay(failure, 1, UID)
+    assert delay
+    decision = decide(after(failed(failure), now=later(4)))
+    assert decision.requeue_after == pytest.approx(delay.total_seconds() - 4)
+    due = after(failed(failure), now=later(delay.total_seconds()))
+    assert len(decide(due).actions) == 1
+
+
+@pytest.mark.parametrize("failure", SECRET_FAILURES)
+def test_a_failure_of_the_secret_is_looked_at_every_half_minute(failure: Failure) -> None:
+    run = failed(failure, an_intent(secret_version="secret-uid/1"))
+    assert decide(after(run)).requeue_after == 30
+    assert plan.needs_secret(after(run))
+    assert len(decide(after(run, secret=CHANGED_SECRET)).actions) == 1
+
+
+@pytest.mark.parametrize("failure", TERMINAL)
+def test_a_terminal_failure_is_not_looked_at_again(failure: Failure) -> None:
+    observed = after(failed(failure), secret=CHANGED_SECRET, now=later(1e6))
+    assert decide(observed).requeue_after is None
+    assert decide(observed).actions == ()
+    assert not plan.needs_secret(observed)
+
+
+def test_every_failure_is_of_one_of_the_three_kinds() -> None:
+    assert sorted(RETRIED + SECRET_FAILURES + TERMINAL) == sorted(Failure)
+
+
+def test_a_run_that_wants_to_start_and_is_held_is_told_as_held() -> None:
+    decision = decide(after(succeeded(), image=IMAGE_2, suspend=True))
+    assert conditions(decision.status) == ("False", "False", Reason.SUSPENDED, False)
+    assert the_run(decision).image == IMAGE_1
+
+
+def test_a_spec_that_became_unusable_after_a_success_is_told() -> None:
+    resource = replace(a_resource(run=succeeded()), spec=None, spec_error="spec.database: bad")
+    decision = decide(observe(resource))
+    assert conditions(decision.status) == ("False", "False", Reason.INVALID_SPEC, True)
+    assert decision.actions == ()
+
+
+def test_a_resource_that_is_being_deleted_is_left_alone() -> None:
+    for run in (None, an_intent(), succeeded(), CHECKSUM):
+        resource = a_resource(a_spec(IMAGE_2), run=run, deleting=True)
+        decision = decide(observe(resource, pods=(a_migrating_pod(),)))
+        assert decision.status == resource.status
+        assert decision.actions == ()
+        assert decision.requeue_after is None
+
+
+LEFT = [
+    pytest.param(a_job(succeeded=True), True, id="a finished Job without one is given a time to live"),
+    pytest.param(a_job(succeeded=True, has_ttl=True), False, id="one that has it is left alone"),
+    pytest.param(a_job(), False, id="one that is not finished is left alone"),
+    pytest.param(a_job(succeeded=True, owner_uid="x"), False, id="a foreign Job is left alone"),
+    pytest.param(a_job(succeeded=True, run_id="x"), False, id="the Job of another run is left alone"),
+    pytest.param(None, False, id="a Job that has gone needs none, and nothing runs again"),
+]
+
+
+@pytest.mark.parametrize("run", [succeeded(), CHECKSUM])
+@pytest.mark.parametrize(("job", "expires"), LEFT)
+def test_the_job_of_a_finished_run(job: JobView | None, expires: bool, run: Run) -> None:
+    decision = decide(after(run, job=job, pods=(an_ended_pod(0),)))
+    assert words(decision.actions) == ([f"expire {an_intent().job_name} in 3600"] if expires else [])
+    assert decision.status.run == run
+
+
+def test_status_that_was_lost_runs_again_under_the_first_number() -> None:
+    decision = decide(observe(a_resource(status=Status())))
+    assert the_run(decision).job_name == an_intent().job_name
+
+
+def test_going_back_to_an_old_image_says_that_the_database_is_ahead() -> None:
+    run = succeeded(to_version="20240203000000", image_version="20240102000000", applied_count=0)
+    assert "ahead of" in message(decide(after(run)).status)

@@ -1,0 +1,183 @@
+"""Which change of a status is worth an Event, and which run has just ended."""
+
+from dataclasses import replace
+
+import pytest
+
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.decide import statuses, transitions
+from dbupgrade.decide.report import Report
+from tests.unit.decide.builders import (
+    IMAGE_1,
+    IMAGE_2,
+    a_job,
+    a_spec,
+    again,
+    an_ended_pod,
+    an_intent,
+    decide,
+    failed,
+    later,
+    observe,
+    succeeded,
+    the_run,
+)
+
+OBSERVED = observe()
+
+
+def having(run: Run | None, *earlier: Run) -> Status:
+    """A status with `run`, and `earlier` runs in its history."""
+    ended = (run,) if run and not run.active else ()
+    return Status(run=run, history=(*ended, *earlier))
+
+
+def held(reason: Reason, status: Status | None = None) -> Status:
+    return statuses.held(OBSERVED, status or Status(), reason, "what was seen")
+
+
+def told(old: Status, new: Status) -> list[tuple[str, str, str]]:
+    return [(event.type, event.reason, event.message) for event in transitions.events(old, new)]
+
+
+def started(run: Run) -> tuple[str, str, str]:
+    return "Normal", "MigrationStarted", f"run {run.sequence} with {run.image}, Job {run.job_name}"
+
+
+SECOND = an_intent(a_spec(IMAGE_2), sequence=2)
+RETRY = an_intent(sequence=2, attempt=2)
+DOWN = failed(Failure.DATABASE_UNREACHABLE)
+DOWN_AGAIN = failed(Failure.DATABASE_UNREACHABLE, RETRY)
+
+TOLD = [
+    pytest.param(Status(), having(an_intent()), [started(an_intent())], id="the first run starts"),
+    pytest.param(
+        having(succeeded()),
+        having(SECOND, succeeded()),
+        [("Normal", "SpecChanged", f"image {IMAGE_1} -> {IMAGE_2}"), started(SECOND)],
+        id="a new image starts a run",
+    ),
+    pytest.param(
+        having(succeeded()),
+        having(an_intent(a_spec(migrations={"dir": "/sql"}), sequence=2), succeeded()),
+        [
+            ("Normal", "SpecChanged", "same image, other settings"),
+            started(an_intent(a_spec(migrations={"dir": "/sql"}), sequence=2)),
+        ],
+        id="another folder of the same image starts a run",
+    ),
+    pytest.param(
+        having(an_intent()),
+        having(an_intent(sequence=2)),
+        [started(an_intent(sequence=2))],
+        id="a run takes the next number because of a foreign Job",
+    ),
+    pytest.param(having(DOWN), having(RETRY, DOWN), [], id="a retry starts without a word"),
+    pytest.param(
+        having(an_intent()),
+        having(succeeded()),
+        [("Normal", "MigrationSucceeded", "files applied: 2, database at 20240102000000")],
+        id="a run succeeds",
+    ),
+    pytest.param(
+        having(an_intent()),
+        having(succeeded(applied_count=None, to_version=None)),
+        [("Normal", "MigrationSucceeded", "files applied: unknown, database at unknown")],
+        id="a run succeeds whose report is lost",
+    ),
+    pytest.param(
+        having(an_intent()),
+        having(DOWN),
+        [("Warning", "MigrationFailed", "DatabaseUnreachable")],
+        id="a run fails",
+    ),
+    pytest.param(having(RETRY, DOWN), having(DOWN_AGAIN), [], id="a retry fails as before without a word"),
+    pytest.param(
+        having(RETRY, DOWN),
+        having(failed(Failure.CHECKSUM, RETRY), DOWN),
+        [("Warning", "MigrationFailed", "ChecksumMismatch")],
+        id="a retry fails otherwise",
+    ),
+    pytest.param(
+        having(RETRY, DOWN),
+        having(succeeded(RETRY), DOWN),
+        [("Normal", "MigrationSucceeded", "files applied: 2, database at 20240102000000")],
+        id="a retry succeeds",
+    ),
+    pytest.param(
+        having(an_intent()),
+        having(failed(Failure.SQL, failed_file="3_bad.sql", failed_statement="drop it", error="cannot")),
+        [("Warning", "MigrationFailed", "SQLError in 3_bad.sql")],
+        id="a failed statement is told by file and class only",
+    ),
+    pytest.param(
+        Status(),
+        held(Reason.SECRET_NOT_FOUND),
+        [("Warning", "SecretNotFound", "what was seen")],
+        id="no Secret",
+    ),
+    pytest.param(
+        Status(),
+        held(Reason.PRE_CHECK_IMAGE_VERSION_FAILED),
+        [("Warning", "PreCheckFailed", "what was seen")],
+        id="pods are too old",
+    ),
+    pytest.param(
+        held(Reason.SECRET_NOT_FOUND),
+        held(Reason.PRE_CHECK_METRIC_FAILED),
+        [("Warning", "PreCheckFailed", "what was seen")],
+        id="a metric does not hold",
+    ),
+    pytest.param(
+        having(succeeded()),
+        held(Reason.POST_CHECK_FAILED, having(succeeded())),
+        [("Warning", "PostCheckFailed", "what was seen")],
+        id="a check after the run does not hold",
+    ),
+    pytest.param(
+        held(Reason.SECRET_NOT_FOUND), held(Reason.SECRET_NOT_FOUND), [], id="the Secret is still missing"
+    ),
+    pytest.param(Status(), held(Reason.SUSPENDED), [], id="suspended"),
+    pytest.param(Status(), held(Reason.DATABASE_BUSY), [], id="waiting for the database"),
+    pytest.param(having(succeeded()), having(succeeded()), [], id="nothing has changed"),
+    pytest.param(having(an_intent()), having(an_intent(job_uid="x")), [], id="a Job was seen"),
+    pytest.param(
+        having(an_intent()), having(an_intent(failure=Failure.IMAGE_PULL)), [], id="a run is being given up"
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "events"), TOLD)
+def test_events(old: Status, new: Status, events: list[tuple[str, str, str]]) -> None:
+    assert told(old, new) == events
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "ended"),
+    [
+        pytest.param(Status(), having(an_intent()), None, id="a run that has begun has not ended"),
+        pytest.param(having(an_intent()), having(succeeded()), succeeded(), id="a run that has now an end"),
+        pytest.param(having(succeeded()), having(succeeded()), None, id="not one that had it before"),
+        pytest.param(Status(), having(DOWN), DOWN, id="a run whose beginning was not seen"),
+        pytest.param(having(DOWN), having(DOWN_AGAIN), DOWN_AGAIN, id="the next one, refused at once"),
+        pytest.param(having(succeeded()), Status(), None, id="nothing when the status is lost"),
+    ],
+)
+def test_the_run_that_ended(old: Status, new: Status, ended: Run | None) -> None:
+    assert transitions.ended_run(old, new) == ended
+
+
+def test_a_database_that_is_down_for_an_hour_is_told_once() -> None:
+    observed, found = observe(), []
+    report = Report(failure=Failure.DATABASE_UNREACHABLE)
+    for minute in range(60):
+        decision = decide(observed)
+        found += told(observed.resource.status, decision.status)
+        run = the_run(decision)
+        observed = again(observed, decision, now=later(60 * minute), job=None, pods=(), report=None)
+        if run.active:
+            job = a_job(run, failed_reason="BackoffLimitExceeded")
+            observed = replace(observed, job=job, pods=(an_ended_pod(1),), report=report)
+    assert [reason for _, reason, _ in found] == ["MigrationStarted", "MigrationFailed"]
+    assert the_run(decision).attempt > 10
