@@ -27,6 +27,7 @@ from e2e.cluster.state import NODE_FOLDER as STATE
 
 LOGGER = logging.getLogger(__name__)
 DATABASE = Path("/run/postgresql-data")
+BRIDGE_ADDRESS = "02:00:00:00:00:01"
 # The kubelet insists on these settings of the whole machine. It is shown that they are as it wants, and the
 # machine keeps its own.
 KERNEL_SETTINGS = {
@@ -90,7 +91,9 @@ class Node:
     def _prepare_network(self) -> None:
         slot = self.cluster.slot
         run("ip", "link", "set", "lo", "up")
-        run("ip", "link", "add", "cni0", "type", "bridge")
+        # Without an address of its own a bridge takes over the lowest one of its ports. It then changes as pods come and
+        # go, and those that stay send to the old one until their neighbour entry expires, up to a minute later.
+        run("ip", "link", "add", "cni0", "address", BRIDGE_ADDRESS, "type", "bridge")
         run("ip", "address", "add", f"{slot.node_ip}/16", "dev", "cni0")
         run("ip", "link", "set", "cni0", "up")
         # Without a route, programs of the node could not even try to reach a Service.
