@@ -26,7 +26,7 @@ MERGE = "application/merge-patch+json"
 _GROUPS = {"dbupgrades": f"apis/{GROUP}/v1alpha1", "jobs": "apis/batch/v1", "events": "api/v1"}
 
 
-class Refusal(AssertionError):
+class RefusedError(AssertionError):
     """The API server did not do what it was asked for."""
 
     def __init__(self, what: str, status: Json) -> None:
@@ -60,7 +60,7 @@ class Api:
     def request(
         self, method: str, where: str, body: object = None, content_type: str = "application/json"
     ) -> Json:
-        """Send a request and return the answer. Raises Refusal."""
+        """Send a request and return the answer. Raises RefusedError."""
         connection = http.client.HTTPSConnection(self._address, context=self._tls, timeout=REQUEST_SECONDS)
         with contextlib.closing(connection):
             data = None if body is None else json.dumps(body)
@@ -68,7 +68,7 @@ class Api:
             with connection.getresponse() as answer:
                 found: Json = json.loads(answer.read())
         if answer.status >= http.client.MULTIPLE_CHOICES:
-            raise Refusal(f"{method} {where}", found)
+            raise RefusedError(f"{method} {where}", found)
         return found
 
     def watch(self, kind: str, namespace: str, version: str) -> Stream:

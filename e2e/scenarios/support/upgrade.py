@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from e2e.scenarios.support.api import Json
 
 
+CONDITIONS = ("Ready", "Progressing", "Stalled")
+
+
 class Verdict(NamedTuple):
     """The statuses of the three conditions, and the reason of Progressing."""
 
@@ -71,8 +74,8 @@ class Upgrade:
     @property
     def verdict(self) -> Verdict:
         found = self.conditions
-        statuses = [found.get(kind, {}).get("status", "") for kind in ("Ready", "Progressing", "Stalled")]
-        return Verdict(*statuses, found.get("Progressing", {}).get("reason", ""))
+        ready, progressing, stalled = (found.get(k, {}).get("status", "") for k in CONDITIONS)
+        return Verdict(ready, progressing, stalled, found.get("Progressing", {}).get("reason", ""))
 
     @property
     def message(self) -> str:
@@ -93,7 +96,7 @@ def contradictions(upgrade: Upgrade) -> Iterator[str]:
     found, run = upgrade.conditions, upgrade.run
     if not found:
         return
-    if set(found) != {"Ready", "Progressing", "Stalled"}:
+    if set(found) != set(CONDITIONS):
         yield f"conditions are {sorted(found)}"
         return
     verdict, ready = upgrade.verdict, found["Ready"]
@@ -117,6 +120,6 @@ def moved_without_cause(old: Upgrade, new: Upgrade) -> Iterator[str]:
     before = old.conditions
     for kind, condition in new.conditions.items():
         was = before.get(kind)
-        if was and was["status"] == condition["status"]:
-            if was["lastTransitionTime"] != condition["lastTransitionTime"]:
-                yield f"lastTransitionTime of {kind} moved without a change of status"
+        same = was is not None and was["status"] == condition["status"]
+        if was and same and was["lastTransitionTime"] != condition["lastTransitionTime"]:
+            yield f"lastTransitionTime of {kind} moved without a change of status"

@@ -7,9 +7,10 @@ import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from e2e.scenarios.support.api import GROUP, MERGE, Api, Json, Refusal, path
+from e2e.scenarios.support.api import GROUP, MERGE, Api, Json, RefusedError, path
 from e2e.scenarios.support.images import folder
 from e2e.scenarios.support.upgrade import Upgrade, Verdict
 
@@ -71,8 +72,16 @@ class World:
         }
 
     def upgrade(self, image: str, name: str = "app", **spec: Any) -> Upgrade:
-        """Apply such a DBUpgrade."""
-        return Upgrade(self.api.apply(self.manifest(image, name, **spec), "dbupgrades", self.namespace))
+        """Apply such a DBUpgrade; afterwards the record has it, so that no wait sees the one before it."""
+        applied = self.api.apply(self.manifest(image, name, **spec), "dbupgrades", self.namespace)
+        generation = applied["metadata"]["generation"]
+
+        def recorded() -> bool:
+            latest = self.record.latest("dbupgrades").get(name, {"metadata": {"uid": ""}})["metadata"]
+            return latest["uid"] == applied["metadata"]["uid"] and latest["generation"] >= generation
+
+        self.wait(recorded, f"the record has generation {generation} of {name}")
+        return Upgrade(applied)
 
     def annotate(self, name: str, annotation: str, value: str) -> None:
         """Set an annotation of a DBUpgrade."""
@@ -157,7 +166,7 @@ class World:
             for entry in self.audit()
             if entry["verb"] == "create"
             and entry["objectRef"]["resource"] == "jobs"
-            and entry["responseStatus"]["code"] == 201
+            and entry["responseStatus"]["code"] == HTTPStatus.CREATED
         ]
 
     def audit(self) -> list[Json]:
@@ -216,7 +225,8 @@ def new_namespace(api: Api, test: str, unique: str) -> str:
 def _exists(api: Api, where: str) -> bool:
     try:
         api.request("GET", where)
-    except Refusal as refusal:
-        assert refusal.code == 404, refusal
+    except RefusedError as refused:
+        if refused.code != HTTPStatus.NOT_FOUND:
+            raise
         return False
     return True
