@@ -29,6 +29,7 @@ _TOKENS = re.compile(
 )
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"]*(?:['\"].*)?", re.IGNORECASE | re.DOTALL)
 _NEAR = re.compile(r"near '.*", re.DOTALL)
+_QUOTE = re.compile(r"['\"]")
 _IDENTIFIER = re.compile(r"[\w.$]+")
 
 
@@ -63,22 +64,25 @@ def mask_error(error: str, statement: str) -> str:
     """
     names = set(_IDENTIFIER.findall(mask_statement(statement)))
     text = _NEAR.sub(f"near '{MASK}'", _URL.sub(MASK, error))
-    for mark in ('"', "'"):
-        text = _mask_quoted(text, mark, names)
-    return " ".join(text.split())
+    return " ".join(_mask_quoted(text, names).split())
 
 
-def _mask_quoted(text: str, mark: str, names: set[str]) -> str:
-    """`text` up to its first quoted word that is no name, and what follows the last quote."""
-    begin = text.find(mark)
-    while begin >= 0:
+def _mask_quoted(text: str, names: set[str]) -> str:
+    """`text` up to its first quoted word that is no name, and what follows the last quote of either kind."""
+    begin = _next_quote(text, 0)
+    while begin < len(text):
+        mark = text[begin]
         end = text.find(mark, begin + 1)
-        is_name = text[begin + 1 : end] in names and not text[:begin].endswith(": ")
-        if end < 0 or not is_name:
-            last = text.rfind(mark)
+        if end < 0 or text[begin + 1 : end] not in names or text[:begin].endswith(": "):
+            last = max(text.rfind('"'), text.rfind("'"))
             return text[:begin] + mark + MASK + mark + (text[last + 1 :] if last > begin else "")
-        begin = text.find(mark, end + 1)
+        begin = _next_quote(text, end + 1)
     return text
+
+
+def _next_quote(text: str, start: int) -> int:
+    found = _QUOTE.search(text, start)
+    return found.start() if found else len(text)
 
 
 def url_secrets(url: str) -> tuple[str, ...]:
