@@ -1,0 +1,70 @@
+"""Which database URLs are taken, and that a refusal repeats none of what it refuses."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbupgrade.decide.database_url import problem
+
+GOOD = [
+    "postgres://app:hunter2@db.shop:5432/orders?sslmode=require",
+    "postgres://app:p%40ss%2Fword@db/orders",
+    "postgres://app:!$&'()*+,;=:-._~@db/orders",
+    "mysql://app:hunter2@db:3306/orders",
+    "mariadb://app@db/orders",
+    "postgres://app:hunter2@[::1]:5432/orders",
+    "postgres://db",
+    "postgres://app:hunter2@db/orders?x=a@b",
+]
+
+WHITE_SPACE = "it has white space or a control character (a line end at the end, perhaps)"
+SCHEME = "it does not begin with postgres://, mysql:// or mariadb://"
+USERINFO = "user or password hold characters that must be percent-encoded"
+ESCAPE = "it has a % that begins no percent-encoded character"
+HOST = "its host or port cannot be read"
+NO_HOST = "it names no host"
+
+BAD = [
+    ("", "it is empty"),
+    ("postgres://app:hunter2@db/orders\n", WHITE_SPACE),
+    (" postgres://app:hunter2@db/orders", WHITE_SPACE),
+    ("postgres://app:hun ter2@db/orders", WHITE_SPACE),
+    ("postgres://app:hunter2@db/orders\x00", WHITE_SPACE),
+    ("postgres://app:hunter2@db/orders\x7f", WHITE_SPACE),
+    ("hunter2", SCHEME),
+    ("postgresql://app:hunter2@db/orders", SCHEME),
+    ("postgres:app:hunter2@db/orders", SCHEME),
+    ("oracle://app:hunter2@db/orders", SCHEME),
+    ("://app:hunter2@db/orders", SCHEME),
+    ("postgres://app:hunter2@x@db/orders", USERINFO),
+    ("postgres://app:hunter2[@db/orders", USERINFO),
+    ("postgres://app:hunter2é@db/orders", USERINFO),
+    ("postgres://app:hunter2%@db/orders", USERINFO),
+    ("postgres://app:hunter2%zz@db/orders", USERINFO),
+    ("postgres://app:hunter2@db/orders?x=%zz", ESCAPE),
+    ("postgres://app:hunter2@db:port/orders", HOST),
+    ("postgres://app:hunter2@db:99999/orders", HOST),
+    ("postgres://app:hunter2@[::1/orders", HOST),
+    ("postgres:///orders", NO_HOST),
+    ("postgres://app:hunter2@/orders", NO_HOST),
+    ("postgres://app:hunter2@:5432/orders", NO_HOST),
+]
+
+
+@pytest.mark.parametrize("url", GOOD)
+def test_a_well_formed_url_has_no_problem(url: str) -> None:
+    assert problem(url) == ""
+
+
+@pytest.mark.parametrize(("url", "words"), BAD)
+def test_what_is_wrong_with_a_url(url: str, words: str) -> None:
+    assert problem(url) == words
+
+
+def test_a_slash_in_a_password_ends_the_host_before_the_password_does() -> None:
+    assert problem("postgres://app:hun/ter2@db/orders") != ""
+
+
+@given(st.one_of(st.text(), st.text(":/@%[]?#aB1é", max_size=20).map(lambda text: f"postgres://{text}")))
+def test_the_words_are_never_the_urls_own(url: str) -> None:
+    assert problem(url) in {"", *(words for _, words in BAD)}

@@ -1,0 +1,229 @@
+"""Objects of the API server as a decision sees them; what is absent in them is tolerated."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from dbupgrade.api import names
+from dbupgrade.api.models import Spec
+from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.decide.observed import (
+    ContainerView,
+    job_from,
+    pod_from,
+    resource_from,
+    status_from,
+    timestamp,
+)
+from tests.unit.decide.builders import NOW, failed, spec_object, succeeded
+
+WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+OWNERS = [{"kind": "Other", "uid": "other"}, {"kind": "DBUpgrade", "uid": "owner", "controller": True}]
+
+
+def an_object(**changes: Any) -> dict[str, Any]:
+    metadata = {"namespace": "shop", "name": "orders", "uid": "uid", **changes.pop("metadata", {})}
+    return {"metadata": metadata, "spec": {}, **changes}
+
+
+def test_a_resource() -> None:
+    metadata = {
+        "generation": 3,
+        "creationTimestamp": "2026-01-02T03:04:05Z",
+        "annotations": {names.ANNOTATION_RETRY: "again"},
+    }
+    status = {"observedGeneration": 2, "currentVersion": "1"}
+    resource = resource_from(an_object(metadata=metadata, spec=spec_object(), status=status))
+    assert (resource.namespace, resource.name, resource.uid, resource.generation) == (
+        "shop",
+        "orders",
+        "uid",
+        3,
+    )
+    assert (resource.created, resource.retry, resource.deleting) == ("2026-01-02T03:04:05Z", "again", False)
+    assert resource.spec == Spec.model_validate(spec_object())
+    assert resource.spec_error == ""
+    assert resource.status == Status(observed_generation=2, current_version="1")
+
+
+def test_a_resource_of_which_little_is_known() -> None:
+    resource = resource_from(an_object(metadata={"annotations": None}, status=None))
+    assert (resource.generation, resource.retry, resource.created) == (0, "", "")
+    assert resource.status == Status()
+
+
+def test_a_resource_that_is_being_deleted() -> None:
+    assert resource_from(an_object(metadata={"deletionTimestamp": "2026-01-02T03:04:05Z"})).deleting
+
+
+def test_a_spec_that_cannot_be_used_says_which_field_without_its_value() -> None:
+    spec = {"migrations": {"image": "secret image; rm"}, "database": {"type": "oracle"}}
+    resource = resource_from(an_object(spec=spec))
+    assert resource.spec is None
+    assert "spec.migrations.image: " in resource.spec_error
+    assert "spec.database.type: " in resource.spec_error
+    assert "secret image" not in resource.spec_error
+
+
+def test_a_spec_that_is_missing_names_what_it_must_have() -> None:
+    resource = resource_from(an_object(spec=None))
+    assert resource.spec_error == "spec.migrations: Field required; spec.database: Field required"
+
+
+@pytest.mark.parametrize("run", [succeeded(), failed(Failure.SQL, failed_file="a.sql", error="bad")])
+def test_a_status_survives_being_stored(run: Run) -> None:
+    status = Status(run=run, history=(run,), job_completed_at=NOW, last_handled_retry="1")
+    stored = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert status_from(stored) == status
+
+
+def test_a_status_that_cannot_be_read_counts_as_lost() -> None:
+    assert status_from({"run": {"sequence": "many"}}) == Status()
+
+
+def test_times() -> None:
+    assert timestamp("2026-01-02T03:04:05Z") == WHEN
+    assert timestamp("2026-01-02T05:04:05+02:00") == WHEN
+    assert timestamp(None) is None
+    assert timestamp("") is None
+
+
+def test_a_job() -> None:
+    metadata = {
+        "ownerReferences": OWNERS,
+        "annotations": {names.ANNOTATION_RUN_ID: "run"},
+        "creationTimestamp": "2026-01-02T03:04:05Z",
+    }
+    job = job_from(an_object(metadata=metadata))
+    assert (job.name, job.uid, job.owner_uid, job.run_id, job.created) == (
+        "orders",
+        "uid",
+        "owner",
+        "run",
+        WHEN,
+    )
+    assert not job.finished
+    assert not job.deleting
+    assert not job.has_ttl
+
+
+@pytest.mark.parametrize(
+    ("conditions", "succeeded", "failed_reason"),
+    [
+        pytest.param([{"type": "Complete", "status": "True"}], True, None, id="complete"),
+        pytest.param(
+            [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}],
+            False,
+            "DeadlineExceeded",
+            id="failed",
+        ),
+        pytest.param([{"type": "Failed", "status": "True"}], False, "", id="failed without a reason"),
+        pytest.param(
+            [{"type": "FailureTarget", "status": "True", "reason": "x"}], False, None, id="its pods still end"
+        ),
+        pytest.param(
+            [{"type": "SuccessCriteriaMet", "status": "True"}], False, None, id="its pods still end well"
+        ),
+        pytest.param([{"type": "Complete", "status": "False"}], False, None, id="not complete"),
+        pytest.param(None, False, None, id="no conditions"),
+    ],
+)
+def test_how_a_job_ended(
+    conditions: list[dict[str, str]] | None, succeeded: bool, failed_reason: str | None
+) -> None:
+    job = job_from(an_object(status={"conditions": conditions, "completionTime": "2026-01-02T03:04:05Z"}))
+    assert (job.succeeded, job.failed_reason) == (succeeded, failed_reason)
+    assert job.finished is (succeeded or failed_reason is not None)
+    assert job.completed == WHEN
+
+
+def test_a_job_with_a_time_to_live_even_of_nothing_has_one() -> None:
+    assert job_from(an_object(spec={"ttlSecondsAfterFinished": 0})).has_ttl
+
+
+def test_a_reference_that_is_no_controller_does_not_own() -> None:
+    assert (
+        job_from(an_object(metadata={"ownerReferences": [{"uid": "x", "controller": False}]})).owner_uid == ""
+    )
+
+
+def a_pod(**status: Any) -> dict[str, Any]:
+    return an_object(metadata={"ownerReferences": OWNERS}, status=status)
+
+
+def test_a_new_pod() -> None:
+    pod = pod_from(an_object())
+    assert not pod.terminal
+    assert not pod.unschedulable
+    assert (pod.fetch, pod.migrate, pod.job_uid, pod.created) == (ContainerView(), ContainerView(), "", None)
+
+
+@pytest.mark.parametrize(
+    ("phase", "terminal"),
+    [("Pending", False), ("Running", False), ("Unknown", False), ("Succeeded", True), ("Failed", True)],
+)
+def test_which_pods_have_ended(phase: str, terminal: bool) -> None:
+    assert pod_from(a_pod(phase=phase)).terminal is terminal
+
+
+def test_a_pod_without_a_node_and_one_with_it() -> None:
+    without = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    assert pod_from(a_pod(conditions=[without])).unschedulable
+    bound = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z"}
+    pod = pod_from(a_pod(conditions=[{"type": "Ready", "status": "False"}, bound]))
+    assert not pod.unschedulable
+    assert pod.scheduled == WHEN
+
+
+ENDED = {"exitCode": 1, "reason": "Error", "message": "error=x", "startedAt": "2026-01-02T03:04:05Z"}
+GONE = "The container could not be located when the pod was terminated"
+UNKNOWN = {
+    "exitCode": 137,
+    "reason": "ContainerStatusUnknown",
+    "message": GONE,
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "view"),
+    [
+        pytest.param(
+            {"state": {"waiting": {"reason": "ErrImagePull"}}},
+            ContainerView(waiting_reason="ErrImagePull"),
+            id="waits",
+        ),
+        pytest.param({"state": {"waiting": {}}}, ContainerView(), id="waits for no known reason"),
+        pytest.param({"state": {"running": {}}}, ContainerView(started=True), id="runs"),
+        pytest.param(
+            {"state": {"terminated": ENDED}},
+            ContainerView(started=True, exit_code=1, end_reason="Error", message="error=x"),
+            id="has ended",
+        ),
+        pytest.param(
+            {"state": {"terminated": {"exitCode": 0, "startedAt": "2026-01-02T03:04:05Z"}}},
+            ContainerView(started=True, exit_code=0),
+            id="has ended well and says nothing",
+        ),
+        pytest.param(
+            {"state": {"terminated": UNKNOWN}},
+            ContainerView(),
+            id="never started, and the kubelet wrote an end when its pod was deleted",
+        ),
+        pytest.param(
+            {"containerID": "containerd://1", "state": {"terminated": UNKNOWN}},
+            ContainerView(started=True, exit_code=137, end_reason="ContainerStatusUnknown", message=GONE),
+            id="had started, and its end was lost",
+        ),
+        pytest.param({"state": None}, ContainerView(), id="has no state yet"),
+    ],
+)
+def test_a_container(status: dict[str, Any], view: ContainerView) -> None:
+    pod = pod_from(
+        a_pod(
+            initContainerStatuses=[{"name": "istio-init"}, {"name": "fetch-migrations", **status}],
+            containerStatuses=[{"name": "sidecar", "state": {"running": {}}}, {"name": "migrate", **status}],
+        )
+    )
+    assert pod.fetch == view
+    assert pod.migrate == view

@@ -1,0 +1,240 @@
+"""What Atlas 0.13.1 really printed (PostgreSQL 15), and what may be said of it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from dbupgrade.api.status import Failure
+from dbupgrade.decide import report
+from dbupgrade.decide.report import Report
+
+FIRST = {"name": "20240101000000_init.sql", "version": "20240101000000", "error": None}
+SECOND = {"name": "20240102000000_fill.sql", "version": "20240102000000", "error": None}
+# One string of the real output, with its line ends and quotes as Atlas's template wrote them.
+BAD_STATEMENT = (
+    'dbupgrade-report:{"current":"","target":"20240103000000","pending":3,"applied":[{"name":"20240101000000_init.sql",'
+    '"version":"20240101000000","error":null},{"name":"20240102000000_fill.sql","version":"20240102000000","error":null},'
+    '{"name":"20240103000000_bad.sql","version":"20240103000000","error":{"stmt":"insert into users -- don\'t\\n values'
+    ' (\'hunter2\');","text":"pq: invalid input syntax for type integer: \\"hunter2\\""}}],"error":"sql/migrate: sql/migrate:'
+    " execute: executing statement \\\"insert into users -- don't\\\\n values ('hunter2');\\\" from version"
+    ' \\"20240103000000\\": pq: invalid input syntax for type integer: \\"hunter2\\": sql/migrate: execute: write revision:'
+    ' pq: current transaction is aborted, commands ignored until end of transaction block"}\n'
+)
+BAD_ROLE = {
+    "name": "20240103000000_role.sql",
+    "version": "20240103000000",
+    "error": {
+        "stmt": "create role x password 'hunter2' bogus;",
+        "text": 'pq: unrecognized role option "bogus"',
+    },
+}
+KILLED = {
+    "name": "20240104000000_kill.sql",
+    "version": "20240104000000",
+    "error": {"stmt": "select pg_terminate_backend(pg_backend_pid());", "text": "driver: bad connection"},
+}
+
+
+def output(
+    *applied: Any, current: str | None = "", target: str | None = "", pending: int = 0, error: str | None = ""
+) -> str:
+    body = {"current": current, "target": target, "pending": pending, "applied": applied, "error": error}
+    return report.MARK + json.dumps(body) + "\n"
+
+
+SUCCEEDED = [
+    pytest.param(
+        output(FIRST, SECOND, target="20240102000000", pending=2),
+        Report(from_version=None, to_version="20240102000000", applied=2, pending=0),
+        id="two files were applied",
+    ),
+    pytest.param(
+        output(SECOND, current="20240101000000", target="20240102000000", pending=1),
+        Report(from_version="20240101000000", to_version="20240102000000", applied=1, pending=0),
+        id="one file was applied to a database with a history",
+    ),
+    pytest.param(
+        output(current="20240102000000"),
+        Report(from_version="20240102000000", to_version="20240102000000", applied=0, pending=0),
+        id="nothing to apply, also when the database is ahead of the image",
+    ),
+    pytest.param(
+        output(), Report(failure=Failure.EMPTY_FOLDER), id="a folder without files looks like a success"
+    ),
+    pytest.param("", Report(), id="a lost log is a success with versions unknown"),
+    pytest.param("postgres://u:hunter2@h/db\n", Report(), id="output that is no report is not copied"),
+    pytest.param(report.MARK + '{"current":"1","tar', Report(), id="a report that was cut is a success"),
+    pytest.param(report.MARK + "{}", Report(), id="a report of another shape is a success"),
+    pytest.param(
+        output(FIRST, target="1", pending=1) + "a line after it\n",
+        Report(to_version="20240101000000", applied=1, pending=0),
+        id="lines after the report do not matter",
+    ),
+    pytest.param(
+        output(FIRST, target="1", pending=1) + output(SECOND, target="2", pending=1),
+        Report(to_version="20240102000000", applied=1, pending=0),
+        id="the last of two reports counts",
+    ),
+]
+
+
+@pytest.mark.parametrize(("log", "expected"), SUCCEEDED)
+def test_a_container_that_succeeded(log: str, expected: Report) -> None:
+    assert report.parse(log, succeeded=True) == expected
+
+
+ADVICE = (
+    "You have a checksum error in your migration directory.\nThis happens if you manually create or edit a migration"
+    " file.\nPlease check your migration files and run\n\n'atlas migrate hash'\n\nto re-hash the contents and resolve"
+    " the error\n\nError: checksum "
+)
+SCAN = "Error: postgres: scanning system variables: "
+
+CLASSES = [
+    (SCAN + "dial tcp 127.0.0.1:1: connect: connection refused", Failure.DATABASE_UNREACHABLE),
+    (SCAN + "dial tcp: lookup db.invalid on 10.0.0.10:53: no such host", Failure.DATABASE_UNREACHABLE),
+    (SCAN + "dial tcp 10.1.2.3:5432: i/o timeout", Failure.DATABASE_UNREACHABLE),
+    (SCAN + 'pq: database "nodb" does not exist', Failure.DATABASE_UNREACHABLE),
+    (SCAN + "pq: the database system is starting up", Failure.DATABASE_UNREACHABLE),
+    (SCAN + "pq: the database system is in recovery mode", Failure.DATABASE_UNREACHABLE),
+    (SCAN + "pq: sorry, too many clients already", Failure.DATABASE_UNREACHABLE),
+    (SCAN + "pq: remaining connection slots are reserved for non-replication", Failure.DATABASE_UNREACHABLE),
+    ("Error: mysql: query system variables: EOF", Failure.DATABASE_UNREACHABLE),
+    ("Error: Error 1049: Unknown database 'x'", Failure.DATABASE_UNREACHABLE),
+    (SCAN + 'pq: password authentication failed for user "app"', Failure.AUTHENTICATION),
+    (SCAN + 'pq: role "nobody" does not exist', Failure.AUTHENTICATION),
+    (SCAN + 'pq: role "app" is not permitted to log in', Failure.AUTHENTICATION),
+    (SCAN + 'pq: no pg_hba.conf entry for host "10.0.0.1", user "app"', Failure.AUTHENTICATION),
+    (SCAN + 'pq: permission denied for database "orders"', Failure.AUTHENTICATION),
+    ("Error: Error 1045 (28000): Access denied for user 'app'@'10.0.0.1'", Failure.AUTHENTICATION),
+    (SCAN + "pq: SSL is not enabled on the server", Failure.CONNECTION_SETTINGS),
+    (SCAN + "x509: certificate signed by unknown authority", Failure.CONNECTION_SETTINGS),
+    (SCAN + "tls: failed to verify certificate", Failure.CONNECTION_SETTINGS),
+    (
+        'Error: sql/sqlclient: parse open url: parse "postgres://app:hunt er2@h:1/db": net/url: invalid userinfo',
+        Failure.CONNECTION_SETTINGS,
+    ),
+    (
+        'Error: sql/sqlclient: unknown driver "oracle". See: https://atlasgo.io/url',
+        Failure.CONNECTION_SETTINGS,
+    ),
+    ("Error: sql/migrate: stat nope: no such file or directory", Failure.MISSING_FOLDER),
+    (ADVICE + "file not found", Failure.CHECKSUM),
+    (ADVICE + "mismatch", Failure.CHECKSUM),
+    (
+        'Error: sql/migrate: connected database is not clean: found schema "public". baseline version or allow-dirty'
+        " is required",
+        Failure.NOT_CLEAN,
+    ),
+    ("Error: acquiring database lock: pq: canceling statement due to user request", Failure.DATABASE_LOCKED),
+    ("Error: sql/schema: lock is already held", Failure.DATABASE_LOCKED),
+    ("Error: sql/migrate: revision 20240101000000 not found", Failure.HISTORY_DIVERGED),
+    ("Error: files were added out of order", Failure.HISTORY_DIVERGED),
+    ("panic: runtime error: hunter2", Failure.UNKNOWN),
+    ("", Failure.UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("log", "failure"), CLASSES)
+def test_output_that_is_no_report_is_classified_and_never_copied(log: str, failure: Failure) -> None:
+    assert report.parse(log + "\n", succeeded=False) == Report(failure=failure)
+
+
+def test_a_failing_statement_is_told_with_its_values_masked() -> None:
+    assert report.parse(BAD_STATEMENT, succeeded=False) == Report(
+        failure=Failure.SQL,
+        from_version=None,
+        to_version="20240102000000",
+        applied=2,
+        pending=1,
+        failed_file="20240103000000_bad.sql",
+        failed_statement="insert into users values ('***');",
+        error='pq: invalid input syntax for type integer: "***"',
+    )
+
+
+def test_a_word_of_the_statement_stays_in_the_error() -> None:
+    found = report.parse(output(FIRST, SECOND, BAD_ROLE, pending=3, error="long"), succeeded=False)
+    assert found.failed_statement == "create role x password '***' bogus;"
+    assert found.error == 'pq: unrecognized role option "bogus"'
+
+
+def test_the_first_file_of_an_image_can_fail() -> None:
+    found = report.parse(output(BAD_ROLE, current="20230101000000", pending=4, error="long"), succeeded=False)
+    assert (found.from_version, found.to_version) == ("20230101000000", "20230101000000")
+    assert (found.applied, found.pending) == (0, 4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "driver: bad connection",
+        "read tcp 10.0.0.1:5432: connection reset by peer",
+        "write: broken pipe",
+        "dial tcp: connection refused",
+        "unexpected EOF",
+        "pq: terminating connection due to administrator command",
+    ],
+)
+def test_a_connection_that_breaks_in_a_statement_is_no_fault_of_the_sql(text: str) -> None:
+    file = {**KILLED, "error": {"stmt": "select 1", "text": text}}
+    found = report.parse(output(FIRST, file, pending=2, error=text), succeeded=False)
+    assert found.failure is Failure.DATABASE_UNREACHABLE
+    assert found.failed_file == KILLED["name"]
+
+
+def test_a_lock_timeout_of_the_migrations_own_is_an_sql_error() -> None:
+    error = {"stmt": "lock table users", "text": "pq: canceling statement due to lock timeout"}
+    found = report.parse(output({**KILLED, "error": error}, pending=1, error="x"), succeeded=False)
+    assert found.failure is Failure.SQL
+
+
+def test_the_database_password_is_removed_from_statement_and_error() -> None:
+    error = {"stmt": "alter role app rename to hunter2", "text": 'pq: role "hunter2" already exists'}
+    log = output({**KILLED, "error": error}, pending=1, error="x")
+    found = report.parse(log, succeeded=False, secrets=("hunter2",))
+    assert found.failed_statement == "alter role app rename to ***"
+    assert found.error == 'pq: role "***" already exists'
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        ("acquiring database lock: pq: canceling statement", Failure.DATABASE_LOCKED),
+        ("something else: hunter2", Failure.UNKNOWN),
+    ],
+)
+def test_a_report_with_an_error_of_no_file_is_classified(error: str, failure: Failure) -> None:
+    found = report.parse(output(current="1", target="2", pending=1, error=error), succeeded=False)
+    assert found == Report(failure=failure, from_version="1", to_version="1", applied=0, pending=1)
+
+
+def test_a_container_that_failed_with_a_report_of_success_is_no_success() -> None:
+    found = report.parse(output(FIRST, target="1", pending=1), succeeded=False)
+    assert found.failure is Failure.UNKNOWN
+
+
+def test_a_report_that_was_cut_says_nothing_about_the_class() -> None:
+    log = report.MARK + '{"error":"checksum mismatch, password authentication failed'
+    assert report.parse(log, succeeded=False) == Report(failure=Failure.UNKNOWN)
+
+
+def test_absent_versions_are_read_as_null() -> None:
+    log = output(FIRST, current=None, target=None, pending=1, error=None)
+    assert report.parse(log, succeeded=True).to_version == "20240101000000"
+
+
+def test_a_long_statement_is_cut_to_a_kibibyte() -> None:
+    error = {"stmt": "select " + "ä, " * 1000, "text": "pq: " + "ö" * 2000}
+    found = report.parse(output({**KILLED, "error": error}, pending=1, error="x"), succeeded=False)
+    for text in (found.failed_statement, found.error):
+        assert text
+        assert 1020 <= len(text.encode()) <= 1024
+        assert text.endswith("…")
+
+
+def test_the_template_asks_for_neither_url_nor_applied_sql() -> None:
+    assert report.TEMPLATE.startswith(report.MARK)
+    for field in (".URL", ".Env", "json .}}", "json . }}", "$f.Applied", ".Content"):
+        assert field not in report.TEMPLATE
