@@ -14,7 +14,7 @@ import structlog
 from dbupgrade.api import names
 from dbupgrade.decide.job import JobSettings
 from dbupgrade.kube.client import Client
-from dbupgrade.kube.errors import AlreadyExists, Conflict, Expired
+from dbupgrade.kube.errors import AlreadyExists, Conflict, Expired, NotFound
 from dbupgrade.kube.events import EventRecorder
 from dbupgrade.kube.leader import LeaderElector, LeadershipLost, LeaseName
 from dbupgrade.kube.listwatch import ListWatcher
@@ -63,7 +63,8 @@ class Operator:
             self._queue,
             self._reconciler.reconcile,
             settings.workers,
-            requeue_quietly=(Conflict, AlreadyExists),
+            # NotFound: it went while it was reconciled, and the cache is about to learn that.
+            requeue_quietly=(Conflict, AlreadyExists, NotFound),
         )
         self._reflectors = self._build_reflectors()
         self._stopping = False
