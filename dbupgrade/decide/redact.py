@@ -73,9 +73,11 @@ def _mask_quoted(text: str, names: set[str]) -> str:
     while begin < len(text):
         mark = text[begin]
         end = text.find(mark, begin + 1)
-        if end < 0 or text[begin + 1 : end] not in names or text[:begin].endswith(": "):
+        if end < 0:
+            return text[:begin] + mark + MASK + mark
+        if text[begin + 1 : end] not in names or text[:begin].endswith(": "):
             last = max(text.rfind('"'), text.rfind("'"))
-            return text[:begin] + mark + MASK + mark + (text[last + 1 :] if last > begin else "")
+            return text[:begin] + mark + MASK + mark + text[last + 1 :]
         begin = _next_quote(text, end + 1)
     return text
 
