@@ -1,0 +1,292 @@
+"""The Job of a run, field by field against the contract, section 3.5."""
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dbupgrade.api import names
+from dbupgrade.api.models import database_identity
+from dbupgrade.decide import fetch, report
+from dbupgrade.decide.job import ATLAS_CONFIG, JobSettings, job
+from dbupgrade.decide.observed import job_from
+from tests.unit.decide.builders import (
+    IMAGE_1,
+    NAME,
+    NAMESPACE,
+    SETTINGS,
+    UID,
+    a_resource,
+    a_spec,
+    an_intent,
+)
+
+Object = dict[str, Any]
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+def made(settings: JobSettings = SETTINGS, **changes: Any) -> Object:
+    spec = a_spec(**changes)
+    return job(a_resource(spec), an_intent(spec), settings)
+
+
+def pod_of(body: Object) -> Object:
+    pod: Object = body["spec"]["template"]["spec"]
+    return pod
+
+
+def migrate(body: Object) -> Object:
+    (container,) = pod_of(body)["containers"]
+    return dict(container)
+
+
+def fetching(body: Object) -> Object:
+    (container,) = pod_of(body)["initContainers"]
+    return dict(container)
+
+
+def environment(container: Object) -> dict[str, Any]:
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
+
+
+def volumes(body: Object) -> dict[str, Object]:
+    return {volume["name"]: volume for volume in pod_of(body)["volumes"]}
+
+
+def unescaped(text: str) -> str:
+    """What Kubernetes makes of a value or an argument."""
+    assert not re.search(r"(?<!\$)(\$\$)*\$\(", text), "Kubernetes would expand this"
+    return text.replace("$$", "$")
+
+
+# --- the Job -----------------------------------------------------------------------------------------------------
+
+
+def test_the_job_is_owned_by_the_resource_and_tells_its_run() -> None:
+    run, body = an_intent(), made()
+    assert (body["apiVersion"], body["kind"]) == ("batch/v1", "Job")
+    metadata = body["metadata"]
+    assert (metadata["name"], metadata["namespace"]) == (run.job_name, NAMESPACE)
+    assert metadata["ownerReferences"] == [
+        {
+            "apiVersion": "dbupgrade.subbug.learning/v1alpha1",
+            "kind": "DBUpgrade",
+            "name": NAME,
+            "uid": UID,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+    assert metadata["annotations"] == {
+        "dbupgrade.subbug.learning/run-id": run.run_id,
+        "dbupgrade.subbug.learning/resource": NAME,
+    }
+
+
+def test_job_and_pod_carry_the_labels_that_the_operator_watches() -> None:
+    body = made()
+    database = names.database_label(database_identity(NAMESPACE, a_spec().database))
+    ours = {
+        "app.kubernetes.io/managed-by": "dbupgrade",
+        "dbupgrade.subbug.learning/uid": UID,
+        "dbupgrade.subbug.learning/database": database,
+    }
+    assert body["metadata"]["labels"] == ours
+    assert ours.items() <= body["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_a_job_that_is_read_back_is_recognised() -> None:
+    stored = made()
+    stored["metadata"]["uid"] = "job-uid"
+    view = job_from(stored)
+    assert (view.owner_uid, view.run_id) == (UID, an_intent().run_id)
+
+
+def test_one_pod_at_a_time_and_only_a_disruption_replaces_it() -> None:
+    spec = made()["spec"]
+    assert {key: value for key, value in spec.items() if key != "template"} == {
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": 600,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {
+            "rules": [
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+            ]
+        },
+    }
+    assert pod_of(made())["restartPolicy"] == "Never"
+
+
+def test_the_job_is_created_without_a_time_to_live() -> None:
+    assert "ttlSecondsAfterFinished" not in made(runner={"ttlSecondsAfterFinished": 5})["spec"]
+
+
+def test_the_deadline_is_the_users() -> None:
+    assert made(runner={"activeDeadlineSeconds": 30})["spec"]["activeDeadlineSeconds"] == 30
+
+
+@pytest.mark.parametrize("database", [None, {"type": "awsRds"}])
+def test_a_resource_without_a_connection_gets_no_job(database: Object | None) -> None:
+    resource = a_resource(a_spec(database=database)) if database else replace(a_resource(), spec=None)
+    with pytest.raises(ValueError, match="needs a valid spec"):
+        job(resource, an_intent(), SETTINGS)
+
+
+# --- Pod Security "restricted" -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delivery", ["Extract", "ImageVolume"])
+def test_the_pod_is_restricted(delivery: str) -> None:
+    pod = pod_of(made(migrations={"delivery": delivery}))
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    for container in (*pod.get("initContainers", []), *pod["containers"]):
+        assert container["securityContext"] == RESTRICTED
+        assert container["terminationMessagePolicy"] == "File"
+        assert not container.get("ports")
+    assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers", "shareProcessNamespace"} & pod.keys()
+    kinds = {next(key for key in volume if key != "name") for volume in pod["volumes"]}
+    assert kinds <= {"emptyDir", "downwardAPI", "projected", "image"}
+
+
+def test_the_pod_has_no_token_and_no_service_links() -> None:
+    pod = pod_of(made(runner={"serviceAccountName": "migrator"}))
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+    assert pod["serviceAccountName"] == "migrator"
+
+
+def test_what_the_containers_write_has_a_limit() -> None:
+    found = volumes(made())
+    assert found["work"]["emptyDir"] == {"sizeLimit": "512Mi"}
+    assert found["tmp"]["emptyDir"] == {"sizeLimit": "64Mi"}
+    for container in (fetching(made()), migrate(made())):
+        assert environment(container)["HOME"] == "/tmp"
+        assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+
+
+def test_nobody_evicts_or_meshes_the_pod() -> None:
+    metadata = made()["spec"]["template"]["metadata"]
+    assert metadata["labels"]["sidecar.istio.io/inject"] == "false"
+    assert {
+        "sidecar.istio.io/inject": "false",
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        "karpenter.sh/do-not-disrupt": "true",
+    }.items() <= metadata["annotations"].items()
+
+
+def test_labels_and_annotations_of_the_user_are_added_and_override_none_of_ours() -> None:
+    ours = made()["spec"]["template"]["metadata"]
+    body = made(
+        runner={
+            "podLabels": {"team": "shop", **dict.fromkeys(ours["labels"], "stolen")},
+            "podAnnotations": {"note": "x", **dict.fromkeys(ours["annotations"], "stolen")},
+        }
+    )
+    metadata = body["spec"]["template"]["metadata"]
+    assert metadata["labels"] == {**ours["labels"], "team": "shop"}
+    assert metadata["annotations"] == {**ours["annotations"], "note": "x"}
+    assert body["metadata"] == made()["metadata"]
+
+
+# --- the URL -----------------------------------------------------------------------------------------------------
+
+
+def test_the_database_url_reaches_only_the_migration_and_only_by_reference() -> None:
+    body = made(database={"type": "awsRds", "connection": {"urlSecretRef": {"name": "db", "key": "uri"}}})
+    assert environment(migrate(body))["DATABASE_URL"] == {"secretKeyRef": {"name": "db", "key": "uri"}}
+    assert "DATABASE_URL" not in environment(fetching(body))
+    assert "secretKeyRef" not in json.dumps(fetching(body))
+    assert json.dumps(body).count("secretKeyRef") == 1
+    assert "envFrom" not in json.dumps(body)
+
+
+def test_no_url_of_a_database_is_anywhere_in_the_job() -> None:
+    assert re.findall(r"(?:postgres|mysql|mariadb)://", json.dumps(made())) == []
+    assert "--url" not in migrate(made())["args"]
+
+
+def test_atlas_reads_the_url_from_its_environment() -> None:
+    body = made()
+    annotations = body["spec"]["template"]["metadata"]["annotations"]
+    assert annotations[names.ANNOTATION_ATLAS_CONFIG] == ATLAS_CONFIG
+    assert 'getenv("DATABASE_URL")' in ATLAS_CONFIG
+    field = {"fieldPath": "metadata.annotations['dbupgrade.subbug.learning/atlas-config']"}
+    assert volumes(body)["config"]["downwardAPI"] == {"items": [{"path": "atlas.hcl", "fieldRef": field}]}
+    mounts = {mount["mountPath"]: mount for mount in migrate(body)["volumeMounts"]}
+    assert mounts["/etc/dbupgrade"] == {"name": "config", "mountPath": "/etc/dbupgrade", "readOnly": True}
+
+
+# --- user input is data ------------------------------------------------------------------------------------------
+
+
+def test_the_fetch_is_the_script_and_its_input_is_in_variables() -> None:
+    body = made(migrations={"dir": "/db/migrations/"})
+    container = fetching(body)
+    shell, flag, script = container["command"]
+    assert (shell, flag) == ("sh", "-c")
+    assert unescaped(script) == fetch.SCRIPT
+    assert container["name"] == "fetch-migrations"
+    assert container["image"] == SETTINGS.crane_image
+    found = environment(container)
+    assert (found["IMAGE"], found["FOLDER"], found["INSECURE"]) == (IMAGE_1, "/db/migrations", "false")
+
+
+@pytest.mark.parametrize(("insecure", "value"), [(True, "true"), (False, "false")])
+def test_plain_http_is_the_operators_setting(insecure: bool, value: str) -> None:
+    settings = replace(SETTINGS, insecure_registries=insecure)
+    assert environment(fetching(made(settings)))["INSECURE"] == value
+
+
+def test_the_migration_is_atlas_with_our_report() -> None:
+    container = migrate(made())
+    assert (container["name"], container["image"]) == ("migrate", SETTINGS.atlas_image)
+    assert "command" not in container
+    assert [unescaped(argument) for argument in container["args"]] == [
+        "migrate",
+        "apply",
+        "--config",
+        "file:///etc/dbupgrade/atlas.hcl",
+        "--env",
+        "run",
+        "--dir",
+        "file:///migrations",
+        "--lock-timeout",
+        "10s",
+        "--format",
+        report.TEMPLATE,
+    ]
+
+
+def test_a_baseline_is_handed_to_atlas() -> None:
+    args = migrate(made(migrations={"baseline": "20240101000000"}))["args"]
+    assert args[-2:] == ["--baseline", "20240101000000"]
+    assert args[:-2] == migrate(made())["args"]
+
+
+def test_dollars_are_escaped_wherever_kubernetes_expands_them() -> None:
+    body = made()
+    for container in (fetching(body), migrate(body)):
+        for text in (*container.get("command", []), *container.get("args", [])):
+            unescaped(text)
+    assert "$$i, $$f" in migrate(body)["args"][-1]
+    assert "$$(" in fetching(body)["command"][2]
+
+
+def test_a_value_with_dollars_would_arrive_as_it_is() -> None:
+    spec = a_spec()
+    migrations = spec.migrations.model_copy(update={"image": "a$(DATABASE_URL)", "dir": "/$(HOME)$$"})
+    spec = spec.model_copy(update={"migrations": migrations})
+    found = environment(fetching(job(a_resource(spec), an_intent(spec), SETTINGS)))
+    assert unescaped(found["IMAGE"]) == "a$(DATABASE_URL)"
+    assert unescaped(found["FOLDER"]) == "/$(HOME)$$"
