@@ -136,6 +136,20 @@ WHY = [
         id="the pod ended and its container's end is unknown",
     ),
     pytest.param(
+        (an_ended_pod(143, deleting=True),),
+        "BackoffLimitExceeded",
+        Report(failure=Failure.UNKNOWN),
+        Failure.INTERRUPTED,
+        id="somebody deleted the pod",
+    ),
+    pytest.param(
+        (an_ended_pod(1, deleting=True),),
+        "BackoffLimitExceeded",
+        STATEMENT,
+        Failure.SQL,
+        id="a statement failed, and then somebody deleted the pod",
+    ),
+    pytest.param(
         (a_pod(terminal=True),),
         "PodFailurePolicy",
         None,
@@ -288,6 +302,21 @@ RETRIED = ("False", "False", Reason.JOB_FAILED, False)
 def test_which_failures_stall(failure: Failure, told: tuple[str, str, str, bool]) -> None:
     decision = decide(ended(an_ended_pod(1), report=Report(failure=failure), failed_reason="x"))
     assert conditions(decision.status) == told
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "report", "job"),
+    [(0, APPLIED, {"succeeded": True}), (1, STATEMENT, {"failed_reason": "BackoffLimitExceeded"})],
+)
+def test_the_end_of_a_run_says_nothing_of_a_spec_that_came_later(
+    exit_code: int, report: Report, job: dict[str, Any]
+) -> None:
+    run = an_intent(job_uid="job-uid")
+    changed = a_resource(a_spec("registry.example/orders:later"), run=run, generation=2)
+    observed = observe(changed, job=a_job(**job), pods=(an_ended_pod(exit_code),), report=report)
+    status = decide(observed).status
+    assert status.observed_generation == 1
+    assert {condition.observed_generation for condition in status.conditions} == {1}
 
 
 def test_a_failed_statement_is_told_with_its_place_and_the_way_out() -> None:

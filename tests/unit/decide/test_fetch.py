@@ -1,0 +1,332 @@
+"""The fetch script run for real, by two shells with their own tar, against a crane that is a few lines of shell."""
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbupgrade.api.status import Failure
+from dbupgrade.decide import fetch
+from dbupgrade.decide.fetch import Fetched, parse
+
+DIGEST = "sha256:" + "0f" * 32
+APPLETS = [
+    "cat",
+    "cut",
+    "du",
+    "find",
+    "mkdir",
+    "mv",
+    "printf",
+    "readlink",
+    "rm",
+    "sh",
+    "sort",
+    "tail",
+    "tar",
+    "uname",
+]
+
+# Answers as crane does; tells what it was asked with in the file `calls`.
+CRANE = """#!/bin/sh
+echo "$(basename "$DOCKER_CONFIG") $*" >> "$FAKE/calls"
+case "$1" in
+  digest)
+    grep -qx "$(basename "$DOCKER_CONFIG")" "$FAKE/accepted" || { echo "denied" >&2; exit 1; }
+    echo "registry.test/orders@$(cat "$FAKE/digest")" ;;
+  export)
+    cat "$FAKE/image.tar"
+    [ ! -e "$FAKE/breaks" ] ;;
+esac
+"""
+
+
+@dataclass
+class Pod:
+    """A file system for the script, with its fixed paths moved below `root`."""
+
+    root: Path
+    shell: list[str]
+    path: str
+
+    def accept(self, *configs: str) -> None:
+        (self.root / "fake" / "accepted").write_text("".join(f"{config}\n" for config in configs))
+
+    def pull_secret(self, name: str) -> None:
+        (self.root / "pull-secrets" / name).mkdir(parents=True)
+
+    def image(self, *entries: tarfile.TarInfo | tuple[str, str], cut: bool = False) -> None:
+        """Files as (name, text), and links as made by `link`."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            for entry in entries:
+                if isinstance(entry, tarfile.TarInfo):
+                    tar.addfile(entry)
+                else:
+                    info = tarfile.TarInfo(entry[0])
+                    info.size = len(entry[1].encode())
+                    tar.addfile(info, io.BytesIO(entry[1].encode()))
+        data = buffer.getvalue()
+        (self.root / "fake" / "image.tar").write_bytes(data[:700] if cut else data)
+
+    def run(
+        self, folder: str = "/migrations", image: str = "registry.test/orders:1", insecure: str = "false"
+    ) -> int:
+        script = fetch.SCRIPT
+        for fixed in ("/dev/termination-log", "/pull-secrets/", "/anonymous", "/work/"):
+            assert fixed in script
+            script = script.replace(fixed, f"{self.root}{fixed}")
+        environment = {
+            "PATH": f"{self.root}/fake:{self.path}",
+            "FAKE": f"{self.root}/fake",
+            "HOME": f"{self.root}/tmp",
+            "IMAGE": image,
+            "FOLDER": folder,
+            "INSECURE": insecure,
+        }
+        done = subprocess.run(
+            [*self.shell, "-c", script],
+            env=environment,
+            cwd=self.root,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        return done.returncode
+
+    @property
+    def said(self) -> Fetched:
+        return parse((self.root / "dev" / "termination-log").read_text())
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.root / "fake" / "calls").read_text().splitlines()
+
+    @property
+    def files(self) -> list[str]:
+        top = self.root / "work" / "files"
+        return sorted(str(path.relative_to(top)) for path in top.rglob("*") if not path.is_dir())
+
+
+def link(name: str, target: str, *, hard: bool = False) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = tarfile.LNKTYPE if hard else tarfile.SYMTYPE
+    info.linkname = target
+    return info
+
+
+def folder(name: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = tarfile.DIRTYPE
+    info.mode = 0o755
+    return info
+
+
+SQL = ("migrations/20240101_init.sql", "create table a (id int);")
+SECOND = ("migrations/20240102_more.sql", "create table b (id int);")
+SUM = ("migrations/atlas.sum", "h1:x")
+
+
+@pytest.fixture(params=["dash", "busybox"])
+def pod(request: pytest.FixtureRequest, tmp_path: Path) -> Pod:
+    root = tmp_path.resolve()
+    for name in ("fake", "dev", "work", "tmp", "applets"):
+        (root / name).mkdir()
+    crane = root / "fake" / "crane"
+    crane.write_text(CRANE)
+    crane.chmod(0o755)
+    (root / "fake" / "digest").write_text(DIGEST)
+    shell = shutil.which(request.param)
+    assert shell, f"install {request.param}: the init container's image has such a shell"
+    if request.param == "busybox":
+        for applet in (*APPLETS, "basename", "grep"):
+            (root / "applets" / applet).symlink_to(shell)
+        result = Pod(root, [str(root / "applets" / "sh")], str(root / "applets"))
+    else:
+        result = Pod(root, [shell], os.defpath)
+    result.accept("anonymous")
+    result.image(folder("migrations"), SQL, SECOND, SUM, ("etc/passwd", "root"))
+    return result
+
+
+def test_the_folder_is_extracted_and_nothing_else(pod: Pod) -> None:
+    assert pod.run() == 0
+    assert pod.files == [
+        "migrations/20240101_init.sql",
+        "migrations/20240102_more.sql",
+        "migrations/atlas.sum",
+    ]
+    assert pod.said == Fetched(digest=DIGEST, last="20240102")
+
+
+def test_the_image_is_read_by_its_digest(pod: Pod) -> None:
+    assert pod.run() == 0
+    digest, export = pod.calls[-2:]
+    assert digest.startswith("anonymous digest --platform linux/")
+    assert digest.endswith(" --full-ref registry.test/orders:1")
+    assert export.startswith("anonymous export --platform linux/")
+    assert export.endswith(f" registry.test/orders@{DIGEST} -")
+
+
+def test_plain_http_is_asked_for_only_when_it_is_set(pod: Pod) -> None:
+    assert pod.run(insecure="true") == 0
+    assert all("--insecure" in call for call in pod.calls)
+    (pod.root / "fake" / "calls").unlink()
+    assert pod.run() == 0
+    assert not any("--insecure" in call for call in pod.calls)
+
+
+@pytest.mark.parametrize(
+    "name", ["/app/db/migrations", "/app/db/migrations/", "/.sql", "/-rf", "/--to-command=x"]
+)
+def test_any_folder_that_the_crd_allows(pod: Pod, name: str) -> None:
+    inner = name.strip("/")
+    pod.image(folder(inner), (f"{inner}/1_a.sql", "x"), ("1_b.sql", "y"))
+    assert pod.run(name.rstrip("/")) == 0
+    assert pod.files == [f"{inner}/1_a.sql"]
+    assert pod.said.last == "1"
+
+
+def test_pull_secrets_are_tried_in_order_until_one_is_accepted(pod: Pod) -> None:
+    for name in ("000", "001", "002"):
+        pod.pull_secret(name)
+    pod.accept("001", "002")
+    assert pod.run() == 0
+    assert [call.split()[0] for call in pod.calls] == ["000", "001", "001"]
+
+
+def test_without_an_accepted_pull_secret_the_image_is_tried_without_any(pod: Pod) -> None:
+    pod.pull_secret("000")
+    assert pod.run() == 0
+    assert [call.split()[0] for call in pod.calls] == ["000", "anonymous", "anonymous"]
+
+
+def test_an_image_that_nobody_may_read(pod: Pod) -> None:
+    pod.accept()
+    assert pod.run() == 1
+    assert pod.said == Fetched(failure=Failure.FETCH)
+
+
+MIGRATIONS = folder("migrations")
+FAILURES = [
+    pytest.param([("etc/passwd", "x")], Failure.MISSING_FOLDER, id="the image has no such folder"),
+    pytest.param([("migrations", "a file")], Failure.MISSING_FOLDER, id="the folder is a file"),
+    pytest.param([MIGRATIONS], Failure.EMPTY_FOLDER, id="the folder is empty"),
+    pytest.param([MIGRATIONS, SUM], Failure.EMPTY_FOLDER, id="the folder has no migration"),
+    pytest.param(
+        [MIGRATIONS, ("migrations/old/1_a.sql", "x")],
+        Failure.EMPTY_FOLDER,
+        id="migrations only in a folder below",
+    ),
+    pytest.param(
+        [folder("sql"), ("sql/1_a.sql", "x"), link("migrations", "sql")],
+        Failure.UNSAFE_LINK,
+        id="the folder is a symbolic link",
+    ),
+    pytest.param(
+        [MIGRATIONS, SQL, link("migrations/2.sql", "/etc/passwd")], Failure.UNSAFE_LINK, id="an absolute link"
+    ),
+    pytest.param(
+        [MIGRATIONS, SQL, link("migrations/2.sql", "../../../etc/passwd")],
+        Failure.UNSAFE_LINK,
+        id="a link upwards",
+    ),
+    pytest.param(
+        [MIGRATIONS, SQL, link("migrations/2", "..")], Failure.UNSAFE_LINK, id="a link to the folder above"
+    ),
+    pytest.param(
+        [MIGRATIONS, SQL, link("migrations/2", "../migrations2/x")],
+        Failure.UNSAFE_LINK,
+        id="a link to a like name",
+    ),
+    pytest.param(
+        [MIGRATIONS, SQL, link("migrations/a", "b"), link("migrations/b", "/etc")],
+        Failure.UNSAFE_LINK,
+        id="a chain",
+    ),
+    pytest.param(
+        [("etc/passwd", "x"), MIGRATIONS, SQL, link("migrations/2.sql", "etc/passwd", hard=True)],
+        Failure.UNSAFE_LINK,
+        id="a hard link to a file that is not in the folder",
+    ),
+]
+
+
+@pytest.mark.parametrize(("entries", "failure"), FAILURES)
+def test_an_image_that_cannot_be_used(
+    pod: Pod, entries: list[tarfile.TarInfo | tuple[str, str]], failure: Failure
+) -> None:
+    pod.image(*entries)
+    assert pod.run() == 1
+    assert pod.said == Fetched(failure=failure)
+
+
+def test_a_link_within_the_folder_is_fine(pod: Pod) -> None:
+    pod.image(MIGRATIONS, SQL, link("migrations/latest.sql", "20240101_init.sql"))
+    assert pod.run() == 0
+
+
+def test_a_crane_that_breaks_in_the_middle_is_not_hidden_by_the_pipe(pod: Pod) -> None:
+    (pod.root / "fake" / "breaks").touch()
+    assert pod.run() == 1
+    assert pod.said == Fetched(failure=Failure.FETCH)
+
+
+def test_a_crane_that_breaks_after_half_of_the_image(pod: Pod) -> None:
+    pod.image(MIGRATIONS, SQL, SECOND, cut=True)
+    (pod.root / "fake" / "breaks").touch()
+    assert pod.run() == 1
+    assert pod.said == Fetched(failure=Failure.FETCH)
+
+
+def test_a_folder_that_is_too_large(pod: Pod) -> None:
+    limit = f"-le {fetch.MAX_KIB} ]"
+    assert limit in fetch.SCRIPT
+    pod.image(MIGRATIONS, SQL, ("migrations/dump.bin", "x" * 100_000))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fetch, "SCRIPT", fetch.SCRIPT.replace(limit, "-le 50 ]"))
+        assert pod.run() == 1
+    assert pod.said == Fetched(failure=Failure.FOLDER_TOO_LARGE)
+
+
+@pytest.mark.parametrize(
+    "text", ["$(touch pwned)", "`touch pwned`", '"; touch pwned; "', "' touch pwned '", "-x", "*"]
+)
+def test_input_is_never_code(pod: Pod, text: str) -> None:
+    assert pod.run(f"/{text}", image=f"registry.test/{text}") == 1
+    assert pod.said == Fetched(failure=Failure.MISSING_FOLDER)
+    assert pod.calls[0].endswith(f"--full-ref registry.test/{text}")
+    assert not list(pod.root.rglob("pwned"))
+
+
+# --- its last words ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "fetched"),
+    [
+        ("", Fetched()),
+        (f"digest={DIGEST}\nlast=20240102\n", Fetched(digest=DIGEST, last="20240102")),
+        (f"digest={DIGEST}\nlast=1.sql\n", Fetched(digest=DIGEST, last="1")),
+        ("digest=sha256:short\nlast=../etc\n", Fetched()),
+        (f"digest={DIGEST}x\nlast={'9' * 129}\n", Fetched()),
+        ("error=MissingFolder\n", Fetched(failure=Failure.MISSING_FOLDER)),
+        ("error=Nonsense\n", Fetched()),
+        ("postgres://u:hunter2@h/db", Fetched()),
+        ("last=a=b", Fetched()),
+    ],
+)
+def test_a_termination_message(message: str, fetched: Fetched) -> None:
+    assert parse(message) == fetched
+
+
+@given(st.text())
+def test_any_termination_message_can_be_read(message: str) -> None:
+    assert parse(message).last == "" or parse(message).last in message
