@@ -1,6 +1,6 @@
 """A run that is on: from its intent to the recorded end. Contract, sections 3.3 to 3.9."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dbupgrade.api.conditions import Reason
@@ -213,7 +213,10 @@ def _why(current: JobView, pod: PodView | None, fetched: fetch.Fetched, report: 
         return Report(failure=Failure.OUT_OF_MEMORY)
     if pod.migrate.end_reason in _NEVER_RAN:
         return Report(failure=Failure.POD_SETTINGS)
-    return report if report.failure else Report(failure=Failure.UNKNOWN)
+    failure = report.failure or Failure.UNKNOWN
+    if failure is Failure.UNKNOWN and pod.deleting:
+        return Report(failure=Failure.INTERRUPTED)  # killed with its pod, before Atlas could say anything
+    return report if report.failure else Report(failure=failure)
 
 
 def _killed(container: ContainerView, otherwise: Failure) -> Failure:
@@ -253,13 +256,24 @@ def _succeeded(observed: Observed, run: Run, current: JobView, report: Report) -
     run = _ended(observed, run, report, RunResult.SUCCEEDED)
     status = _known_versions(with_history(observed.resource.status, run), report)
     status = status.model_copy(update={"job_completed_at": current.completed or observed.now})
-    return complete(observed, status, success_message(run))
+    return complete(_as_of(observed, run), status, success_message(run))
 
 
 def _failed(observed: Observed, run: Run, report: Report) -> Status:
     run = _ended(observed, run, report, RunResult.FAILED)
     status = _known_versions(with_history(observed.resource.status, run), report)
-    return failed_status(observed, status, run)
+    return failed_status(_as_of(observed, run), status, run)
+
+
+def _as_of(observed: Observed, run: Run) -> Observed:
+    """The resource at the generation that the end of `run` is about.
+
+    The spec may have changed since. Then this end says nothing about the spec as it is now: whoever waits for that
+    (kubectl wait, Flux, Argo CD) must take it neither for done nor for failed.
+    """
+    if _still_wanted(observed, run):
+        return observed
+    return replace(observed, resource=replace(observed.resource, generation=run.generation))
 
 
 def failed_status(observed: Observed, status: Status, run: Run) -> Status:
