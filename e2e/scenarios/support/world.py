@@ -78,7 +78,8 @@ class World:
 
         def recorded() -> bool:
             latest = self.record.latest("dbupgrades").get(name, {"metadata": {"uid": ""}})["metadata"]
-            return latest["uid"] == applied["metadata"]["uid"] and latest["generation"] >= generation
+            same = latest["uid"] == applied["metadata"]["uid"]
+            return bool(same and latest["generation"] >= generation)
 
         self.wait(recorded, f"the record has generation {generation} of {name}")
         return Upgrade(applied)

@@ -1,0 +1,53 @@
+"""At rest the operator asks for nothing: what it must know, its watches tell."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from e2e.scenarios.support.api import USER_AGENT
+from e2e.scenarios.support.images import THREE
+from e2e.scenarios.support.upgrade import DONE, held
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from e2e.operator import Operator
+    from e2e.scenarios.support.world import World
+
+WINDOW_SECONDS = 5
+
+
+def test_with_finished_and_suspended_resources_no_request_is_sent(
+    lonely_world: World, start_operator: Callable[[], Operator]
+) -> None:
+    world = lonely_world
+    operator = start_operator()
+    world.secret()
+    image = world.image(THREE)
+    world.upgrade(image)
+    world.upgrade(image, "later", suspend=True)
+    job = world.wait_for(DONE).run["jobName"]
+    world.wait_for(held("Suspended"), "later")
+    world.wait_events({"MigrationStarted": 1, "MigrationSucceeded": 1})
+    world.wait(lambda: "ttlSecondsAfterFinished" in world.record.latest("jobs")[job]["spec"], "a TTL")
+
+    before, seen = _requests(operator), len(_audited(world))
+    time.sleep(WINDOW_SECONDS)  # the window that is looked at; nothing is waited for
+    assert _requests(operator) == before
+    assert _audited(world)[seen:] == []
+
+
+def _requests(operator: Operator) -> dict[str, float]:
+    found = re.findall(r"^rest_client_requests_total\{(.+)\} (\S+)$", operator.metrics(), re.MULTILINE)
+    return {labels: float(value) for labels, value in found}
+
+
+def _audited(world: World) -> list[str]:
+    """What the operator asked about the namespace; a watch is audited when it begins, and again when it ends."""
+    return [
+        f"{entry['verb']} {entry['requestURI']}"
+        for entry in world.audit()
+        if entry["userAgent"] != USER_AGENT and not entry["userAgent"].startswith("kubectl")
+    ]
