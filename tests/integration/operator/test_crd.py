@@ -16,7 +16,7 @@ from tests.integration.harness.namespaces import DBUPGRADES
 if TYPE_CHECKING:
     from dbupgrade.kube.client import Client
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+FOLDER = Path(__file__).parents[3] / "examples"
 
 MINIMAL = {
     "migrations": {"image": "registry.example/shop:1.0.0"},
@@ -191,11 +191,12 @@ def contains(whole: Any, part: Any) -> bool:
     return bool(whole == part)
 
 
-@pytest.mark.parametrize(
-    "path", sorted(EXAMPLES.glob("**/dbupgrade.yaml")), ids=lambda path: path.parent.name
-)
-async def test_the_examples_are_accepted(admin: Client, namespace: str, path: Path) -> None:
-    for document in yaml.safe_load_all(path.read_text()):
+EXAMPLES = {path.parent.name: path.read_text() for path in FOLDER.glob("**/dbupgrade.yaml")}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+async def test_the_examples_are_accepted(admin: Client, namespace: str, name: str) -> None:
+    for document in yaml.safe_load_all(EXAMPLES[name]):
         if document["kind"] == names.KIND:
             await submit(admin, namespace, document["spec"])
 

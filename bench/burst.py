@@ -1,0 +1,175 @@
+"""How the operator does with many resources at once, or with one after the other on an idle cluster.
+
+python -m bench.burst N=500              all at once
+python -m bench.burst --sequential 30    one at a time, each until it is Ready, then some seconds of rest
+
+A real etcd and kube-apiserver on loopback, no nodes: a stand-in ends each Job as soon as it appears, which takes its share of the same
+CPUs. Latencies and calls are read from the API server's audit log, in which the operator has a user of its own. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.audit import Log
+from bench.process import cpu_seconds, resident_mib
+from dbupgrade.kube.client import Client
+from dbupgrade.kube.resources import SECRETS, ResourceClient
+from e2e.operator import Launch, Operator
+from tests.integration.harness.apiserver import ApiServer
+from tests.integration.harness.crd import install_crd
+from tests.integration.harness.namespaces import DBUPGRADES, create_namespace
+from tests.integration.harness.scene import is_ready, spec
+from tests.integration.harness.standin import SUCCESS, StandIn
+from tests.integration.harness.waiting import eventually
+
+OPERATOR = "bench-operator"
+WITHIN_SECONDS = 600.0
+
+
+class Cluster:
+    """A namespace on an API server, with an operator that works on it and a stand-in that ends its Jobs."""
+
+    def __init__(self, api: ApiServer, admin: Client, namespace: str, operator: Operator) -> None:
+        self._admin = admin
+        self._namespace = namespace
+        self._resources = ResourceClient(admin, DBUPGRADES)
+        self.api = api
+        self.operator = operator
+
+    async def create(self, name: str) -> None:
+        """Create a resource on a database of its own."""
+        secret = {"metadata": {"name": name}, "stringData": {"url": "postgres://u:p@db.example/shop"}}
+        await ResourceClient(self._admin, SECRETS).create(self._namespace, secret)
+        body = {
+            "apiVersion": "dbupgrade.subbug.learning/v1alpha1",
+            "kind": "DBUpgrade",
+            "metadata": {"name": name},
+            "spec": {
+                **spec(),
+                "database": {"type": "selfHosted", "connection": {"urlSecretRef": {"name": name}}},
+            },
+        }
+        await self._resources.create(self._namespace, body)
+
+    async def ready(self, name: str) -> bool:
+        """Whether the resource's run is over."""
+        return is_ready(await self._resources.get(self._namespace, name))
+
+    async def all_ready(self, number: int) -> bool:
+        """Whether all resources are Ready; asked rarely, as it costs the API server a lot."""
+        await asyncio.sleep(0.25)
+        answer = await self._admin.request("GET", DBUPGRADES.collection(self._namespace), timeout=60)
+        return sum(map(is_ready, answer["items"])) == number
+
+
+async def burst(cluster: Cluster, number: int) -> None:
+    """Create all resources at once, and wait until all are Ready."""
+    await asyncio.gather(*(cluster.create(f"r{index}") for index in range(number)))
+    await eventually(lambda: cluster.all_ready(number), within=WITHIN_SECONDS)
+
+
+async def sequence(cluster: Cluster, number: int) -> None:
+    """Create one resource after the other, each when the one before it is Ready."""
+    for index in range(number):
+        name = f"r{index}"
+        await cluster.create(name)
+        await eventually(lambda name=name: cluster.ready(name), within=WITHIN_SECONDS)  # type: ignore[misc]
+
+
+async def measure(api: ApiServer, directory: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Run the load and return the figures."""
+    async with await Client.connect(str(api.kubeconfig)) as admin:
+        await install_crd(admin)
+        namespace = await create_namespace(admin)
+        kubeconfig = api.write_kubeconfig(OPERATOR, api.login(OPERATOR, "system:masters"))
+        launch = Launch(kubeconfig, directory / "operator.log", {"DBUPGRADE_WATCH_NAMESPACES": namespace})
+        async with StandIn(admin, namespace, SUCCESS) as standin:
+            with await asyncio.to_thread(Operator.start, launch) as operator:
+                cluster = Cluster(api, admin, namespace, operator)
+                figures = await _load(cluster, given)
+            figures["duplicate_jobs"] = len(standin.created) - figures["resources"]
+            return figures
+
+
+async def _load(cluster: Cluster, given: argparse.Namespace) -> dict[str, Any]:
+    number = given.sequential or given.number
+    pid = cluster.operator.pid
+    rss, cpu, began = resident_mib(pid), cpu_seconds(pid), time.monotonic()
+    skipped = len(cluster.api.audit())
+    await (sequence if given.sequential else burst)(cluster, number)
+    wall = time.monotonic() - began
+
+    async def told() -> Log | None:
+        """The log, once what follows Ready is done: the TTL and the Events."""
+        await asyncio.sleep(0.25)
+        log = Log(cluster.api.audit()[skipped:], OPERATOR)
+        return log if log.complete(number) else None
+
+    log = await eventually(told, within=60)
+    assert log is not None
+    used = cpu_seconds(pid) - cpu
+    figures: dict[str, Any] = {
+        "resources": number,
+        "mode": "sequential" if given.sequential else "burst",
+        "wall_s": round(wall, 2),
+        "per_s": round(number / wall, 1),
+        "create_to_job_ms": log.create_to_job(),
+        "job_done_to_ready_ms": log.job_done_to_ready(),
+        "cpu_ms_per_resource": round(1000 * used / number, 1),
+        "rss_mib": {"before": rss, "after": resident_mib(pid)},
+        "api_calls_per_resource": log.calls_per_resource(number),
+    }
+    if given.rest:
+        figures["at_rest"] = await _rest(cluster, given.rest)
+    return figures
+
+
+async def _rest(cluster: Cluster, seconds: float) -> dict[str, Any]:
+    """What the operator asks of the API server while nothing happens: nothing but its watches."""
+    before, cpu = len(cluster.api.audit()), cpu_seconds(cluster.operator.pid)
+    await asyncio.sleep(seconds)  # a span of time is what is measured
+    requests = Log(cluster.api.audit()[before:], OPERATOR).calls_but_watches()
+    used = cpu_seconds(cluster.operator.pid) - cpu
+    return {"seconds": seconds, "requests": requests, "cpu_ms_per_s": round(1000 * used / seconds, 1)}
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line; `N=500` is how many resources."""
+    parser = argparse.ArgumentParser(prog="python -m bench.burst", description=__doc__)
+    parser.add_argument("number", nargs="?", default=200, type=_number, metavar="N=…", help="all at once")
+    parser.add_argument("--sequential", type=int, default=0, metavar="N", help="one after the other")
+    parser.add_argument("--rest", type=float, default=None, metavar="SECONDS", help="then watch it rest")
+    given = parser.parse_args(arguments)
+    if given.rest is None:
+        given.rest = 10.0 if given.sequential else 0.0
+    return given
+
+
+def _number(text: str) -> int:
+    return int(text.removeprefix("N="))
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, and print one JSON object."""
+    given = parse(arguments)
+    with tempfile.TemporaryDirectory(prefix="dbupgrade-bench-") as name:
+        directory = Path(name)
+        api = ApiServer(directory)
+        try:
+            api.start()
+            print(json.dumps(asyncio.run(measure(api, directory, given))))
+        finally:
+            api.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
