@@ -30,6 +30,8 @@ _TOKENS = re.compile(
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"]*(?:['\"].*)?", re.IGNORECASE | re.DOTALL)
 _NEAR = re.compile(r"near '.*", re.DOTALL)
 _QUOTE = re.compile(r"['\"]")
+_MARKS = re.compile(r"""['"`]|\$\w*\$""")
+_SHORTEST_LITERAL = 4  # shorter ones would mask half of the words
 _IDENTIFIER = re.compile(r"[\w.$]+")
 
 
@@ -64,7 +66,13 @@ def mask_error(error: str, statement: str) -> str:
     """
     names = set(_IDENTIFIER.findall(mask_statement(statement)))
     text = _NEAR.sub(f"near '{MASK}'", _URL.sub(MASK, error))
-    return " ".join(_mask_quoted(text, names).split())
+    text = _mask_quoted(text, names)
+    # `raise exception 'no hunter2'` gives the literal back without quotes. Whatever stands between two marks is taken
+    # for one, so that no mark in a comment hides the next literal.
+    for literal in sorted(set(_MARKS.split(statement)) - names, key=len, reverse=True):
+        if len(literal.strip()) >= _SHORTEST_LITERAL:
+            text = text.replace(literal, MASK)
+    return " ".join(text.split())
 
 
 def _mask_quoted(text: str, names: set[str]) -> str:

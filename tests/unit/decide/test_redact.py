@@ -130,6 +130,20 @@ def test_an_error_is_shown_without_values(error: str, masked: str) -> None:
     assert mask_error(error, USERS) == masked
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "do $$ begin raise exception 'no hunter2 here'; end $$",
+        "do $$ begin -- it's wrong\n raise exception 'no % here', 'hunter2'; end $$",
+        "do $x$ begin raise exception using message = $m$no hunter2 here$m$; end $x$",
+        "signal sqlstate '45000' set message_text = \"no hunter2 here\"",
+    ],
+)
+def test_a_literal_that_an_error_gives_back_without_quotes_is_masked(statement: str) -> None:
+    masked = mask_error("pq: no hunter2 here", statement)
+    assert masked in {"pq: ***", "pq: no *** here"}
+
+
 def test_a_word_that_the_statement_has_only_in_a_literal_is_no_name() -> None:
     assert SECRET not in mask_error('pq: role "hunter2" does not exist', "create role x password 'hunter2'")
 
