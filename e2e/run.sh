@@ -11,4 +11,4 @@ export DBUPGRADE_E2E_STATE=$state
 export DBUPGRADE_WATCH_LABEL_SELECTOR='e2e-operator!=own'
 .venv/bin/python -m e2e.operator start --state "$state"
 unset DBUPGRADE_WATCH_LABEL_SELECTOR
-.venv/bin/pytest e2e/scenarios -n 6 "$@"
+.venv/bin/pytest e2e/scenarios -n 6 --dist worksteal "$@"

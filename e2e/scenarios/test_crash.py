@@ -113,6 +113,7 @@ def test_killed_before_the_start_and_after_the_end_nothing_is_repeated(
     world.upgrade(image)
     operator = start_operator()
     done = world.wait_for(DONE)
+    world.wait_events({"MigrationStarted": 1, "MigrationSucceeded": 1})
     operator.kill()
     start_operator()
     # It has looked at the resource once it knows a later generation.
