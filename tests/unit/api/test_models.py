@@ -1,0 +1,185 @@
+"""What makes a run the same run, and how manifests are read."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from dbupgrade.api.models import Model, Spec, database_identity, run_id, runner_hash
+
+IMAGE = "registry.test:5000/shop/orders:1.0@sha256:" + "0" * 64
+CONNECTION = {"urlSecretRef": {"name": "orders-db"}}
+AWS = {
+    "roleArn": "arn:aws:iam::123456789012:role/path/migrate",
+    "region": "eu-central-1",
+    "host": "db.example",
+    "dbName": "orders",
+    "username": "migrator",
+}
+METRIC = {
+    "name": "lag",
+    "metricName": "replication_lag",
+    "target": {"type": "Pods", "pods": {"selector": {}}},
+    "threshold": {"operator": "<", "value": 5},
+}
+
+
+def a_spec(
+    migrations: dict[str, Any] | None = None, database: dict[str, Any] | None = None, **more: Any
+) -> Spec:
+    body = {
+        "migrations": {"image": IMAGE, **(migrations or {})},
+        "database": database or {"type": "selfHosted", "connection": CONNECTION},
+        **more,
+    }
+    return Spec.model_validate(body)
+
+
+def rds(**changes: Any) -> dict[str, Any]:
+    return {"type": "awsRds", "aws": {**AWS, **changes}}
+
+
+FIRST = run_id("shop", a_spec())
+
+SAME = [
+    pytest.param(a_spec({"dir": "/migrations"}), id="the default folder written out"),
+    pytest.param(a_spec({"dir": "/migrations/"}), id="a slash at the end of the folder"),
+    pytest.param(a_spec({"baseline": None}), id="a baseline of null"),
+    pytest.param(a_spec({"delivery": "ImageVolume"}), id="another delivery"),
+    pytest.param(a_spec({"imagePullSecrets": [{"name": "registry"}]}), id="a pull secret"),
+    pytest.param(a_spec({"fieldOfTheFuture": 1}), id="a field of a newer version"),
+    pytest.param(
+        a_spec(
+            database={
+                "type": "selfHosted",
+                "connection": {"urlSecretRef": {"name": "orders-db", "key": "url"}},
+            }
+        ),
+        id="the default key written out",
+    ),
+    pytest.param(
+        a_spec(
+            database={
+                "type": "selfHosted",
+                "connection": {"urlSecretRef": {"name": "orders-db", "optional": True}},
+            }
+        ),
+        id="optional, which is ignored",
+    ),
+    pytest.param(
+        a_spec(database={"type": "awsRds", "connection": CONNECTION}), id="the same Secret by another type"
+    ),
+    pytest.param(a_spec(checks={"post": {"metrics": [METRIC]}}), id="another check"),
+    pytest.param(a_spec(runner={"activeDeadlineSeconds": 5}), id="another runner"),
+    pytest.param(a_spec(suspend=True), id="suspended"),
+]
+
+
+@pytest.mark.parametrize("spec", SAME)
+def test_the_run_is_the_same(spec: Spec) -> None:
+    assert run_id("shop", spec) == FIRST
+
+
+OTHER = [
+    pytest.param("shop", a_spec({"image": "registry.test/orders:2.0"}), id="another image"),
+    pytest.param("shop", a_spec({"dir": "/sql"}), id="another folder"),
+    pytest.param("shop", a_spec({"baseline": "1"}), id="a baseline"),
+    pytest.param("other", a_spec(), id="the Secret of another namespace"),
+    pytest.param(
+        "shop",
+        a_spec(database={"type": "selfHosted", "connection": {"urlSecretRef": {"name": "other-db"}}}),
+        id="another Secret",
+    ),
+    pytest.param(
+        "shop",
+        a_spec(
+            database={"type": "selfHosted", "connection": {"urlSecretRef": {"name": "orders-db", "key": "x"}}}
+        ),
+        id="another key",
+    ),
+    pytest.param("shop", a_spec(database=rds()), id="an AWS database"),
+    pytest.param("shop", a_spec(database={"type": "selfHosted"}), id="no database"),
+]
+
+
+@pytest.mark.parametrize(("namespace", "spec"), OTHER)
+def test_the_run_is_another_one(namespace: str, spec: Spec) -> None:
+    assert run_id(namespace, spec) != FIRST
+
+
+def test_a_run_id_is_the_same_in_every_version() -> None:
+    assert run_id("shop", a_spec()) == "7fa93a8af3d82f13"
+    assert runner_hash(a_spec()) == "88d73a71539dcb2b"
+
+
+def test_an_aws_database_is_its_host_port_and_name_whoever_connects() -> None:
+    first = database_identity("shop", a_spec(database=rds()).database)
+    assert first == ("aws", "db.example", "5432", "orders")
+    assert database_identity("other", a_spec(database=rds(username="x", roleArn="y")).database) == first
+    assert database_identity("shop", a_spec(database=rds(port=3306)).database) != first
+    both = {**rds(), "connection": CONNECTION}
+    assert database_identity("shop", a_spec(database=both).database) == first
+    self_hosted = {**both, "type": "selfHosted"}
+    assert database_identity("shop", a_spec(database=self_hosted).database)[0] == "secret"
+
+
+RUNNERS = [
+    pytest.param({"runner": {}}, True, id="an empty runner"),
+    pytest.param({"runner": {"activeDeadlineSeconds": 600}}, True, id="a default written out"),
+    pytest.param({"runner": {"resources": {"limits": {}}}}, True, id="empty resources"),
+    pytest.param({"migrations": {"delivery": "Extract"}}, True, id="the default delivery"),
+    pytest.param({"runner": {"fieldOfTheFuture": 1}}, True, id="a field of a newer version"),
+    pytest.param({"migrations": {"image": "x:2", "dir": "/sql"}}, True, id="what is part of the run id"),
+    pytest.param({"migrations": {"delivery": "ImageVolume"}}, False, id="another delivery"),
+    pytest.param(
+        {"migrations": {"imagePullSecrets": [{"name": "x"}]}}, False, id="a pull secret for the migrations"
+    ),
+    pytest.param({"runner": {"imagePullSecrets": [{"name": "x"}]}}, False, id="a pull secret for the runner"),
+    pytest.param({"runner": {"resources": {"limits": {"memory": "1Gi"}}}}, False, id="more memory"),
+    pytest.param({"runner": {"affinity": {"x": 1}}}, False, id="an affinity"),
+]
+
+
+@pytest.mark.parametrize(("changes", "same"), RUNNERS)
+def test_how_a_run_is_carried_out(changes: dict[str, Any], same: bool) -> None:
+    assert (runner_hash(a_spec(**changes)) == runner_hash(a_spec())) is same
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    spec = a_spec(checks={"post": {"metrics": [METRIC]}})
+    assert spec.migrations.dir == "/migrations"
+    assert spec.migrations.delivery == "Extract"
+    assert spec.database.connection
+    assert spec.database.connection.url_secret_ref.key == "url"
+    assert (spec.runner.active_deadline_seconds, spec.runner.ttl_seconds_after_finished) == (600, 3600)
+    assert spec.suspend is False
+    (metric,) = spec.checks.post.metrics
+    assert (metric.source, metric.reduce) == ("Custom", "Max")
+    assert (metric.bake_seconds, metric.interval_seconds) == (0, 15)
+    aws = a_spec(database=rds()).database.aws
+    assert aws
+    assert (aws.port, aws.dialect) == (5432, "postgres")
+    version = {"selector": {}, "minVersion": "1"}
+    (pod_version,) = a_spec(checks={"pre": {"minPodVersions": [version]}}).checks.pre.min_pod_versions
+    assert (pod_version.strict_mode, pod_version.disallow_downgrade) == (True, False)
+
+
+@pytest.mark.parametrize("value", ["0", "250m", "0.05", 5, "1Ki", "-3", "1e3"])
+def test_a_threshold_is_kept_as_it_was_written(value: int | str) -> None:
+    metric = {**METRIC, "threshold": {"operator": ">=", "value": value}}
+    (found,) = a_spec(checks={"pre": {"metrics": [metric]}}).checks.pre.metrics
+    assert found.threshold.value == value
+    assert type(found.threshold.value) is type(value)
+
+
+def models(base: type[Model] = Model) -> list[type[Model]]:
+    return [base, *(model for child in base.__subclasses__() for model in models(child))]
+
+
+def test_models_are_frozen_and_written_in_camel_case() -> None:
+    spec = a_spec()
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.suspend = True  # type: ignore[misc]
+    assert len(models()) > 20
+    assert all(model.model_config.get("frozen") for model in models())
+    assert "activeDeadlineSeconds" in spec.runner.model_dump(by_alias=True)

@@ -1,0 +1,39 @@
+"""The layers of the house, checked; and that what decides is pure."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+INPUT_AND_OUTPUT = {
+    "asyncio",
+    "aiohttp",
+    "kubernetes_asyncio",
+    "structlog",
+    "prometheus_client",
+    "ssl",
+    "subprocess",
+}
+
+
+def test_the_contracts_of_the_layers_hold() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 kept, 0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["dbupgrade.api.crd", "dbupgrade.api.status", "dbupgrade.decide.plan", "dbupgrade.decide.transitions"],
+)
+def test_what_decides_loads_nothing_that_reads_or_writes(module: str) -> None:
+    script = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(done.stdout.split())
+    assert module in loaded
+    assert not INPUT_AND_OUTPUT & loaded
