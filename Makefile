@@ -62,6 +62,24 @@ integration: build ## The operator against a real API server, with faults
 e2e: build ## Real pods and a real PostgreSQL on a local cluster of its own
 	bash e2e/run.sh $(TEST_STATE)
 
+SEED ?= $(shell date +%s)
+STEPS ?= 25
+SEQUENCES ?= 1000
+
+.PHONY: chaos
+chaos: build ## Random plays against a real API server: SEED=... STEPS=... SEQUENCES=...
+	$(PYTHON) -m tests.chaos --seed $(SEED) --steps $(STEPS) --sequences $(SEQUENCES)
+
+N ?= 500
+
+.PHONY: bench
+bench: build ## Create N resources at once and print what it took as JSON
+	$(PYTHON) -m bench.burst N=$(N)
+
+.PHONY: bench-idle
+bench-idle: build ## The latencies of 30 resources, one after the other, as JSON
+	$(PYTHON) -m bench.burst --sequential 30
+
 .PHONY: crd
 crd: venv ## Write the CRD after a change of the models
 	$(PYTHON) -m dbupgrade crd > deploy/kustomize/crd/dbupgrades.yaml
