@@ -4,7 +4,7 @@ python -m bench.burst N=500              all at once
 python -m bench.burst --sequential 30    one at a time, each until it is Ready, then some seconds of rest
 
 A real etcd and kube-apiserver on loopback, no nodes: a stand-in ends each Job as soon as it appears, which takes its share of the same
-CPUs. Latencies and calls are read from the API server's audit log, in which the operator has a user of its own. Prints one JSON object.
+CPUs: `load_before`, the machine's load when it began, should be below one. Latencies and calls are read from the API server's audit log, in which the operator has a user of its own. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -103,7 +104,7 @@ async def _load(cluster: Cluster, given: argparse.Namespace) -> dict[str, Any]:
     number = given.sequential or given.number
     pid = cluster.operator.pid
     rss, cpu, began = resident_mib(pid), cpu_seconds(pid), time.monotonic()
-    skipped = len(cluster.api.audit())
+    skipped, load = len(cluster.api.audit()), os.getloadavg()[0]
     await (sequence if given.sequential else burst)(cluster, number)
     wall = time.monotonic() - began
 
@@ -117,6 +118,7 @@ async def _load(cluster: Cluster, given: argparse.Namespace) -> dict[str, Any]:
     assert log is not None
     used = cpu_seconds(pid) - cpu
     figures: dict[str, Any] = {
+        "load_before": round(load, 1),
         "resources": number,
         "mode": "sequential" if given.sequential else "burst",
         "wall_s": round(wall, 2),

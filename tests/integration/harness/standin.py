@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +17,7 @@ from aiohttp import web
 
 from dbupgrade.api import names
 from dbupgrade.decide.report import MARK
-from dbupgrade.kube.errors import KubeError, NotFound
+from dbupgrade.kube.errors import AlreadyExists, KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
 from tests.integration.harness.waiting import eventually
@@ -192,12 +191,13 @@ class StandIn:
         self._plays.append(asyncio.create_task(coroutine))
 
     async def _play(self, job: Object) -> None:
-        pod = await self._create_pod(job)
+        pod = await eventually(lambda: self._create_pod(job), within=60)
         if self.ending is not None:
             await self.end_pod(pod, self.ending)
             await self.end_job(job, self.ending)
 
     async def _create_pod(self, job: Object) -> Object:
+        """Create the one pod of a Job; asked again after a lost answer, it finds it."""
         template = job["spec"]["template"]
         owner = {
             "apiVersion": "batch/v1",
@@ -207,9 +207,12 @@ class StandIn:
             "controller": True,
             "blockOwnerDeletion": True,
         }
-        name = f"{job['metadata']['name'][:57]}-{secrets.token_hex(2)}"
+        name = f"{job['metadata']['name'][:57]}-{job['metadata']['uid'][:4]}"
         metadata = {**template["metadata"], "name": name, "ownerReferences": [owner]}
-        pod = await self._pods.create(self._namespace, {"metadata": metadata, "spec": template["spec"]})
+        try:
+            pod = await self._pods.create(self._namespace, {"metadata": metadata, "spec": template["spec"]})
+        except AlreadyExists:
+            pod = await self._pods.get(self._namespace, name)
         self._pod_by_job[job["metadata"]["uid"]] = pod
         return pod
 
