@@ -134,7 +134,7 @@ class Client:
             except aiohttp.SocketTimeoutError as error:
                 raise Silence(f"GET {path}: nothing arrived for {silence:g} s") from error
             finally:
-                response.close()  # the rest of an endless body is not waited for
+                _abandon(response)
 
     async def _send(
         self,
@@ -207,6 +207,13 @@ class Client:
             token = configuration.api_key.get("BearerToken")
         # A token file often ends in a newline, which is no legal part of a header.
         return {"Authorization": token.strip()} if token else {}
+
+
+def _abandon(response: aiohttp.ClientResponse) -> None:
+    """Break a response off whose body has no end. An orderly TLS shutdown would wait 30 s for a peer that may be gone."""
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
+    response.close()
 
 
 def _short_wait(error: TooManyRequests | ServerError) -> float | None:

@@ -115,7 +115,12 @@ class Exchange:
         url = URL(self.proxy.target + self.request.raw_path, encoded=True)
         session = self.proxy.session(anonymous="Authorization" in headers)
         async with session.request(self.seen.method, url, headers=headers, data=self.body) as answer:
-            yield answer
+            try:
+                yield answer
+            finally:
+                if answer.connection is not None and answer.connection.transport is not None:
+                    # A watch that is left: its orderly TLS shutdown would outlast the test's event loop.
+                    answer.connection.transport.abort()
 
     async def begin(self, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}

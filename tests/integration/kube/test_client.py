@@ -328,3 +328,18 @@ async def test_a_lease_may_be_given_back_with_an_empty_holder(admin: Client, nam
     spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "leaseTransitions": 0}
     created = await ResourceClient(admin, LEASES).create(namespace, {"metadata": {"name": "a"}, "spec": spec})
     assert created["spec"] == spec
+
+
+async def test_an_outage_of_etcd_is_a_server_error_and_passes(
+    admin: Client, api: ApiServer, namespace: str
+) -> None:
+    maps = ResourceClient(admin, CONFIG_MAPS)
+    api.kill_etcd()
+    try:
+        with pytest.raises((ServerError, Unreachable)):
+            await admin.request(
+                "POST", CONFIG_MAPS.collection(namespace), body=config_map("during"), timeout=3
+            )
+    finally:
+        await api.restart_etcd()
+    await eventually(lambda: maps.create(namespace, config_map("after")))
