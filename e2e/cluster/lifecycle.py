@@ -177,7 +177,7 @@ def _remove(state: Path) -> None:
         # Processes that were killed a moment ago may still write.
         with contextlib.suppress(OSError):
             shutil.rmtree(state)
-        if time.monotonic() > deadline:
+        if state.exists() and time.monotonic() > deadline:
             raise ClusterError(f"{state} cannot be removed; see `findmnt` and `fuser --mount {state}`")
 
 
