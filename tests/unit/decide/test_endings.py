@@ -375,3 +375,24 @@ def test_a_recorded_end_is_not_recorded_again() -> None:
 def test_whose_output_is_read(observed: Observed, name: str | None) -> None:
     pod = plan.report_pod(observed)
     assert (pod.name if pod else None) == name
+
+
+@pytest.mark.parametrize(
+    ("observed", "wanted"),
+    [
+        pytest.param(ended(succeeded=True), True, id="the pod of a finished Job is not known"),
+        pytest.param(ended(a_migrating_pod(), succeeded=True), True, id="the pod seems to go on"),
+        pytest.param(ended(an_ended_pod(0), succeeded=True), False, id="not when its end is known"),
+        pytest.param(ended(a_migrating_pod()), False, id="not while the Job is not finished"),
+        pytest.param(ended(succeeded=True, owner_uid="x"), False, id="not for a foreign Job"),
+        pytest.param(observe(STARTED), False, id="not without a Job"),
+        pytest.param(observe(a_resource(), job=a_job(succeeded=True)), False, id="not without a run"),
+        pytest.param(
+            observe(a_resource(run=an_intent(finished_at=NOW)), job=a_job(succeeded=True)),
+            False,
+            id="not once the end is recorded",
+        ),
+    ],
+)
+def test_when_the_pods_are_read_anew(observed: Observed, wanted: bool) -> None:
+    assert plan.needs_pods(observed) is wanted

@@ -1,0 +1,62 @@
+"""Whose an object is, and whether it still works on a database."""
+
+from typing import Any
+
+import pytest
+
+from dbupgrade.api import names
+from dbupgrade.reconcile.stores import BY_DATABASE, BY_UID, Stores, is_over, label, owner_key
+from dbupgrade.runtime.objects import Key
+
+
+def an_object(name: str = "orders-1", **metadata: Any) -> dict[str, Any]:
+    base = {"namespace": "shop", "name": name, "uid": f"uid-{name}", "resourceVersion": "1"}
+    return {"metadata": {**base, **metadata}}
+
+
+def test_the_resource_of_a_job_is_in_its_annotation() -> None:
+    assert owner_key(an_object(annotations={names.ANNOTATION_RESOURCE: "orders"})) == Key("shop", "orders")
+    assert owner_key(an_object(annotations={"other": "x"})) is None
+    assert owner_key(an_object(annotations=None)) is None
+
+
+def test_a_label_that_is_absent_is_empty() -> None:
+    assert label(an_object(labels={"a": "b"}), "a") == "b"
+    assert label(an_object(labels=None), "a") == ""
+    assert label(an_object(), "a") == ""
+
+
+def test_jobs_and_pods_are_found_by_their_database_and_pods_by_their_resource() -> None:
+    stores = Stores()
+    labels = {names.LABEL_UID: "uid", names.LABEL_DATABASE: "red"}
+    pod, other = an_object("pod", labels=labels), an_object("other", labels={names.LABEL_DATABASE: "blue"})
+    for store in (stores.pods, stores.jobs):
+        for obj in (pod, other):
+            store.put(obj)
+    assert list(stores.pods.by_index(BY_UID, "uid")) == [pod]
+    assert list(stores.pods.by_index(BY_DATABASE, "red")) == [pod]
+    assert list(stores.jobs.by_index(BY_DATABASE, "blue")) == [other]
+
+
+@pytest.mark.parametrize(
+    ("status", "over"),
+    [
+        pytest.param(None, False, id="nothing is known"),
+        pytest.param({"phase": "Pending"}, False, id="a pod that waits"),
+        pytest.param({"phase": "Running"}, False, id="a pod that runs"),
+        pytest.param({"phase": "Unknown"}, False, id="a pod on a node that is away"),
+        pytest.param({"phase": "Succeeded"}, True, id="a pod that succeeded"),
+        pytest.param({"phase": "Failed"}, True, id="a pod that failed"),
+        pytest.param({"conditions": None}, False, id="a new Job"),
+        pytest.param(
+            {"conditions": [{"type": "FailureTarget", "status": "True"}]}, False, id="a Job whose pods end"
+        ),
+        pytest.param(
+            {"conditions": [{"type": "Complete", "status": "False"}]}, False, id="a Job not complete"
+        ),
+        pytest.param({"conditions": [{"type": "Complete", "status": "True"}]}, True, id="a Job complete"),
+        pytest.param({"conditions": [{"type": "Failed", "status": "True"}]}, True, id="a Job failed"),
+    ],
+)
+def test_what_is_over(status: dict[str, Any] | None, over: bool) -> None:
+    assert is_over({**an_object(), "status": status}) is over
