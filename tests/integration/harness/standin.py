@@ -32,6 +32,7 @@ Object = dict[str, Any]
 
 DIGEST = "sha256:" + "ab" * 32
 _WATCH_SECONDS = 600
+_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class StandIn:
         self._logs: dict[str, str] = {}
         self._pod_by_job: dict[str, Object] = {}
         self._plays: list[asyncio.Task[None]] = []
+        self._hands = asyncio.Semaphore(_AT_ONCE)
 
     async def __aenter__(self) -> Self:
         page = await self._watcher.list_page(1)
@@ -191,10 +193,12 @@ class StandIn:
         self._plays.append(asyncio.create_task(coroutine))
 
     async def _play(self, job: Object) -> None:
-        pod = await eventually(lambda: self._create_pod(job), within=60)
+        async with self._hands:
+            pod = await eventually(lambda: self._create_pod(job), within=60)
         if self.ending is not None:
-            await self.end_pod(pod, self.ending)
-            await self.end_job(job, self.ending)
+            async with self._hands:
+                await self.end_pod(pod, self.ending)
+                await self.end_job(job, self.ending)
 
     async def _create_pod(self, job: Object) -> Object:
         """Create the one pod of a Job; asked again after a lost answer, it finds it."""
