@@ -56,7 +56,7 @@ unit: venv ## Decisions and machinery, without input or output
 
 .PHONY: integration
 integration: build ## The operator against a real API server, with faults
-	.venv/bin/pytest tests/integration
+	.venv/bin/pytest tests/integration -n 2 --dist loadfile
 
 .PHONY: e2e
 e2e: build ## Real pods and a real PostgreSQL on a local cluster of its own

@@ -41,7 +41,6 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         cli_kebab_case=True,
-        cli_implicit_flags=True,
     )
 
     crane_image: str = Field("subbug/dbupgrade-crane:0.22.1", description="image with crane, sh and tar")

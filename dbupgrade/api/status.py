@@ -44,6 +44,7 @@ class Failure(StrEnum):
     SQL = "SQLError"
     OUT_OF_MEMORY = "OutOfMemory"
     DEADLINE = "DeadlineExceeded"
+    SUPERSEDED = "Superseded"
     CANCELLED = "Cancelled"
     INTERRUPTED = "Interrupted"
     UNKNOWN = "Unknown"

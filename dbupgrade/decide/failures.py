@@ -65,6 +65,11 @@ RULES: dict[Failure, Rule] = {
         "the API server refused the Job",
         "a quota or an admission policy stops it: change the policy, or spec.runner to fit it",
     ),
+    Failure.SUPERSEDED: Rule(
+        Retry.BACKOFF,
+        "the run was overtaken before anything was created for it",
+        "nothing: what the spec asks for now is run next",
+    ),
     Failure.DATABASE_UNREACHABLE: Rule(
         Retry.BACKOFF,
         "the database could not be reached",

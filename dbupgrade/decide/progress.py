@@ -44,7 +44,9 @@ def advance(observed: Observed, run: Run, settings: JobSettings) -> Decision:
     """The next step of the active `run`."""
     current = observed.job
     if current is not None and not ours(observed, current, run):
-        return start(observed, settings)  # somebody's Job has the name: the next number gives another one
+        return _replace(
+            observed, run, settings
+        )  # somebody's Job has the name: the next number gives another one
     if current is None:
         return _without_job(observed, run, settings)
     if run.failure is not None:
@@ -80,8 +82,16 @@ def _without_job(observed: Observed, run: Run, settings: JobSettings) -> Decisio
     if run.job_uid is not None:
         return Decision(_failed(observed, run, Report(failure=Failure.CANCELLED)))
     if not _still_wanted(observed, run):
-        return start(observed, settings)  # nothing was created for the old intent, so a new one replaces it
+        return _replace(observed, run, settings)
     return Decision(observed.resource.status, (CreateJob(job(observed.resource, run, settings)),))
+
+
+def _replace(observed: Observed, run: Run, settings: JobSettings) -> Decision:
+    """A new intent in the place of one for which nothing was created; if that is held back, the old one ends."""
+    decision = start(observed, settings)
+    if decision.status.run != run:
+        return decision
+    return Decision(_failed(observed, run, Report(failure=Failure.SUPERSEDED)))
 
 
 def _still_wanted(observed: Observed, run: Run) -> bool:

@@ -30,7 +30,11 @@ def start(observed: Observed, settings: JobSettings) -> Decision:
     spec = _valid(observed.resource)
     run = intent(observed, spec)
     status = observed.resource.status.model_copy(
-        update={"run": run, "job_completed_at": None, "last_handled_retry": observed.resource.retry or None}
+        update={
+            "run": run,
+            "job_completed_at": None,
+            "last_handled_retry": observed.resource.retry or observed.resource.status.last_handled_retry,
+        }
     )
     message = f"starting run {run.sequence} with {run.image}: Job {run.job_name}"
     status = running(observed, status, Reason.JOB_PENDING, message)

@@ -107,14 +107,16 @@ class Observer:
     async def _log(self, namespace: str, pod: PodView, memory: Memory) -> str:
         """The log, or nothing when it cannot be had: a run whose log is lost is still a run that ended."""
         try:
-            return await self._reads.log(namespace, pod.name)
+            text = await self._reads.log(namespace, pod.name)
         except (Unauthorized, TooManyRequests):
             raise
         except ApiError as error:
             memory.unread += 1
             if memory.unread < _READ_TRIES and not isinstance(error, NotFound):
                 raise
-            return ""
+            text = ""
+        memory.unread = 0
+        return text
 
     async def _known_secrets(self, resource: Resource) -> tuple[str, ...]:
         reference = _reference(resource)

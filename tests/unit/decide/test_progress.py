@@ -71,10 +71,14 @@ def test_an_intent_whose_spec_has_changed_is_replaced_by_the_next_run(change: di
     assert decision.status.history == ()
 
 
-def test_an_intent_whose_spec_became_unusable_creates_nothing() -> None:
-    decision = decide(observe(replace(ACTIVE, spec=None, spec_error="spec: bad")))
+def test_an_intent_whose_spec_became_unusable_ends_before_the_spec_is_held() -> None:
+    observed = observe(replace(ACTIVE, spec=None, spec_error="spec: bad"))
+    decision = decide(observed)
     assert decision.actions == ()
-    assert conditions(decision.status) == ("False", "False", Reason.INVALID_SPEC, True)
+    assert the_run(decision).failure is Failure.SUPERSEDED
+    assert not the_run(decision).active
+    held = decide(again(observed, decision))
+    assert conditions(held.status) == ("False", "False", Reason.INVALID_SPEC, True)
 
 
 @pytest.mark.parametrize(
