@@ -105,7 +105,7 @@ class Operator:
         """Whether /readyz says so."""
         with contextlib.suppress(urllib.error.URLError, OSError):
             url = f"http://127.0.0.1:{self._health_port}/readyz"
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(url, timeout=2) as answer:
                 return int(answer.status) == HTTP_OK
         return False
 

@@ -195,7 +195,7 @@ code = st.sampled_from(
         "insert into t values (",
         ", ",
         "\n",
-        "E",
+        "E ",  # without the space it would make the next literal one with escapes
         " ",
     ]
 )
