@@ -61,11 +61,16 @@ def _spec_from(spec: Object) -> tuple[Spec | None, str]:
 
 
 def status_from(status: Object) -> Status:
-    """The status; one that cannot be read counts as lost, and the run then happens again."""
-    try:
-        return Status.model_validate(status)
-    except ValidationError:
-        return Status()
+    """The status; what cannot be read of it counts as lost, first history and checks.
+
+    If all of it is lost, the run happens again.
+    """
+    for lost in ((), ("history", "checks"), tuple(status)):
+        try:
+            return Status.model_validate({key: value for key, value in status.items() if key not in lost})
+        except ValidationError:
+            continue
+    return Status()
 
 
 def timestamp(text: str | None) -> datetime | None:
@@ -78,6 +83,9 @@ def _controller_uid(metadata: Object) -> str:
     return next((str(owner["uid"]) for owner in owners), "")
 
 
+_POD_COUNTS = ("active", "terminating", "succeeded", "failed")
+
+
 @dataclass(frozen=True)
 class JobView:
     """A Job: whose it is, and how it stands."""
@@ -86,12 +94,15 @@ class JobView:
     uid: str
     owner_uid: str
     run_id: str
+    sequence: int
     created: datetime | None
     completed: datetime | None
     succeeded: bool
     failed_reason: str | None
     deleting: bool
     has_ttl: bool
+    had_pod: bool = False
+    """Whether its status tells of a pod, alive or ended, or of an end that is under way."""
 
     @property
     def finished(self) -> bool:
@@ -104,17 +115,21 @@ def job_from(obj: Object) -> JobView:
     metadata, status = obj["metadata"], obj.get("status") or {}
     true = {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
     failed = true.get("Failed")
+    annotations = metadata.get("annotations") or {}
+    sequence = annotations.get(names.ANNOTATION_SEQUENCE, "")
     return JobView(
         name=metadata["name"],
         uid=metadata["uid"],
         owner_uid=_controller_uid(metadata),
-        run_id=(metadata.get("annotations") or {}).get(names.ANNOTATION_RUN_ID, ""),
+        run_id=annotations.get(names.ANNOTATION_RUN_ID, ""),
+        sequence=int(sequence) if sequence.isdecimal() else 0,
         created=timestamp(metadata.get("creationTimestamp")),
         completed=timestamp(status.get("completionTime")),
         succeeded="Complete" in true,
         failed_reason=failed.get("reason", "") if failed else None,
         deleting="deletionTimestamp" in metadata,
         has_ttl=obj["spec"].get("ttlSecondsAfterFinished") is not None,
+        had_pod=bool(true) or any(status.get(count) for count in _POD_COUNTS),
     )
 
 
@@ -199,6 +214,10 @@ class Observed:
     resource: Resource
     job: JobView | None = None
     """The Job with the name of the last run, whoever made it."""
+    own_jobs: tuple[JobView, ...] = ()
+    """All Jobs of the resource."""
+    migrate_seen: bool = False
+    """This process has seen `migrate` started in a pod of the Job, though that pod may be gone."""
     job_expected: bool = False
     """This process has just created the Job, and the cache has not shown it yet."""
     pods: tuple[PodView, ...] = field(default=())

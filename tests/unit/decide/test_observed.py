@@ -227,3 +227,19 @@ def test_a_container(status: dict[str, Any], view: ContainerView) -> None:
     )
     assert pod.fetch == view
     assert pod.migrate == view
+
+
+@pytest.mark.parametrize(
+    ("status", "had_pod"),
+    [
+        ({}, False),
+        ({"ready": 0, "terminating": 0, "startTime": "2026-01-02T03:04:05Z"}, False),
+        ({"active": 1}, True),
+        ({"terminating": 1}, True),
+        ({"failed": 1}, True),
+        ({"conditions": [{"type": "FailureTarget", "status": "True", "reason": "DeadlineExceeded"}]}, True),
+        ({"conditions": [{"type": "Suspended", "status": "False"}]}, False),
+    ],
+)
+def test_what_the_status_of_a_job_tells_of_a_pod(status: dict[str, Any], had_pod: bool) -> None:
+    assert job_from(an_object(status=status)).had_pod is had_pod

@@ -243,6 +243,21 @@ def test_the_grace_of_an_image_begins_when_the_pod_has_a_node() -> None:
     assert words(decide(cannot_start(pod, 160)).actions) == DELETE
 
 
+def test_a_run_whose_pod_has_gone_after_it_migrated_is_left_to_its_job() -> None:
+    migrating = decide(observe(STARTED, job=a_job(), pods=(a_migrating_pod(),), now=later(500)))
+    observed = again(observe(STARTED, job=a_job(), now=later(600)), migrating)
+    decision = decide(observed)
+    assert decision.actions == ()
+    assert the_run(decision).failure is None
+    assert conditions(decision.status) == conditions(migrating.status)
+
+
+def test_a_job_that_tells_of_a_pod_which_is_not_seen_is_not_given_up_for_want_of_one() -> None:
+    decision = decide(observe(STARTED, job=a_job(had_pod=True), now=later(600)))
+    assert decision.actions == ()
+    assert conditions(decision.status) == PENDING
+
+
 def test_without_times_nothing_is_given_up() -> None:
     observed = observe(STARTED, job=a_job(created=None), now=later(9999))
     assert decide(observed).actions == ()
