@@ -106,7 +106,9 @@ def test_a_pod_deleted_by_hand_ends_the_run_and_says_what_to_do(world: World) ->
 def test_a_run_that_takes_too_long_is_ended_and_not_repeated(world: World) -> None:
     world.secret()
     with world.database.closed_gate():
-        world.upgrade(world.image(GATED), runner={"activeDeadlineSeconds": 20})
+        # The pod goes at the deadline, when a run that has no pod would long have been given up as one without.
+        world.upgrade(world.image(GATED), runner={"activeDeadlineSeconds": 24})
+        world.wait_migrating()
         upgrade = world.wait_run(1)
     assert upgrade.verdict == STALLED
     assert upgrade.run["failure"] == "DeadlineExceeded"
