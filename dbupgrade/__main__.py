@@ -27,12 +27,13 @@ def _run(arguments: list[str]) -> int:
     from dbupgrade import app, settings  # noqa: PLC0415 - half a second of imports that `crd` does without
     from dbupgrade.kube.errors import ConfigurationError  # noqa: PLC0415
     from dbupgrade.telemetry import logs  # noqa: PLC0415
+    from dbupgrade.telemetry.endpoints import CannotListenError  # noqa: PLC0415
 
     try:
         loaded = settings.load(arguments)
         logs.configure(loaded.log_level, for_people=loaded.log_format is settings.LogFormat.CONSOLE)
         return asyncio.run(app.run(loaded))
-    except (settings.BadSettingsError, app.NotAvailableError, ConfigurationError) as error:
+    except (settings.BadSettingsError, app.NotAvailableError, CannotListenError, ConfigurationError) as error:
         print(f"dbupgrade: {error}", file=sys.stderr)
         return USAGE_ERROR
 

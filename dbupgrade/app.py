@@ -36,7 +36,7 @@ from dbupgrade.telemetry.endpoints import serve_health, serve_metrics
 
 CONTROLLER = "dbupgrade"
 LEASE = "dbupgrade-controller-manager.subbug.learning"
-_DRAIN_SECONDS = 10.0
+_DRAIN_SECONDS = 4.0  # less than what a leader that lost its lease has left
 _FLUSH_SECONDS = 2.0
 # Conflicts and missing Secrets: quick at first, and never slower than what the contract promises for a Secret.
 _RETRY_BASE_SECONDS, _RETRY_CAP_SECONDS = 0.05, 30.0
@@ -67,6 +67,7 @@ class Operator:
             requeue_quietly=(Conflict, AlreadyExists, NotFound),
         )
         self._reflectors = self._build_reflectors()
+        self._leading = False
         self._stopping = False
 
     def _build_reconciler(self) -> Reconciler:
@@ -99,23 +100,19 @@ class Operator:
             for namespace in self._settings.watch_namespaces or ("",)
         ]
 
-    @property
-    def synced(self) -> bool:
-        """Whether every cache has been filled."""
-        return all(reflector.synced.is_set() for reflector in self._reflectors)
+    def _is_ready(self) -> bool:
+        """Whether the caches are filled; a replica that stands by has none, and is ready to take over."""
+        stands_by = self._settings.leader_election_enabled and not self._leading
+        return stands_by or all(reflector.synced.is_set() for reflector in self._reflectors)
 
     async def run(self) -> None:
         """Run until cancelled or until leadership is lost (then raises LeadershipLost)."""
-        ready = {"stopping": lambda: not self._stopping, "synced": lambda: self.synced}
+        ready = {"stopping": lambda: not self._stopping, "synced": self._is_ready}
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(serve_health(self._settings.health_port, ready))
             await stack.enter_async_context(serve_metrics(self._settings.metrics_port))
             metrics.UP.set(1)
-            for coroutine in (*(reflector.run() for reflector in self._reflectors), self._recorder.run()):
-                stack.push_async_callback(_end, asyncio.create_task(coroutine))
-            for reflector in self._reflectors:
-                await reflector.synced.wait()
-            _log.info("caches_synced", resources=len(self._stores.resources))
+            stack.push_async_callback(_end, asyncio.create_task(self._recorder.run()))
             try:
                 await self._lead_when_elected()
             finally:
@@ -131,9 +128,21 @@ class Operator:
         await LeaderElector(self._client, lease).run(self._lead)
 
     async def _lead(self) -> None:
-        """Work until cancelled; then let the running reconciles end."""
-        self._reconciler.restore_claims()
-        _log.info("working", workers=self._settings.workers)
+        """Fill the caches, then work until cancelled, then let the running reconciles end.
+
+        The caches are filled only now: what the leader before this one did last must be in them.
+        """
+        self._leading = True
+        async with AsyncExitStack() as stack:
+            for reflector in self._reflectors:
+                stack.push_async_callback(_end, asyncio.create_task(reflector.run()))
+            for reflector in self._reflectors:
+                await reflector.synced.wait()
+            self._reconciler.restore_claims()
+            _log.info("working", resources=len(self._stores.resources), workers=self._settings.workers)
+            await self._work()
+
+    async def _work(self) -> None:
         work = asyncio.create_task(self._controller.run())
         try:
             await asyncio.shield(work)

@@ -43,11 +43,18 @@ class Failure(StrEnum):
     HISTORY_DIVERGED = "HistoryDiverged"
     SQL = "SQLError"
     OUT_OF_MEMORY = "OutOfMemory"
+    NOT_STARTED = "NotStarted"
     DEADLINE = "DeadlineExceeded"
     SUPERSEDED = "Superseded"
     CANCELLED = "Cancelled"
     INTERRUPTED = "Interrupted"
     UNKNOWN = "Unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Failure":
+        """A class that a newer operator has written; it must not make the status unreadable."""
+        del value
+        return cls.UNKNOWN
 
 
 class Run(Model):
@@ -59,6 +66,9 @@ class Run(Model):
     run_id: str
     runner_hash: str = Field("", description="Identity of delivery and runner settings.")
     job_uid: str | None = Field(None, description="Set once the Job was seen: without it, it may be created.")
+    migrate_seen: bool = Field(
+        False, description="Whether the container that migrates was ever seen started."
+    )
     database: str = Field("", description="Label value of the database that the run works on.")
     image: str
     digest: str | None = None

@@ -7,6 +7,7 @@ SCHEMES = ("postgres", "mysql", "mariadb")
 
 # The characters that Go's net/url takes before the `@`; Atlas would print the whole URL in its complaint.
 _USERINFO = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*")
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, or an IPv6 address without its brackets
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -25,9 +26,13 @@ def problem(url: str) -> str:
         return "user or password hold characters that must be percent-encoded"
     if _BAD_ESCAPE.search(url):
         return "it has a % that begins no percent-encoded character"
+    if "@" in url.partition("://")[2][len(authority) :].partition("?")[0]:
+        return "user or password hold characters that must be percent-encoded"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "its host or port cannot be read"
-    return "" if host else "it names no host"
+    if not host:
+        return "it names no host"
+    return "" if _HOST.fullmatch(host) else "its host holds characters that no host name has"

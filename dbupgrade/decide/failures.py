@@ -133,6 +133,11 @@ RULES: dict[Failure, Rule] = {
         "the container was killed because it needed more memory than its limit",
         "raise spec.runner.resources: the run is tried again when it changes",
     ),
+    Failure.NOT_STARTED: Rule(
+        Retry.BACKOFF,
+        "the pod did not begin to migrate before spec.runner.activeDeadlineSeconds",
+        "look at the events of the Job's pod",
+    ),
     Failure.DEADLINE: Rule(
         Retry.NEVER,
         "the run took longer than spec.runner.activeDeadlineSeconds and was ended",
@@ -145,7 +150,8 @@ RULES: dict[Failure, Rule] = {
     ),
     Failure.INTERRUPTED: Rule(
         Retry.NEVER,
-        "the pod vanished after it had started, and how it ended is not known",
+        "the run was cut off after it had started (its pod vanished, or its connection broke in a statement), and how "
+        "it ended is not known",
         "look at the database, then set the annotation dbupgrade.subbug.learning/retry to a new value",
     ),
     Failure.UNKNOWN: Rule(

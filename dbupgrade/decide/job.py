@@ -86,7 +86,11 @@ def _labels(resource: Resource, run: Run) -> dict[str, str]:
 
 
 def _annotations(resource: Resource, run: Run) -> dict[str, str]:
-    return {names.ANNOTATION_RUN_ID: run.run_id, names.ANNOTATION_RESOURCE: resource.name}
+    return {
+        names.ANNOTATION_RUN_ID: run.run_id,
+        names.ANNOTATION_SEQUENCE: str(run.sequence),
+        names.ANNOTATION_RESOURCE: resource.name,
+    }
 
 
 def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Object:

@@ -1,6 +1,6 @@
 """The one decision: from everything observed about a resource to its status and the next actions.
 
-A pure function of its arguments. What it needs beyond the caches is told by `needs_secret` and `report_pod`, so that
+A pure function of its arguments. What it needs beyond the caches is told by `doubtful`, `needs_secret` and `report_pod`, so that
 the observer reads no more than a decision takes.
 """
 
@@ -8,12 +8,14 @@ from datetime import timedelta
 
 from dbupgrade.api.models import run_id, runner_hash
 from dbupgrade.api.status import Run, RunResult
+from dbupgrade.decide import progress
 from dbupgrade.decide.decision import Decision
+from dbupgrade.decide.ending import expire, failed_status, newest
 from dbupgrade.decide.failures import RULES, Retry, retry_delay
 from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import Observed, PodView
-from dbupgrade.decide.progress import advance, expire, failed_status, newest, ours
-from dbupgrade.decide.start import not_supported, start, wants_secret
+from dbupgrade.decide.progress import advance, ours
+from dbupgrade.decide.start import post_checks_not_supported, start, wants_secret
 from dbupgrade.decide.statuses import complete, success_message
 
 SECRET_RECHECK_SECONDS = 30.0  # Secrets are not watched
@@ -44,16 +46,12 @@ def needs_secret(observed: Observed) -> bool:
     return run is None or _waits_for_secret(run) or _wants_run(observed, run)
 
 
-def needs_pods(observed: Observed) -> bool:
-    """Whether the pods must be read anew: the Job has finished, and the cache does not show how its pod ended.
-
-    Jobs and pods come by two watches, and the one with the Job may be ahead.
-    """
-    run, job = observed.resource.status.run, observed.job
-    if run is None or not run.active or job is None or not job.finished or not ours(observed, job, run):
+def doubtful(observed: Observed) -> bool:
+    """Whether Job and pods must be read from the API server before anything is decided about the active run."""
+    run = observed.resource.status.run
+    if run is None or not run.active or observed.resource.deleting:
         return False
-    pod = newest(observed.pods, job)
-    return pod is None or not pod.terminal
+    return progress.doubtful(observed, run)
 
 
 def report_pod(observed: Observed) -> PodView | None:
@@ -91,9 +89,8 @@ def _wants_run(observed: Observed, run: Run) -> bool:
 
 def _settled(observed: Observed, run: Run) -> Decision:
     """The finished `run` stands: report it, and see that its Job goes in time."""
-    resource, job = observed.resource, observed.job
-    keeps = job is not None and ours(observed, job, run) and job.finished and not job.has_ttl
-    actions = (expire(observed, job),) if job and keeps else ()
+    resource = observed.resource
+    actions = tuple(expire(observed, job) for job in observed.own_jobs if job.finished and not job.has_ttl)
     if run.result is RunResult.SUCCEEDED:
         return Decision(_settled_success(observed, run).status, actions)
     status = failed_status(observed, resource.status, run)
@@ -106,9 +103,7 @@ def _settled_success(observed: Observed, run: Run) -> Decision:
     handled = resource.retry or resource.status.last_handled_retry
     status = resource.status.model_copy(update={"last_handled_retry": handled})
     if resource.spec and resource.spec.checks.post.metrics:
-        held_back = not_supported(observed, status, resource.spec)
-        if held_back:
-            return held_back
+        return post_checks_not_supported(observed, status)
     return Decision(complete(observed, status, success_message(run)))
 
 

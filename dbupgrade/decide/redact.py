@@ -27,12 +27,14 @@ _TOKENS = re.compile(
     """,
     re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"]*(?:['\"].*)?", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s'\"]*(?:['\"].*)?", re.IGNORECASE | re.DOTALL)
 _NEAR = re.compile(r"near '.*", re.DOTALL)
 _QUOTE = re.compile(r"['\"]")
 _MARKS = re.compile(r"""['"`]|\$\w*\$""")
 _SHORTEST_LITERAL = 4  # shorter ones would mask half of the words
-_IDENTIFIER = re.compile(r"[\w.$]+")
+_IDENTIFIER = re.compile(r"\b[^\W\d][\w.$]*")
+_NUMBER = re.compile(r"\b\d{6,}\b")  # may be anybody's number; a version inside a name is no word of its own
+_LONGEST = 8192  # characters that are looked at: patterns take longer than the text is long
 
 
 def mask_statement(statement: str) -> str:
@@ -40,7 +42,8 @@ def mask_statement(statement: str) -> str:
 
     Of names in double quotes, which MySQL reads as literals, those stay that follow a word like `table`.
     """
-    return " ".join(_TOKENS.sub(_masked, statement).split())
+    masked = _TOKENS.sub(_masked, statement[:_LONGEST])
+    return " ".join(_NUMBER.sub(MASK, masked).split())
 
 
 def _masked(match: re.Match[str]) -> str:
@@ -65,14 +68,15 @@ def mask_error(error: str, statement: str) -> str:
     quotes it holds, so from the first one on all is masked to the last quote.
     """
     names = set(_IDENTIFIER.findall(mask_statement(statement)))
-    text = _NEAR.sub(f"near '{MASK}'", _URL.sub(MASK, error))
+    statement = statement[:_LONGEST]
+    text = _NEAR.sub(f"near '{MASK}'", _URL.sub(MASK, error[:_LONGEST]))
     text = _mask_quoted(text, names)
     # `raise exception 'no hunter2'` gives the literal back without quotes. Whatever stands between two marks is taken
     # for one, so that no mark in a comment hides the next literal.
     for literal in sorted(set(_MARKS.split(statement)) - names, key=len, reverse=True):
         if len(literal.strip()) >= _SHORTEST_LITERAL:
             text = text.replace(literal, MASK)
-    return " ".join(text.split())
+    return " ".join(_NUMBER.sub(MASK, text).split())
 
 
 def _mask_quoted(text: str, names: set[str]) -> str:

@@ -18,8 +18,8 @@ TEMPLATE = (
     MARK
     + '{"current":{{ json .Current }},"target":{{ json .Target }},"pending":{{ len .Pending }},"applied":['
     + '{{ range $i, $f := .Applied }}{{ if $i }},{{ end }}{"name":{{ json $f.Name }},"version":{{ json $f.Version }},'
-    + '"error":{{ with $f.Error }}{"stmt":{{ json .Stmt }},"text":{{ json .Text }}}{{ else }}null{{ end }}}'
-    + '{{ end }}],"error":{{ json .Error }}}{{ "\\n" }}'
+    + '"error":{{ with $f.Error }}{"stmt":{{ json (printf "%.4000s" .Stmt) }},"text":{{ json (printf "%.4000s" .Text) }}}{{ else }}null{{ end }}}'
+    + '{{ end }}],"error":{{ json (printf "%.4000s" .Error) }}}{{ "\\n" }}'
 )
 """The template for `atlas migrate apply --format`: no URL, and no SQL but the statement that failed."""
 
@@ -88,6 +88,11 @@ _CLASSES: tuple[tuple[Failure, str], ...] = (
 )
 
 
+_CLASSIFIED = (
+    4096  # characters: patterns take longer than the text is long, and Atlas's own last words are short
+)
+
+
 def parse(log: str, *, succeeded: bool, secrets: tuple[str, ...] = ()) -> Report:
     """The report in `log`, the output of the container `migrate`; `succeeded` says how the container ended.
 
@@ -137,14 +142,14 @@ def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
 
 
 def _class_of_statement_error(text: str) -> Failure:
-    """A connection that breaks in a statement is a matter of the connection; all else is the SQL's."""
+    """When the connection broke in a statement, nobody knows how far the statement came; all else is the SQL's."""
     broken = r"connection refused|connection reset|broken pipe|bad connection|unexpected EOF|terminating connection"
-    return Failure.DATABASE_UNREACHABLE if re.search(broken, text) else Failure.SQL
+    return Failure.INTERRUPTED if re.search(broken, text) else Failure.SQL
 
 
 def classify(text: str) -> Failure:
     """The class of output that is no report; a line of a report that was cut may hold SQL, and says nothing."""
-    text = "\n".join(line for line in text.splitlines() if not line.startswith(MARK))
+    text = "\n".join(line for line in text.splitlines() if not line.startswith(MARK))[-_CLASSIFIED:]
     for failure, pattern in _CLASSES:
         if re.search(pattern, text, re.IGNORECASE):
             return failure

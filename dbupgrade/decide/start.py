@@ -6,7 +6,7 @@ from dbupgrade.api.models import Spec, database_identity, run_id, runner_hash
 from dbupgrade.api.status import Run, Status
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.job import JobSettings, job
-from dbupgrade.decide.observed import Observed, Resource
+from dbupgrade.decide.observed import Observed, PodView, Resource
 from dbupgrade.decide.statuses import held, running
 
 BUSY_RECHECK_SECONDS = 30.0  # a waiter is woken when the database is free; this is for what no watch sees
@@ -46,7 +46,8 @@ def intent(observed: Observed, spec: Spec) -> Run:
     resource = observed.resource
     last = resource.status.run
     identity = run_id(resource.namespace, spec)
-    sequence = last.sequence + 1 if last else 1
+    # A status that was lost does not know its number any more, but the Jobs that are still there do.
+    sequence = max(last.sequence if last else 0, *(job.sequence for job in observed.own_jobs), 0) + 1
     repeated = last is not None and last.run_id == identity and last.failure is not None
     return Run(
         job_name=names.job_name(resource.name, resource.uid, sequence),
@@ -75,28 +76,31 @@ def _spec_gate(observed: Observed) -> Decision | None:
         return Decision(held(observed, status, Reason.INVALID_SPEC, resource.spec_error, stalled=True))
     if spec.suspend:
         return Decision(held(observed, status, Reason.SUSPENDED, "spec.suspend is true: no run is started"))
-    return not_supported(observed, status, spec) or _connection_gate(observed, status, spec)
+    return _not_supported(observed, status, spec) or _connection_gate(observed, status, spec)
 
 
-def not_supported(observed: Observed, status: Status, spec: Spec) -> Decision | None:
+def _not_supported(observed: Observed, status: Status, spec: Spec) -> Decision | None:
     """What this version cannot do yet is held with a reason, never run unchecked."""
-    advice = "This version of the operator cannot evaluate it, so nothing is started. Remove it from the spec"
-    pre, post = spec.checks.pre, spec.checks.post
-    reason, what = None, ""
+    pre = spec.checks.pre
     if spec.database.uses_aws:
-        reason, what = Reason.AWS_NOT_SUPPORTED, "spec.database.aws asks for IAM authentication"
-    elif pre.min_pod_versions:
-        reason, what = (
-            Reason.PRE_CHECK_IMAGE_VERSION_FAILED,
-            "spec.checks.pre.minPodVersions asks for a check",
+        return _hold(observed, status, Reason.AWS_NOT_SUPPORTED, "spec.database.aws")
+    if pre.min_pod_versions:
+        return _hold(
+            observed, status, Reason.PRE_CHECK_IMAGE_VERSION_FAILED, "spec.checks.pre.minPodVersions"
         )
-    elif pre.metrics:
-        reason, what = Reason.PRE_CHECK_METRIC_FAILED, "spec.checks.pre.metrics asks for a check"
-    elif post.metrics:
-        reason, what = Reason.POST_CHECK_FAILED, "spec.checks.post.metrics asks for a check"
-    if reason is None:
-        return None
-    return Decision(held(observed, status, reason, f"{what}. {advice}", stalled=True))
+    if pre.metrics:
+        return _hold(observed, status, Reason.PRE_CHECK_METRIC_FAILED, "spec.checks.pre.metrics")
+    return post_checks_not_supported(observed, status) if spec.checks.post.metrics else None
+
+
+def post_checks_not_supported(observed: Observed, status: Status) -> Decision:
+    """Hold a resource that asks for checks after the run, before one and after one."""
+    return _hold(observed, status, Reason.POST_CHECK_FAILED, "spec.checks.post.metrics")
+
+
+def _hold(observed: Observed, status: Status, reason: Reason, field: str) -> Decision:
+    message = f"{field} asks for what this version of the operator cannot do, so nothing is started. To do: remove it"
+    return Decision(held(observed, status, reason, message, stalled=True))
 
 
 def _connection_gate(observed: Observed, status: Status, spec: Spec) -> Decision | None:
@@ -119,10 +123,15 @@ def _secret_gate(observed: Observed) -> Decision | None:
 
 
 def _busy_gate(observed: Observed) -> Decision | None:
-    alive = next((pod for pod in observed.pods if not pod.terminal), None)
+    alive = living(observed.pods)
     busy = observed.busy or (f"pod {alive.name} of an earlier run has not ended" if alive else "")
     if not busy:
         return None
     message = f"waiting for the database: {busy}"
     status = held(observed, observed.resource.status, Reason.DATABASE_BUSY, message)
     return Decision(status, requeue_after=BUSY_RECHECK_SECONDS)
+
+
+def living(pods: tuple[PodView, ...]) -> PodView | None:
+    """A pod that has not ended, if there is one."""
+    return next((pod for pod in pods if not pod.terminal), None)

@@ -9,9 +9,11 @@ from dbupgrade.api.conditions import (
     Reason,
     set_condition,
 )
-from dbupgrade.api.status import HISTORY_LENGTH, Run, RunResult, Status
+from dbupgrade.api.status import HISTORY_LENGTH, Run, Status
 from dbupgrade.decide.failures import RULES, Retry, retry_delay
 from dbupgrade.decide.observed import Observed
+
+_MESSAGE_LENGTH = 8192  # the API server refuses more than 32768
 
 
 def running(observed: Observed, status: Status, reason: Reason, message: str) -> Status:
@@ -49,6 +51,7 @@ def _with(
     stalled: bool = False,
 ) -> Status:
     generation = observed.resource.generation
+    message = message[:_MESSAGE_LENGTH]
     stall = (ConditionStatus.TRUE if stalled else ConditionStatus.FALSE, progressing[1])
     conditions = status.conditions
     for kind, (value, reason) in ((READY, ready), (PROGRESSING, progressing), (STALLED, stall)):
@@ -71,9 +74,14 @@ def with_history(status: Status, run: Run) -> Status:
     to reach a database that is down.
     """
     history = status.history
-    if history and run.result is RunResult.FAILED and same_failure(history[0], run):
+    if history and tried_again_by_itself(run) and same_failure(history[0], run):
         history = history[1:]
     return status.model_copy(update={"run": run, "history": (run, *history)[:HISTORY_LENGTH]})
+
+
+def tried_again_by_itself(run: Run) -> bool:
+    """Whether the failed `run` is one of those that need no person to be tried again."""
+    return run.failure is not None and RULES[run.failure].retry is Retry.BACKOFF
 
 
 def same_failure(earlier: Run, later: Run) -> bool:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
-from dbupgrade.api.status import Run, RunResult, Status
-from dbupgrade.decide.statuses import same_failure
+from dbupgrade.api.status import Failure, Run, RunResult, Status
+from dbupgrade.decide.statuses import same_failure, tried_again_by_itself
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ _HELD: dict[str, str] = {
 }
 
 
+_NO_FAILURES = {Failure.DATABASE_LOCKED, Failure.SUPERSEDED}
+
+
 def ended_run(old: Status, new: Status) -> Run | None:
     """The run that this change of status records as finished."""
     if new.run is None or new.run.active:
@@ -32,13 +35,18 @@ def ended_run(old: Status, new: Status) -> Run | None:
     return None if same else new.run
 
 
+def result_label(run: Run) -> str:
+    """The finished `run` in a metric: waiting for somebody else's lock is no failure."""
+    return "Busy" if run.failure in _NO_FAILURES else str(run.result)
+
+
 def events(old: Status, new: Status) -> tuple[Event, ...]:
     """One Event for each transition from `old` to `new`; none for a status that says the same again."""
     found: list[Event] = []
     ended = ended_run(old, new)
     if new.run and new.run.active and (old.run is None or old.run.sequence != new.run.sequence):
         found += _started(old.run, new.run)
-    elif ended and not _same_again(old, ended):
+    elif ended and ended.failure not in _NO_FAILURES and not _same_again(old, ended):
         found.append(_ended(ended))
     reason = _reason(new)
     if reason in _HELD and reason != _reason(old):
@@ -47,8 +55,8 @@ def events(old: Status, new: Status) -> tuple[Event, ...]:
 
 
 def _started(last: Run | None, run: Run) -> list[Event]:
-    if run.attempt > 1:
-        return []  # a retry: the status counts them
+    if last and last.run_id == run.run_id and tried_again_by_itself(last):
+        return []  # tried again by itself: the status counts the tries
     started = Event("Normal", "MigrationStarted", f"run {run.sequence} with {run.image}, Job {run.job_name}")
     if last is None or last.run_id == run.run_id:
         return [started]

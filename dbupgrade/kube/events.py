@@ -116,10 +116,9 @@ class EventRecorder:
         try:
             if not await self._raise_count(key, pending):
                 await self._create(key, pending)
-        except KubeError as error:
-            _log.warning(
-                "event dropped", reason=key.reason, name=pending.involved["name"], error=error.safe_message
-            )
+        except Exception as error:  # noqa: BLE001 - one event that cannot be written must not end all others
+            words = error.safe_message if isinstance(error, KubeError) else type(error).__name__
+            _log.warning("event dropped", reason=key.reason, name=pending.involved["name"], error=words)
 
     async def _raise_count(self, key: _Key, pending: _Pending) -> bool:
         """Count `pending` on the event that is already there; False if there is none (any more)."""

@@ -30,8 +30,8 @@ class Writes(Protocol):
     async def create_job(self, namespace: str, body: Mapping[str, Any]) -> None:
         """Create a Job."""
 
-    async def get_job(self, namespace: str, name: str) -> dict[str, Any]:
-        """Read a Job from the API server, not from a cache."""
+    async def job(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return a Job from the API server, not from a cache; None when there is none."""
 
     async def delete_job(self, namespace: str, name: str, uid: str) -> None:
         """Delete a Job, in the foreground, if it has that uid."""
@@ -93,7 +93,7 @@ class Actor:
         ended = transitions.ended_run(resource.status, status)
         if ended and ended.result and ended.finished_at:
             seconds = (ended.finished_at - ended.started_at).total_seconds()
-            RUNS.labels(result=ended.result).inc()
+            RUNS.labels(result=transitions.result_label(ended)).inc()
             RUN_SECONDS.observe(seconds)
             _log.info(
                 "run_ended", run=ended.job_name, result=ended.result, failure=ended.failure, seconds=seconds
@@ -105,10 +105,13 @@ class Actor:
         try:
             await self._writes.create_job(resource.namespace, body)
         except AlreadyExists:
-            found = job_from(await self._writes.get_job(resource.namespace, name))
+            found = await self._writes.job(resource.namespace, name)
             run_id = body["metadata"]["annotations"][names.ANNOTATION_RUN_ID]
-            if (found.owner_uid, found.run_id) != (resource.uid, run_id):
-                memory.foreign = found
+            if found is None:
+                raise  # it has just gone: the next reconcile creates it
+            view = job_from(found)
+            if (view.owner_uid, view.run_id) != (resource.uid, run_id):
+                memory.foreign = view
                 raise
         except (Forbidden, Invalid) as error:
             return None if NAMESPACE_TERMINATING in error.causes else error.safe_message
@@ -136,10 +139,10 @@ class Actor:
         _log.info("job_deleted", job=name)
 
     async def _expire(self, resource: Resource, name: str, seconds: int, memory: Memory) -> None:
-        if memory.expired == name:
+        if name in memory.expired:
             return
         try:
             await self._writes.set_job_ttl(resource.namespace, name, seconds)
         except NotFound:
             return
-        memory.expired = name
+        memory.expired.add(name)

@@ -45,13 +45,16 @@ class Claims:
         return ""
 
     def settle(self, database: str, claimant: Claimant, *, holds: bool, waits: bool) -> set[Key]:
-        """Note what `claimant` now does with `database`; returns the keys to look at again."""
+        """Note what `claimant` now does with `database`; returns the keys to look at again.
+
+        One that says it holds a database which is another's only waits for it: two intents from before a restart.
+        """
         woken = self._leave(claimant, unless=database if holds or waits else "")
         if not (holds or waits):
             return woken
         entry = self._databases[database]
         self._of[claimant.uid] = database
-        if holds:
+        if holds and (entry.holder is None or entry.holder.uid == claimant.uid):
             entry.holder = claimant
             entry.waiting = {waiter for waiter in entry.waiting if waiter.uid != claimant.uid}
             return woken

@@ -5,6 +5,7 @@ from typing import Any
 
 from dbupgrade.api import names
 from dbupgrade.kube.client import Client
+from dbupgrade.kube.errors import NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, PODS, SECRETS, Resource, ResourceClient, pod_log
 
@@ -52,9 +53,12 @@ class Cluster:
         """Create a Job."""
         await self._jobs.create(namespace, body)
 
-    async def get_job(self, namespace: str, name: str) -> dict[str, Any]:
-        """Read a Job from the API server."""
-        return await self._jobs.get(namespace, name)
+    async def job(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return a Job from the API server; None when there is none."""
+        try:
+            return await self._jobs.get(namespace, name)
+        except NotFound:
+            return None
 
     async def delete_job(self, namespace: str, name: str, uid: str) -> None:
         """Delete a Job after its pods, if it has that uid."""

@@ -1,7 +1,7 @@
-"""What this process has done and the caches do not show yet. Losing it costs a request, never correctness."""
+"""What this process has done or seen and the caches do not show (yet, or any more)."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dbupgrade.decide.observed import JobView
 from dbupgrade.runtime.objects import Key
@@ -16,14 +16,16 @@ class Memory:
     `overwritten`: the resourceVersion that our last status write replaced; a cache that still has it is behind.
     `created`: name of the Job that was just created, and when (monotonic seconds).
     `foreign`: a Job of somebody else's that has the name which ours should have.
-    `expired`: name of the Job that was given its TTL.
+    `expired`: names of the Jobs that were given their TTL.
+    `started_job`: uid of the Job in whose pod `migrate` was last seen started.
     `unread`: how often the log of the ended pod could not be read.
     """
 
     overwritten: str = ""
     created: tuple[str, float] = ("", 0.0)
     foreign: JobView | None = None
-    expired: str = ""
+    expired: set[str] = field(default_factory=set)
+    started_job: str = ""
     unread: int = 0
 
     def expects(self, job_name: str, now: float) -> bool:

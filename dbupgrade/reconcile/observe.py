@@ -20,12 +20,12 @@ from dbupgrade.decide.observed import (
     pod_from,
     resource_from,
 )
-from dbupgrade.kube.errors import ApiError, Forbidden, NotFound, TooManyRequests, Unauthorized
+from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.stores import BY_UID, Stores
 from dbupgrade.runtime.objects import Key, Object
 
-_READ_TRIES = 3
+_READ_TRIES = 8  # with the back-off between them, some ten seconds
 
 
 class Reads(Protocol):
@@ -33,6 +33,9 @@ class Reads(Protocol):
 
     async def secret(self, namespace: str, name: str) -> dict[str, Any]:
         """Return a Secret object."""
+
+    async def job(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return a Job from the API server; None when there is none."""
 
     async def pods(self, namespace: str, uid: str) -> list[dict[str, Any]]:
         """Return the pods that carry our label with the resource's `uid`, from the API server."""
@@ -57,11 +60,10 @@ class Observer:
     async def observe(self, obj: Object, memory: Memory) -> Observed:
         """Everything but whether the database is busy, which must be asked without an await after it."""
         observed = self._cached(resource_from(obj), memory)
+        if plan.doubtful(observed):
+            observed = await self._reread(observed)
         if plan.needs_secret(observed):
             observed = replace(observed, secret=await self._secret(observed.resource))
-        if plan.needs_pods(observed):
-            pods = await self._reads.pods(observed.resource.namespace, observed.resource.uid)
-            observed = replace(observed, pods=self._views(pods))
         pod = plan.report_pod(observed)
         if pod is not None:
             observed = replace(observed, report=await self._report(observed, pod, memory))
@@ -71,12 +73,27 @@ class Observer:
         run = resource.status.run
         job = self._stores.jobs.get(Key(resource.namespace, run.job_name)) if run else None
         foreign = memory.foreign if run and memory.foreign and memory.foreign.name == run.job_name else None
+        own_jobs = tuple(job_from(each) for each in self._stores.jobs.by_index(BY_UID, resource.uid))
+        view = job_from(job) if job else foreign
         return Observed(
             now=self._clock(),
             resource=resource,
-            job=job_from(job) if job else foreign,
+            job=view,
+            own_jobs=own_jobs,
             job_expected=run is not None and memory.expects(run.job_name, time.monotonic()),
+            migrate_seen=run is not None and memory.started_job in {run.job_uid, view.uid if view else None},
             pods=self._views(self._stores.pods.by_index(BY_UID, resource.uid)),
+        )
+
+    async def _reread(self, observed: Observed) -> Observed:
+        """Job and pods as the API server has them, for what the caches must not decide alone."""
+        resource, run = observed.resource, observed.resource.status.run
+        if run is None:
+            return observed
+        job = await self._reads.job(resource.namespace, run.job_name)
+        pods = await self._reads.pods(resource.namespace, resource.uid)
+        return replace(
+            observed, job=job_from(job) if job else None, job_expected=False, pods=self._views(pods)
         )
 
     def _views(self, pods: Iterable[Object]) -> tuple[PodView, ...]:
@@ -110,7 +127,7 @@ class Observer:
             text = await self._reads.log(namespace, pod.name)
         except (Unauthorized, TooManyRequests):
             raise
-        except ApiError as error:
+        except KubeError as error:
             memory.unread += 1
             if memory.unread < _READ_TRIES and not isinstance(error, NotFound):
                 raise
@@ -146,10 +163,8 @@ def _url(secret: dict[str, Any], reference: UrlSecretRef) -> str:
 def secret_view(secret: dict[str, Any], reference: UrlSecretRef) -> SecretView:
     """What a decision may know of a Secret: its version and what is wrong with it, never its content."""
     metadata = secret["metadata"]
-    keys = sorted(secret.get("data") or {})
-    if reference.key not in keys:
-        has = ", ".join(keys) or "none"
-        message = f"Secret {reference.name} has no key {reference.key} (its keys: {has}): add it with the database URL"
+    if reference.key not in (secret.get("data") or {}):
+        message = f"Secret {reference.name} has no key {reference.key}: add it with the database URL"
         return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
     problem = database_url.problem(_url(secret, reference))
     if problem:

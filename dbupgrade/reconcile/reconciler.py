@@ -8,7 +8,7 @@ from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.models import database_identity
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.job import JobSettings
-from dbupgrade.decide.observed import Observed, Resource, resource_from
+from dbupgrade.decide.observed import Observed, Resource, pod_from, resource_from
 from dbupgrade.decide.plan import plan
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.claims import Claimant, Claims
@@ -50,6 +50,8 @@ class Reconciler:
         if version == memory.overwritten:
             return Result()  # our own write is on its way to the cache, and brings the key back
         observed = await self._observer.observe(obj, memory)
+        if self._stores.resources.get(key) is not obj:
+            return Result()  # it changed or went meanwhile, and that has brought the key back
         # No await from here to the end of `_settle`: another worker must not come between check and claim.
         observed = replace(observed, busy=self._busy(observed.resource))
         decision = plan(observed, self._settings)
@@ -59,8 +61,10 @@ class Reconciler:
 
     def restore_claims(self) -> None:
         """Take the claims that the statuses tell of; before the first reconcile, with synced stores."""
-        for obj in self._stores.resources:
-            resource = resource_from(obj)
+        resources = (resource_from(obj) for obj in self._stores.resources)
+        for resource in sorted(
+            resources, key=_claimant
+        ):  # among two intents on one database the older comes first
             run = resource.status.run
             if run and run.active:
                 self._claims.settle(run.database, _claimant(resource), holds=True, waits=False)
@@ -88,9 +92,15 @@ class Reconciler:
         self._launches.seen(key_of(known))
         key = owner_key(known)
         if key:
+            self._note_started(key, known)
             self._enqueue(key)
         if new is None or is_over(new):
             self._wake(self._claims.waiters(label(known, names.LABEL_DATABASE)))
+
+    def _note_started(self, key: Key, obj: Object) -> None:
+        """Remember that `migrate` started: the pod may be gone before anybody reconciles."""
+        if obj["kind"] == "Pod" and (pod := pod_from(obj)).migrate.started:
+            self._memories.of(key).started_job = pod.job_uid
 
     # --- claims --------------------------------------------------------------------------------------------------
 
@@ -102,7 +112,7 @@ class Reconciler:
         return (
             self._claims.busy(database, _claimant(resource))
             or self._launches.unseen(database, resource.uid)
-            or _at_work(self._stores, database)
+            or _at_work(self._stores, resource.namespace, database)
         )
 
     def _settle(self, observed: Observed, decision: Decision) -> None:
@@ -133,14 +143,15 @@ def _database(resource: Resource) -> str:
     return names.database_label(database_identity(resource.namespace, resource.spec.database))
 
 
-def _at_work(stores: Stores, database: str) -> str:
-    """A Job or pod that is not over, whoever it belongs to: a claim may be gone before its pod is."""
+def _at_work(stores: Stores, namespace: str, database: str) -> str:
+    """A Job or pod that is not over, whoever it belongs to: a claim may be gone before its pod is.
+
+    Only those of the namespace count, as its Secrets do: else anybody could block others with a forged label.
+    """
     for kind, store in (("Job", stores.jobs), ("pod", stores.pods)):
         for obj in store.by_index(BY_DATABASE, database):
-            if not is_over(obj):
-                return (
-                    f"{kind} {obj['metadata']['namespace']}/{obj['metadata']['name']} is still working on it"
-                )
+            if obj["metadata"]["namespace"] == namespace and not is_over(obj):
+                return f"{kind} {obj['metadata']['name']} is still working on it"
     return ""
 
 

@@ -29,7 +29,7 @@ class Stores:
     """One store a kind: all DBUpgrades, and the Jobs and pods that carry our label."""
 
     resources: Store = field(default_factory=Store)
-    jobs: Store = field(default_factory=lambda: Store({BY_DATABASE: _by_database}))
+    jobs: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, BY_DATABASE: _by_database}))
     pods: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, BY_DATABASE: _by_database}))
 
 

@@ -10,6 +10,10 @@ _HOST = "0.0.0.0"  # noqa: S104 - probes and Prometheus come from outside the po
 Checks = Mapping[str, Callable[[], bool]]
 
 
+class CannotListenError(Exception):
+    """A port of the settings is taken, or may not be used."""
+
+
 @asynccontextmanager
 async def serve_metrics(port: int) -> AsyncIterator[int]:
     """Serve /metrics on `port` (0: any free one); yields the port."""
@@ -45,7 +49,10 @@ async def _serve(routes: list[web.RouteDef], port: int) -> AsyncIterator[int]:
     await runner.setup()
     try:
         site = web.TCPSite(runner, _HOST, port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise CannotListenError(f"port {port} cannot be used: {error.strerror}") from error
         address = runner.addresses[0]
         yield int(address[1])
     finally:

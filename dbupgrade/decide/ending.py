@@ -1,0 +1,131 @@
+"""The end of a run: why it failed, what is recorded of it, and what the resource then says. Contract, 3.6 and 3.9."""
+
+from dataclasses import replace
+
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.models import Runner, run_id, runner_hash
+from dbupgrade.api.status import Failure, Run, RunResult, Status
+from dbupgrade.decide import fetch
+from dbupgrade.decide.decision import Decision, SetTtl
+from dbupgrade.decide.failures import RULES, Retry
+from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView
+from dbupgrade.decide.report import Report
+from dbupgrade.decide.statuses import complete, failure_message, held, success_message, with_history
+
+_OUT_OF_MEMORY = "OOMKilled"
+_NEVER_RAN = {"StartError", "ContainerCannotRun"}
+
+
+def finish(observed: Observed, run: Run, current: JobView) -> Decision:
+    """Record how the finished Job `current` ended, and let it go."""
+    run = run.model_copy(update={"job_uid": current.uid})
+    pod = newest(observed.pods, current)
+    fetched = fetch.parse(pod.fetch.message) if pod else fetch.Fetched()
+    run = run.model_copy(update={"digest": fetched.digest, "image_version": fetched.last or None})
+    ttl = expire(observed, current)
+    report = observed.report or Report()
+    if current.succeeded and report.failure is None:
+        return Decision(_succeeded(observed, run, current, report), (ttl,))
+    if not current.succeeded:
+        report = _why(run, current, pod, fetched, report)
+    return Decision(failed(observed, run, report), (ttl,))
+
+
+def _why(run: Run, current: JobView, pod: PodView | None, fetched: fetch.Fetched, report: Report) -> Report:
+    """Why a failed Job failed, from the nearest witness."""
+    if current.failed_reason == "DeadlineExceeded":
+        return Report(failure=Failure.DEADLINE if run.migrate_seen else Failure.NOT_STARTED)
+    if pod is None:
+        return Report(failure=Failure.INTERRUPTED)
+    if pod.fetch.exit_code:
+        return Report(failure=fetched.failure or _killed(pod.fetch, Failure.FETCH))
+    if pod.migrate.exit_code is None:
+        return Report(failure=Failure.INTERRUPTED)
+    if pod.migrate.end_reason == _OUT_OF_MEMORY:
+        return Report(failure=Failure.OUT_OF_MEMORY)
+    if pod.migrate.end_reason in _NEVER_RAN:
+        return Report(failure=Failure.POD_SETTINGS)
+    failure = report.failure or Failure.UNKNOWN
+    if failure is Failure.UNKNOWN and pod.deleting:
+        return Report(failure=Failure.INTERRUPTED)  # killed with its pod, before Atlas could say anything
+    return report if report.failure else Report(failure=failure)
+
+
+def _killed(container: ContainerView, otherwise: Failure) -> Failure:
+    return Failure.OUT_OF_MEMORY if container.end_reason == _OUT_OF_MEMORY else otherwise
+
+
+def expire(observed: Observed, current: JobView) -> SetTtl:
+    """Let the finished Job go, now that its result is recorded."""
+    spec = observed.resource.spec
+    runner = spec.runner if spec else Runner()
+    return SetTtl(current.name, runner.ttl_seconds_after_finished)
+
+
+def _ended(observed: Observed, run: Run, report: Report, result: RunResult) -> Run:
+    return run.model_copy(
+        update={
+            "finished_at": observed.now,
+            "result": result,
+            "failure": report.failure,
+            "from_version": report.from_version,
+            "to_version": report.to_version,
+            "applied_count": report.applied,
+            "failed_file": report.failed_file,
+            "failed_statement": report.failed_statement,
+            "error": report.error,
+        }
+    )
+
+
+def _known_versions(status: Status, report: Report) -> Status:
+    """Versions from Atlas's report; without one the last known stay, and what is pending is unknown."""
+    current = report.to_version or status.current_version
+    return status.model_copy(update={"current_version": current, "pending_count": report.pending})
+
+
+def _succeeded(observed: Observed, run: Run, current: JobView, report: Report) -> Status:
+    run = _ended(observed, run, report, RunResult.SUCCEEDED)
+    status = _known_versions(with_history(observed.resource.status, run), report)
+    status = status.model_copy(update={"job_completed_at": current.completed or observed.now})
+    return complete(_as_of(observed, run), status, success_message(run))
+
+
+def failed(observed: Observed, run: Run, report: Report) -> Status:
+    """The status with the failed `run` recorded."""
+    run = _ended(observed, run, report, RunResult.FAILED)
+    status = _known_versions(with_history(observed.resource.status, run), report)
+    return failed_status(_as_of(observed, run), status, run)
+
+
+def _as_of(observed: Observed, run: Run) -> Observed:
+    """The resource at the generation that the end of `run` is about.
+
+    The spec may have changed since. Then this end says nothing about the spec as it is now: whoever waits for that
+    (kubectl wait, Flux, Argo CD) must take it neither for done nor for failed.
+    """
+    if still_wanted(observed, run):
+        return observed
+    return replace(observed, resource=replace(observed.resource, generation=run.generation))
+
+
+def failed_status(observed: Observed, status: Status, run: Run) -> Status:
+    """The status after a failed run: stalled when only a person can go on."""
+    if run.failure is None:
+        raise ValueError("a failed run has a failure")
+    reason = Reason.DATABASE_BUSY if run.failure is Failure.DATABASE_LOCKED else Reason.JOB_FAILED
+    stalled = RULES[run.failure].retry is not Retry.BACKOFF
+    return held(observed, status, reason, failure_message(run, observed.resource.uid), stalled=stalled)
+
+
+def still_wanted(observed: Observed, run: Run) -> bool:
+    """Whether the spec is still the one that the intent was written for."""
+    spec = observed.resource.spec
+    if spec is None:
+        return False
+    return run.run_id == run_id(observed.resource.namespace, spec) and run.runner_hash == runner_hash(spec)
+
+
+def newest(pods: tuple[PodView, ...], current: JobView) -> PodView | None:
+    """The last pod of `current`: one before it was replaced after a disruption."""
+    return next((pod for pod in reversed(pods) if pod.job_uid == current.uid), None)
