@@ -88,25 +88,27 @@ def _succeeded(observed: Observed, run: Run, current: JobView, report: Report) -
     run = _ended(observed, run, report, RunResult.SUCCEEDED)
     status = _known_versions(with_history(observed.resource.status, run), report)
     status = status.model_copy(update={"job_completed_at": current.completed or observed.now})
-    return complete(_as_of(observed, run), status, success_message(run))
+    return complete(as_of(observed, run), status, success_message(run))
 
 
 def failed(observed: Observed, run: Run, report: Report) -> Status:
     """The status with the failed `run` recorded."""
     run = _ended(observed, run, report, RunResult.FAILED)
     status = _known_versions(with_history(observed.resource.status, run), report)
-    return failed_status(_as_of(observed, run), status, run)
+    return failed_status(as_of(observed, run), status, run)
 
 
-def _as_of(observed: Observed, run: Run) -> Observed:
-    """The resource at the generation that the end of `run` is about.
+def as_of(observed: Observed, run: Run) -> Observed:
+    """The resource at the generation that `run` is about.
 
-    The spec may have changed since. Then this end says nothing about the spec as it is now: whoever waits for that
+    The spec may have changed since. Then the run says nothing about the spec as it is now: whoever waits for that
     (kubectl wait, Flux, Argo CD) must take it neither for done nor for failed.
     """
     if still_wanted(observed, run):
         return observed
-    return replace(observed, resource=replace(observed.resource, generation=run.generation))
+    resource = observed.resource
+    generation = max(run.generation, resource.status.observed_generation)
+    return replace(observed, resource=replace(resource, generation=generation))
 
 
 def failed_status(observed: Observed, status: Status, run: Run) -> Status:

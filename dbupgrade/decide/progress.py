@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, Run
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob
-from dbupgrade.decide.ending import failed, finish, newest, still_wanted
+from dbupgrade.decide.ending import as_of, failed, finish, newest, still_wanted
 from dbupgrade.decide.job import JobSettings, job
 from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.decide.report import Report
@@ -47,9 +47,10 @@ def advance(observed: Observed, run: Run, settings: JobSettings) -> Decision:
     run = _seen(observed, run, current)
     if current.succeeded or (current.finished and run.failure is None):
         return finish(observed, run.model_copy(update={"failure": None}), current)
+    told = as_of(observed, run)
     if run.failure is not None:
-        return _give_up(observed, run, current, run.failure)
-    return _watch(observed, run, current)
+        return _give_up(told, run, current, run.failure)
+    return _watch(told, run, current)
 
 
 def doubtful(observed: Observed, run: Run) -> bool:
@@ -88,7 +89,7 @@ def _without_job(observed: Observed, run: Run, settings: JobSettings) -> Decisio
     if alive:
         message = f"waiting for pod {alive.name} to end, whose Job is gone"
         reason = Reason.MIGRATION_IN_PROGRESS if run.job_uid else Reason.JOB_PENDING
-        return Decision(running(observed, status, reason, message), requeue_after=RECHECK_SECONDS)
+        return Decision(running(as_of(observed, run), status, reason, message), requeue_after=RECHECK_SECONDS)
     if run.job_uid is not None or run.failure is not None:
         return Decision(failed(observed, run, Report(failure=_why_gone(observed, run))))
     if not still_wanted(observed, run):
