@@ -45,10 +45,10 @@ def test_a_change_while_a_migration_runs_waits_for_its_end(world: World) -> None
         world.upgrade(slow)
         world.wait_migrating()
         world.upgrade(next_image)
-        upgrade = world.wait_migrating()  # the operator has seen the change
-        assert (upgrade.run["sequence"], upgrade.run["image"]) == (1, slow)
         gate.open()
     upgrade = world.wait_for(DONE)
+    first = [version.status for version in world.versions() if version.run.get("sequence") == 1]
+    assert {status["observedGeneration"] for status in first} == {1}  # it says nothing about the change
     assert [(run["image"], run["result"]) for run in upgrade.history] == [
         (next_image, "Succeeded"),
         (slow, "Succeeded"),
