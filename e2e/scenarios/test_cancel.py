@@ -33,7 +33,7 @@ def test_a_deleted_job_is_a_cancelled_run_until_somebody_asks_for_a_retry(world:
     assert [run["result"] for run in upgrade.history] == ["Succeeded", "Failed"]
     assert len(world.created_jobs()) == 2
     assert world.live_pods_at_most() == 1
-    world.wait_events({"MigrationStarted": 1, "MigrationFailed": 1, "MigrationSucceeded": 1})
+    world.wait_events({"MigrationStarted": 2, "MigrationFailed": 1, "MigrationSucceeded": 1})
 
 
 def test_a_deleted_resource_takes_its_run_along_and_a_new_one_runs_afresh(world: World) -> None:

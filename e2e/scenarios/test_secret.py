@@ -27,11 +27,11 @@ def test_a_missing_secret_is_told_and_the_migration_runs_once_it_is_there(world:
     world.wait_events({"SecretNotFound": 1, "MigrationStarted": 1, "MigrationSucceeded": 1})
 
 
-def test_a_missing_key_is_told_with_the_keys_that_are_there(world: World) -> None:
+def test_a_missing_key_is_told_and_the_migration_runs_once_it_is_there(world: World) -> None:
     world.secret(key="uri")
     world.upgrade(world.image(THREE))
     upgrade = world.wait_for(NOT_FOUND)
-    assert upgrade.message.startswith("Secret database has no key url (its keys: uri)")
+    assert upgrade.message.startswith("Secret database has no key url")
     assert world.created_jobs() == []
 
     world.secret(key="url")
