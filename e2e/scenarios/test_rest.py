@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from e2e.scenarios.support.api import USER_AGENT
 from e2e.scenarios.support.images import THREE
 from e2e.scenarios.support.upgrade import DONE, held
+from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +34,21 @@ def test_with_finished_and_suspended_resources_no_request_is_sent(
     world.wait_events({"MigrationStarted": 1, "MigrationSucceeded": 1})
     world.wait(lambda: "ttlSecondsAfterFinished" in world.record.latest("jobs")[job]["spec"], "a TTL")
 
+    wait_until(lambda: _idle(operator), "the operator has counted the answers to what is seen of its work")
+
     before, seen = _requests(operator), len(_audited(world))
     time.sleep(WINDOW_SECONDS)  # the window that is looked at; nothing is waited for
     assert _requests(operator) == before
     assert _audited(world)[seen:] == []
+
+
+def _idle(operator: Operator) -> bool:
+    """No reconcile is on, and the Job and its two Events are written."""
+    busy = re.findall(
+        r"^workqueue_(?:depth|unfinished_work_seconds)\{.+\} (\S+)$", operator.metrics(), re.MULTILINE
+    )
+    created = _requests(operator).get('code="201",method="POST"')
+    return {float(value) for value in busy} == {0.0} and created == 3
 
 
 def _requests(operator: Operator) -> dict[str, float]:
