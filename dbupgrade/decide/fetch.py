@@ -35,8 +35,16 @@ done
 
 # A pipe would hide a failure of crane, so its exit code goes through a file.
 mkdir -p "{WORK_PATH}/{FILES}"
-{{ crane export $insecure --platform "linux/$arch" "$reference" - || echo failed > "$HOME/export"; }} |
-  tar -x --no-same-permissions -f - -C "{WORK_PATH}/{FILES}" -- "${{FOLDER#/}}" 2> "$HOME/tar" || extracted=no
+extract() {{
+  rm -f "$HOME/export"
+  {{ crane export $insecure --platform "linux/$arch" "$reference" - || echo failed > "$HOME/export"; }} |
+    tar -x --no-same-permissions -f - -C "{WORK_PATH}/{FILES}" -- "${{FOLDER#/}}" 2> "$HOME/tar"
+}}
+if ! extract; then
+  # busybox cannot write into a folder that it has just made read-only, but leaves alone one that is there.
+  if grep -q 'Permission denied' "$HOME/tar" && chmod -R u+w "{WORK_PATH}/{FILES}" && extract; then :
+  else extracted=no; fi
+fi
 [ ! -e "$HOME/export" ] || fail {Failure.FETCH} "crane could not read the image"
 
 folder="{WORK_PATH}/{FILES}$FOLDER"
@@ -45,7 +53,7 @@ folder="{WORK_PATH}/{FILES}$FOLDER"
 # A layer need not have an entry for the folder itself, which is what busybox misses then.
 if [ "${{extracted:-yes}}" = no ] && ! grep -qi 'not found in archive' "$HOME/tar"; then
   cat "$HOME/tar" >&2
-  if grep -qi 'link' "$HOME/tar"; then fail {Failure.UNSAFE_LINK} "a hard link leaves the folder"; fi
+  if grep -qiE 'hard ?link' "$HOME/tar"; then fail {Failure.UNSAFE_LINK} "a hard link leaves the folder"; fi
   fail {Failure.FETCH} "tar could not extract the folder"
 fi
 leaving=$(find "$folder" -type l | while IFS= read -r link; do

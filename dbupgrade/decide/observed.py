@@ -83,6 +83,7 @@ def _controller_uid(metadata: Object) -> str:
     return next((str(owner["uid"]) for owner in owners), "")
 
 
+_NUMBER_LENGTH = 9  # digits: int() refuses thousands, and no resource has as many runs
 _POD_COUNTS = ("active", "terminating", "succeeded", "failed")
 
 
@@ -122,7 +123,7 @@ def job_from(obj: Object) -> JobView:
         uid=metadata["uid"],
         owner_uid=_controller_uid(metadata),
         run_id=annotations.get(names.ANNOTATION_RUN_ID, ""),
-        sequence=int(sequence) if sequence.isdecimal() else 0,
+        sequence=int(sequence) if sequence.isdecimal() and len(sequence) <= _NUMBER_LENGTH else 0,
         created=timestamp(metadata.get("creationTimestamp")),
         completed=timestamp(status.get("completionTime")),
         succeeded="Complete" in true,
@@ -215,7 +216,7 @@ class Observed:
     job: JobView | None = None
     """The Job with the name of the last run, whoever made it."""
     own_jobs: tuple[JobView, ...] = ()
-    """All Jobs of the resource."""
+    """All Jobs that carry our label with the resource's uid; whose they are, their owner tells."""
     migrate_seen: bool = False
     """This process has seen `migrate` started in a pod of the Job, though that pod may be gone."""
     job_expected: bool = False

@@ -90,7 +90,8 @@ def _wants_run(observed: Observed, run: Run) -> bool:
 def _settled(observed: Observed, run: Run) -> Decision:
     """The finished `run` stands: report it, and see that its Job goes in time."""
     resource = observed.resource
-    actions = tuple(expire(observed, job) for job in observed.own_jobs if job.finished and not job.has_ttl)
+    own_jobs = (job for job in observed.own_jobs if job.owner_uid == resource.uid)
+    actions = tuple(expire(observed, job) for job in own_jobs if job.finished and not job.has_ttl)
     if run.result is RunResult.SUCCEEDED:
         return Decision(_settled_success(observed, run).status, actions)
     status = failed_status(observed, resource.status, run)

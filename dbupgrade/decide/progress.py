@@ -60,13 +60,13 @@ def doubtful(observed: Observed, run: Run) -> bool:
     """
     current = observed.job
     if current is None:
-        return not observed.job_expected
+        return not _expected(observed, run)
     if not ours(observed, current, run):
         return False
     pod = newest(observed.pods, current)
     if current.finished:
         return pod is None or not pod.terminal
-    waiting = None if _has_started(observed, run, pod) else _waiting(run, pod, current)
+    waiting = None if _has_started(observed, run, current.uid) else _waiting(run, pod, current)
     return run.failure is not None or (waiting is not None and observed.now >= _limit(observed, waiting))
 
 
@@ -83,7 +83,7 @@ def ours(observed: Observed, current: JobView, run: Run) -> bool:
 
 def _without_job(observed: Observed, run: Run, settings: JobSettings) -> Decision:
     status = observed.resource.status
-    if run.job_uid is None and run.failure is None and observed.job_expected:
+    if _expected(observed, run):
         return Decision(status, requeue_after=EXPECTED_JOB_RECHECK_SECONDS)
     alive = living(observed.pods)
     if alive:
@@ -100,12 +100,16 @@ def _without_job(observed: Observed, run: Run, settings: JobSettings) -> Decisio
     return Decision(status, (CreateJob(job(observed.resource, run, settings)),))
 
 
+def _expected(observed: Observed, run: Run) -> bool:
+    """Whether the Job was just created and never seen: one that was seen and is absent has gone."""
+    return observed.job_expected and run.job_uid is None and run.failure is None
+
+
 def _why_gone(observed: Observed, run: Run) -> Failure:
     """Why the Job is no more: a person deleted it, or we did because it could not start."""
     if run.failure is None:
         return Failure.CANCELLED
-    started = run.migrate_seen or observed.migrate_seen
-    return Failure.INTERRUPTED if started else run.failure
+    return Failure.INTERRUPTED if _has_started(observed, run, run.job_uid) else run.failure
 
 
 def _replace(observed: Observed, run: Run, settings: JobSettings) -> Decision:
@@ -118,12 +122,14 @@ def _replace(observed: Observed, run: Run, settings: JobSettings) -> Decision:
 
 def _seen(observed: Observed, run: Run, current: JobView) -> Run:
     """`run` with what is now known for good: its Job exists, and whether `migrate` has ever started."""
-    started = _has_started(observed, run, newest(observed.pods, current))
+    started = _has_started(observed, run, current.uid)
     return run.model_copy(update={"job_uid": current.uid, "migrate_seen": started})
 
 
-def _has_started(observed: Observed, run: Run, pod: PodView | None) -> bool:
-    return run.migrate_seen or observed.migrate_seen or (pod is not None and pod.migrate.started)
+def _has_started(observed: Observed, run: Run, job_uid: str | None) -> bool:
+    """Whether `migrate` ever started in a pod of that Job, be it one that was replaced since."""
+    seen = any(pod.job_uid == job_uid and pod.migrate.started for pod in observed.pods)
+    return run.migrate_seen or observed.migrate_seen or seen
 
 
 # --- while it runs -----------------------------------------------------------------------------------------------
@@ -170,6 +176,8 @@ def _pending(current: JobView) -> str:
 def _waiting(run: Run, pod: PodView | None, current: JobView) -> _Waiting | None:
     """A grace begins with what the API server's clock says, but not before our own clock began the run."""
     begun = run.started_at
+    if pod is None and current.had_pod:
+        return None  # it goes before the Job says how it ended, at the deadline for example
     if pod is None:
         return _Waiting(Failure.NO_POD, "", max(current.created or begun, begun), _NO_POD_GRACE)
     created = max(pod.created or begun, begun)

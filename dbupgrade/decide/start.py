@@ -47,7 +47,8 @@ def intent(observed: Observed, spec: Spec) -> Run:
     last = resource.status.run
     identity = run_id(resource.namespace, spec)
     # A status that was lost does not know its number any more, but the Jobs that are still there do.
-    sequence = max(last.sequence if last else 0, *(job.sequence for job in observed.own_jobs), 0) + 1
+    numbers = (job.sequence for job in observed.own_jobs if job.owner_uid == resource.uid)
+    sequence = max(last.sequence if last else 0, *numbers, 0) + 1
     repeated = last is not None and last.run_id == identity and last.failure is not None
     return Run(
         job_name=names.job_name(resource.name, resource.uid, sequence),

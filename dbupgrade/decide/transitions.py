@@ -65,8 +65,9 @@ def _started(last: Run | None, run: Run) -> list[Event]:
 
 
 def _same_again(old: Status, run: Run) -> bool:
-    """Whether `run` is a retry that failed as the try before it did."""
-    return run.attempt > 1 and bool(old.history) and same_failure(old.history[0], run)
+    """Whether `run` is a retry, and no person's, that failed as the try before it did."""
+    again = run.attempt > 1 and tried_again_by_itself(run)
+    return again and bool(old.history) and same_failure(old.history[0], run)
 
 
 def _ended(run: Run) -> Event:
