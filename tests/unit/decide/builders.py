@@ -85,6 +85,7 @@ def a_job(run: Run | None = None, **changes: Any) -> JobView:
         uid="job-uid",
         owner_uid=UID,
         run_id=run.run_id,
+        sequence=run.sequence,
         created=NOW,
         completed=None,
         succeeded=False,

@@ -1,17 +1,16 @@
 """How a run ended: from the Job, the pod and Atlas's report to the recorded result."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult, Status
-from dbupgrade.decide import plan
 from dbupgrade.decide.observed import ContainerView, Observed, PodView
 from dbupgrade.decide.report import Report
 from tests.unit.decide.builders import (
     DIGEST,
-    NOW,
     a_job,
     a_migrating_pod,
     a_pod,
@@ -125,7 +124,20 @@ WHY = [
         id="the deadline passed while it ran",
     ),
     pytest.param(
-        (), "DeadlineExceeded", None, Failure.DEADLINE, id="the deadline passed and the pod has gone"
+        (an_ended_pod(137, "orders-1"), a_pod("orders-2")),
+        "DeadlineExceeded",
+        None,
+        Failure.DEADLINE,
+        id="the deadline passed while the replacement of a pod that ran was starting",
+    ),
+    *(
+        pytest.param(pods, "DeadlineExceeded", None, Failure.NOT_STARTED, id=f"the deadline passed and {why}")
+        for why, pods in (
+            ("no pod is known to have migrated", ()),
+            ("the pod was only starting", (a_pod(),)),
+            ("the pod was still fetching", (a_pod(fetch=ContainerView(started=True)),)),
+            ("the pod that migrated is another Job's", (an_ended_pod(137, job_uid="other"),)),
+        )
     ),
     pytest.param((), "BackoffLimitExceeded", None, Failure.INTERRUPTED, id="the pod vanished"),
     pytest.param(
@@ -257,51 +269,84 @@ def test_why_it_failed(
     assert words(decision.actions) == [f"expire {JOB} in 3600"]
 
 
+@pytest.mark.parametrize(("stored", "remembered"), [(True, False), (False, True)])
+def test_a_deadline_is_one_also_when_the_pod_that_migrated_has_gone(stored: bool, remembered: bool) -> None:
+    resource = a_resource(run=an_intent(job_uid="job-uid", migrate_seen=stored))
+    job = a_job(failed_reason="DeadlineExceeded")
+    decision = decide(observe(resource, job=job, migrate_seen=remembered))
+    assert the_run(decision).failure is Failure.DEADLINE
+    assert conditions(decision.status) == TERMINAL
+
+
+def test_a_job_that_succeeded_wins_over_the_failure_that_gave_it_up() -> None:
+    resource = a_resource(run=an_intent(job_uid="job-uid", failure=Failure.IMAGE_PULL))
+    for deleting in (False, True):
+        job = a_job(succeeded=True, deleting=deleting)
+        decision = decide(observe(resource, job=job, pods=(an_ended_pod(0),), report=APPLIED))
+        assert (the_run(decision).result, the_run(decision).failure) == (RunResult.SUCCEEDED, None)
+        assert conditions(decision.status) == ("True", "False", Reason.MIGRATION_COMPLETE, False)
+        assert words(decision.actions) == [f"expire {JOB} in 3600"]
+
+
+def test_a_connection_that_broke_in_a_statement_says_where_and_stalls() -> None:
+    broken = replace(STATEMENT, failure=Failure.INTERRUPTED, error="driver: bad connection")
+    decision = decide(ended(an_ended_pod(1), report=broken, failed_reason="BackoffLimitExceeded"))
+    assert conditions(decision.status) == TERMINAL
+    assert the_run(decision).failed_file == STATEMENT.failed_file
+    assert "in 20240103000000_bad.sql: driver: bad connection" in message(decision.status)
+
+
 TERMINAL = ("False", "False", Reason.JOB_FAILED, True)
 RETRIED = ("False", "False", Reason.JOB_FAILED, False)
 
 
-@pytest.mark.parametrize(
-    ("failure", "told"),
-    [
-        *(
-            (failure, RETRIED)
-            for failure in (
-                Failure.IMAGE_PULL,
-                Failure.FETCH,
-                Failure.NO_POD,
-                Failure.UNSCHEDULABLE,
-                Failure.POD_SETTINGS,
-                Failure.JOB_REFUSED,
-                Failure.DATABASE_UNREACHABLE,
-            )
-        ),
-        (Failure.DATABASE_LOCKED, ("False", "False", Reason.DATABASE_BUSY, False)),
-        *(
-            (failure, TERMINAL)
-            for failure in (
-                Failure.MISSING_FOLDER,
-                Failure.EMPTY_FOLDER,
-                Failure.UNSAFE_LINK,
-                Failure.FOLDER_TOO_LARGE,
-                Failure.CHECKSUM,
-                Failure.AUTHENTICATION,
-                Failure.CONNECTION_SETTINGS,
-                Failure.NOT_CLEAN,
-                Failure.HISTORY_DIVERGED,
-                Failure.SQL,
-                Failure.OUT_OF_MEMORY,
-                Failure.DEADLINE,
-                Failure.CANCELLED,
-                Failure.INTERRUPTED,
-                Failure.UNKNOWN,
-            )
-        ),
-    ],
-)
+STALLS = [
+    *(
+        (failure, RETRIED)
+        for failure in (
+            Failure.IMAGE_PULL,
+            Failure.FETCH,
+            Failure.NO_POD,
+            Failure.UNSCHEDULABLE,
+            Failure.POD_SETTINGS,
+            Failure.JOB_REFUSED,
+            Failure.NOT_STARTED,
+            Failure.SUPERSEDED,
+            Failure.DATABASE_UNREACHABLE,
+        )
+    ),
+    (Failure.DATABASE_LOCKED, ("False", "False", Reason.DATABASE_BUSY, False)),
+    *(
+        (failure, TERMINAL)
+        for failure in (
+            Failure.MISSING_FOLDER,
+            Failure.EMPTY_FOLDER,
+            Failure.UNSAFE_LINK,
+            Failure.FOLDER_TOO_LARGE,
+            Failure.CHECKSUM,
+            Failure.AUTHENTICATION,
+            Failure.CONNECTION_SETTINGS,
+            Failure.NOT_CLEAN,
+            Failure.HISTORY_DIVERGED,
+            Failure.SQL,
+            Failure.OUT_OF_MEMORY,
+            Failure.DEADLINE,
+            Failure.CANCELLED,
+            Failure.INTERRUPTED,
+            Failure.UNKNOWN,
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("failure", "told"), STALLS)
 def test_which_failures_stall(failure: Failure, told: tuple[str, str, str, bool]) -> None:
     decision = decide(ended(an_ended_pod(1), report=Report(failure=failure), failed_reason="x"))
     assert conditions(decision.status) == told
+
+
+def test_every_failure_is_known_to_stall_or_not() -> None:
+    assert sorted(failure for failure, _ in STALLS) == sorted(Failure)
 
 
 @pytest.mark.parametrize(
@@ -341,58 +386,3 @@ def test_a_recorded_end_is_not_recorded_again() -> None:
     for observed in (SUCCESS, ended(an_ended_pod(1), report=STATEMENT, failed_reason="x")):
         first = decide(observed)
         assert decide(again(observed, first, report=None)).status == first.status
-
-
-@pytest.mark.parametrize(
-    ("observed", "name"),
-    [
-        pytest.param(SUCCESS, "orders-1", id="the pod that ended"),
-        pytest.param(
-            ended(a_migrating_pod(), succeeded=True), None, id="not one whose container's end is unknown"
-        ),
-        pytest.param(
-            ended(fetch_ended("error=x"), failed_reason="x"), None, id="not one that never migrated"
-        ),
-        pytest.param(ended(an_ended_pod(0)), None, id="not while the Job is not finished"),
-        pytest.param(
-            ended(an_ended_pod(0), succeeded=True, owner_uid="x"), None, id="not the one of a foreign Job"
-        ),
-        pytest.param(
-            ended(an_ended_pod(0), an_ended_pod(1, "orders-2"), failed_reason="x"),
-            "orders-2",
-            id="the last of two",
-        ),
-        pytest.param(observe(a_resource()), None, id="not without a run"),
-        pytest.param(
-            observe(
-                a_resource(run=an_intent(finished_at=NOW)), job=a_job(succeeded=True), pods=(an_ended_pod(0),)
-            ),
-            None,
-            id="not once the end is recorded",
-        ),
-    ],
-)
-def test_whose_output_is_read(observed: Observed, name: str | None) -> None:
-    pod = plan.report_pod(observed)
-    assert (pod.name if pod else None) == name
-
-
-@pytest.mark.parametrize(
-    ("observed", "wanted"),
-    [
-        pytest.param(ended(succeeded=True), True, id="the pod of a finished Job is not known"),
-        pytest.param(ended(a_migrating_pod(), succeeded=True), True, id="the pod seems to go on"),
-        pytest.param(ended(an_ended_pod(0), succeeded=True), False, id="not when its end is known"),
-        pytest.param(ended(a_migrating_pod()), False, id="not while the Job is not finished"),
-        pytest.param(ended(succeeded=True, owner_uid="x"), False, id="not for a foreign Job"),
-        pytest.param(observe(STARTED), False, id="not without a Job"),
-        pytest.param(observe(a_resource(), job=a_job(succeeded=True)), False, id="not without a run"),
-        pytest.param(
-            observe(a_resource(run=an_intent(finished_at=NOW)), job=a_job(succeeded=True)),
-            False,
-            id="not once the end is recorded",
-        ),
-    ],
-)
-def test_when_the_pods_are_read_anew(observed: Observed, wanted: bool) -> None:
-    assert plan.needs_pods(observed) is wanted

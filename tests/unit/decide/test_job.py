@@ -85,6 +85,7 @@ def test_the_job_is_owned_by_the_resource_and_tells_its_run() -> None:
     ]
     assert metadata["annotations"] == {
         "dbupgrade.subbug.learning/run-id": run.run_id,
+        "dbupgrade.subbug.learning/sequence": "1",
         "dbupgrade.subbug.learning/resource": NAME,
     }
 
@@ -102,10 +103,11 @@ def test_job_and_pod_carry_the_labels_that_the_operator_watches() -> None:
 
 
 def test_a_job_that_is_read_back_is_recognised() -> None:
-    stored = made()
+    run = an_intent(sequence=7)
+    stored = job(a_resource(), run, SETTINGS)
     stored["metadata"]["uid"] = "job-uid"
     view = job_from(stored)
-    assert (view.owner_uid, view.run_id) == (UID, an_intent().run_id)
+    assert (view.name, view.owner_uid, view.run_id, view.sequence) == (run.job_name, UID, run.run_id, 7)
 
 
 def test_one_pod_at_a_time_and_only_a_disruption_replaces_it() -> None:

@@ -16,7 +16,7 @@ from dbupgrade.decide.observed import (
     status_from,
     timestamp,
 )
-from tests.unit.decide.builders import NOW, failed, spec_object, succeeded
+from tests.unit.decide.builders import NOW, an_intent, failed, spec_object, succeeded
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 OWNERS = [{"kind": "Other", "uid": "other"}, {"kind": "DBUpgrade", "uid": "owner", "controller": True}]
@@ -78,8 +78,76 @@ def test_a_status_survives_being_stored(run: Run) -> None:
     assert status_from(stored) == status
 
 
-def test_a_status_that_cannot_be_read_counts_as_lost() -> None:
-    assert status_from({"run": {"sequence": "many"}}) == Status()
+def stored(run: Run, **changes: Any) -> dict[str, Any]:
+    status = Status(run=run, history=(run,), observed_generation=2, current_version="1")
+    return {**status.model_dump(mode="json", by_alias=True, exclude_none=True), **changes}
+
+
+BAD_CHECK = {"phase": "Pre", "name": "x", "verdict": "Perhaps", "since": "2026-01-02T03:04:05Z"}
+
+
+@pytest.mark.parametrize("run", [an_intent(), succeeded(), failed(Failure.SQL)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"history": [{"sequence": "many"}]}, id="a run in the history"),
+        pytest.param({"history": "lost"}, id="the whole history"),
+        pytest.param({"checks": [BAD_CHECK]}, id="a check"),
+        pytest.param({"checks": [BAD_CHECK], "history": [{}]}, id="both"),
+    ],
+)
+def test_a_history_that_cannot_be_read_is_lost_without_the_run(run: Run, changes: dict[str, Any]) -> None:
+    expected = Status(run=run, observed_generation=2, current_version="1")
+    assert status_from(stored(run, **changes)) == expected
+
+
+def test_a_history_longer_than_ours_is_lost_without_the_run() -> None:
+    run = succeeded()
+    history = stored(run)["history"] * 11
+    assert status_from(stored(run, history=history)).run == run
+
+
+@pytest.mark.parametrize("failure", ["FromTheFuture", "SQLError2"])
+def test_a_failure_of_a_newer_operator_is_unknown_and_loses_nothing(failure: str) -> None:
+    obj = stored(failed(Failure.SQL))
+    for run in (obj["run"], *obj["history"]):
+        run["failure"] = failure
+    expected = failed(Failure.UNKNOWN)
+    assert status_from(obj) == Status(
+        run=expected, history=(expected,), observed_generation=2, current_version="1"
+    )
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param({"run": {"sequence": "many"}}, id="the run"),
+        pytest.param(
+            {"run": {"sequence": "many"}, "history": [], "currentVersion": "1"}, id="the run beside more"
+        ),
+        pytest.param({"observedGeneration": "two"}, id="the generation"),
+    ],
+)
+def test_a_status_that_cannot_be_read_counts_as_lost(status: dict[str, Any]) -> None:
+    assert status_from(status) == Status()
+
+
+@pytest.mark.parametrize(
+    ("annotations", "sequence"),
+    [
+        pytest.param({names.ANNOTATION_SEQUENCE: "12"}, 12, id="a number"),
+        pytest.param({names.ANNOTATION_SEQUENCE: "999999999"}, 999999999, id="a large one"),
+        pytest.param({names.ANNOTATION_SEQUENCE: "1" * 10}, 0, id="one that no resource reaches"),
+        pytest.param({names.ANNOTATION_SEQUENCE: "1" * 5000}, 0, id="one that Python does not read"),
+        pytest.param({names.ANNOTATION_SEQUENCE: "-1"}, 0, id="a sign"),
+        pytest.param({names.ANNOTATION_SEQUENCE: "²"}, 0, id="a digit that is no number"),
+        pytest.param({names.ANNOTATION_SEQUENCE: ""}, 0, id="an empty one"),
+        pytest.param({}, 0, id="a Job of an earlier operator"),
+        pytest.param(None, 0, id="no annotations"),
+    ],
+)
+def test_the_number_of_a_job(annotations: dict[str, str] | None, sequence: int) -> None:
+    assert job_from(an_object(metadata={"annotations": annotations})).sequence == sequence
 
 
 def test_times() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide import plan
@@ -13,6 +14,7 @@ from dbupgrade.decide.observed import JobView, Observed, SecretView
 from tests.unit.decide.builders import (
     IMAGE_1,
     IMAGE_2,
+    NAME,
     UID,
     a_job,
     a_migrating_pod,
@@ -31,21 +33,25 @@ from tests.unit.decide.builders import (
     the_run,
     words,
 )
-from tests.unit.decide.test_start import METRIC, NO_SECRET
+from tests.unit.decide.test_start import METRIC, NO_SECRET, POD_VERSION
 
 CHECKSUM = failed(Failure.CHECKSUM)
 FETCH = failed(Failure.FETCH)
 AUTHENTICATION = failed(Failure.AUTHENTICATION, an_intent(secret_version="secret-uid/1"))
 COMPLETE = ("True", "False", Reason.MIGRATION_COMPLETE, False)
+POST_CHECK = ("False", "False", Reason.POST_CHECK_FAILED, True)
 CHANGED_SECRET = SecretView(version="secret-uid/2")
 RETRIED = [failure for failure, rule in RULES.items() if rule.retry is Retry.BACKOFF]
 SECRET_FAILURES = [failure for failure, rule in RULES.items() if rule.retry is Retry.SECRET_CHANGE]
 TERMINAL = [failure for failure, rule in RULES.items() if rule.retry is Retry.NEVER]
 
 
+_OBSERVED = ("now", "secret", "job", "own_jobs", "pods", "busy")
+
+
 def after(run: Run, *, image: str = IMAGE_1, handled: str | None = None, **changes: Any) -> Observed:
     """The resource after `run`; `changes` is about the spec, but for `retry`, and for what is observed."""
-    observed = {key: changes.pop(key) for key in ("now", "secret", "job", "pods", "busy") if key in changes}
+    observed = {key: changes.pop(key) for key in _OBSERVED if key in changes}
     retry = changes.pop("retry", "")
     status = Status(last_handled_retry=handled)
     return observe(a_resource(a_spec(image, **changes), run=run, retry=retry, status=status), **observed)
@@ -211,7 +217,7 @@ def test_a_retry_during_a_run_waits_for_its_end() -> None:
     resource = a_resource(run=an_intent(job_uid="job-uid"), retry="1")
     running = decide(observe(resource, job=a_job(), pods=(a_migrating_pod(),)))
     assert running.status.last_handled_retry is None
-    ended = observe(resource, job=a_job(failed_reason="DeadlineExceeded"))
+    ended = observe(resource, job=a_job(failed_reason="DeadlineExceeded"), migrate_seen=True)
     first = decide(ended)
     assert the_run(first).failure is Failure.DEADLINE
     second = decide(replace(again(ended, first), secret=SecretView(version="1"), job=None))
@@ -273,10 +279,13 @@ def test_a_resource_that_is_being_deleted_is_left_alone() -> None:
 
 LEFT = [
     pytest.param(a_job(succeeded=True), True, id="a finished Job without one is given a time to live"),
+    pytest.param(a_job(failed_reason=""), True, id="so is one that failed"),
     pytest.param(a_job(succeeded=True, has_ttl=True), False, id="one that has it is left alone"),
     pytest.param(a_job(), False, id="one that is not finished is left alone"),
     pytest.param(a_job(succeeded=True, owner_uid="x"), False, id="a foreign Job is left alone"),
-    pytest.param(a_job(succeeded=True, run_id="x"), False, id="the Job of another run is left alone"),
+    pytest.param(
+        a_job(succeeded=True, run_id="x"), True, id="the Job of an earlier run is given a time to live too"
+    ),
     pytest.param(None, False, id="a Job that has gone needs none, and nothing runs again"),
 ]
 
@@ -284,14 +293,87 @@ LEFT = [
 @pytest.mark.parametrize("run", [succeeded(), CHECKSUM])
 @pytest.mark.parametrize(("job", "expires"), LEFT)
 def test_the_job_of_a_finished_run(job: JobView | None, expires: bool, run: Run) -> None:
-    decision = decide(after(run, job=job, pods=(an_ended_pod(0),)))
+    own_jobs = (job,) if job else ()
+    decision = decide(after(run, job=job, own_jobs=own_jobs, pods=(an_ended_pod(0),)))
     assert words(decision.actions) == ([f"expire {an_intent().job_name} in 3600"] if expires else [])
     assert decision.status.run == run
 
 
-def test_status_that_was_lost_runs_again_under_the_first_number() -> None:
-    decision = decide(observe(a_resource(status=Status())))
-    assert the_run(decision).job_name == an_intent().job_name
+@pytest.mark.parametrize(
+    "run", [succeeded(an_intent(sequence=3)), failed(Failure.SQL, an_intent(sequence=3))]
+)
+def test_every_finished_job_of_the_resource_is_given_a_time_to_live(run: Run) -> None:
+    own_jobs = (
+        a_job(an_intent(sequence=1), failed_reason="BackoffLimitExceeded"),
+        a_job(an_intent(sequence=2), failed_reason="DeadlineExceeded", has_ttl=True),
+        a_job(an_intent(sequence=3), succeeded=True),
+        a_job(an_intent(sequence=4)),
+    )
+    assert words(decide(after(run, own_jobs=own_jobs)).actions) == [
+        f"expire {own_jobs[number].name} in 3600" for number in (0, 2)
+    ]
+
+
+LOST = [
+    pytest.param((), 1, id="no Job is left: the first number"),
+    pytest.param((a_job(),), 2, id="the Job of the first run is left: the second number"),
+    pytest.param(
+        (a_job(an_intent(sequence=12), succeeded=True), a_job(an_intent(sequence=9))),
+        13,
+        id="two Jobs are left: the number after the highest",
+    ),
+    pytest.param((a_job(sequence=0),), 1, id="a Job without a number"),
+    pytest.param((a_job(sequence=12, owner_uid="x"),), 1, id="the Job of another owner has no say"),
+]
+
+
+@pytest.mark.parametrize(("own_jobs", "sequence"), LOST)
+def test_status_that_was_lost_runs_again_under_a_number_that_no_job_has(
+    own_jobs: tuple[JobView, ...], sequence: int
+) -> None:
+    decision = decide(observe(a_resource(status=Status()), own_jobs=own_jobs))
+    run = the_run(decision)
+    assert (run.sequence, run.attempt) == (sequence, 1)
+    assert run.job_name == names.job_name(NAME, UID, sequence)
+    assert words(decision.actions) == [f"create {run.job_name}"]
+
+
+@pytest.mark.parametrize(("number", "sequence"), [(1, 5), (4, 5), (7, 8)])
+def test_the_number_after_a_run_is_after_its_own_and_after_those_of_the_jobs(
+    number: int, sequence: int
+) -> None:
+    run = succeeded(an_intent(sequence=4))
+    observed = after(run, image=IMAGE_2, own_jobs=(a_job(an_intent(sequence=number)),))
+    assert the_run(decide(observed)).sequence == sequence
+
+
+CHECKS = [
+    pytest.param({"pre": {"metrics": [METRIC]}}, {}, COMPLETE, id="a metric before the run"),
+    pytest.param({"pre": {"minPodVersions": [POD_VERSION]}}, {}, COMPLETE, id="pod versions before the run"),
+    pytest.param({"post": {"metrics": [METRIC]}}, {}, POST_CHECK, id="a metric after the run"),
+    pytest.param(
+        {"pre": {"minPodVersions": [POD_VERSION], "metrics": [METRIC]}, "post": {"metrics": [METRIC]}},
+        {},
+        POST_CHECK,
+        id="all of them: the one after the run",
+    ),
+    pytest.param(
+        {"post": {"metrics": [METRIC]}},
+        {"suspend": True},
+        POST_CHECK,
+        id="a metric after the run of a suspended resource",
+    ),
+]
+
+
+@pytest.mark.parametrize(("checks", "changes", "told"), CHECKS)
+def test_after_a_success_only_the_metrics_after_it_are_looked_at(
+    checks: dict[str, Any], changes: dict[str, Any], told: tuple[str, str, str, bool]
+) -> None:
+    decision = decide(after(succeeded(), checks=checks, **changes))
+    assert conditions(decision.status) == told
+    assert ("spec.checks.post.metrics" in message(decision.status)) is (told == POST_CHECK)
+    assert decision.actions == ()
 
 
 def test_going_back_to_an_old_image_says_that_the_database_is_ahead() -> None:

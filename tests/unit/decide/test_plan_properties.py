@@ -28,6 +28,7 @@ from tests.unit.decide.builders import (
     a_spec,
     again,
     an_ended_pod,
+    an_intent,
     later,
 )
 from tests.unit.decide.test_start import AWS, BAD_URL, METRIC, NO_SECRET, POD_VERSION
@@ -61,6 +62,14 @@ JOBS: list[dict[str, Any] | None] = [
     {"failed_reason": "DeadlineExceeded"},
     {"owner_uid": "somebody"},
     {"run_id": "another"},
+    {"had_pod": True},
+]
+OWN_JOBS: list[dict[str, Any]] = [
+    {},
+    {"succeeded": True},
+    {"succeeded": True, "has_ttl": True},
+    {"failed_reason": "BackoffLimitExceeded"},
+    {"succeeded": True, "owner_uid": "somebody"},
 ]
 PODS: list[PodView] = [
     a_pod(),
@@ -75,6 +84,7 @@ PODS: list[PodView] = [
     an_ended_pod(137, end_reason="OOMKilled"),
     an_ended_pod(0, job_uid="of an earlier Job"),
 ]
+CANNOT_START = {Failure.IMAGE_PULL, Failure.NO_POD, Failure.UNSCHEDULABLE}
 FAILURES = [None, Failure.SQL, Failure.AUTHENTICATION, Failure.DATABASE_UNREACHABLE, Failure.DATABASE_LOCKED]
 
 
@@ -86,20 +96,29 @@ class Seen:
     spec: Spec | None
     retry: str
     job: dict[str, Any] | None
+    own_jobs: tuple[JobView, ...]
     expected: bool
+    remembered: bool
     pods: tuple[PodView, ...]
     secret: SecretView
     report: Report | None
     busy: str
 
 
+own_job = st.builds(
+    lambda number, changes: a_job(an_intent(sequence=number), **{"uid": f"job-{number}", **changes}),
+    st.integers(1, 12),
+    st.sampled_from(OWN_JOBS),
+)
 seen = st.builds(
     Seen,
     seconds=st.integers(0, 400),
     spec=st.sampled_from(SPECS),
     retry=st.sampled_from(["", "", "1", "2"]),
     job=st.sampled_from(JOBS),
+    own_jobs=st.lists(own_job, max_size=2, unique_by=lambda job: job.name).map(tuple),
     expected=st.booleans(),
+    remembered=st.sampled_from([False, False, False, True]),
     pods=st.lists(st.sampled_from(PODS), max_size=2).map(tuple),
     secret=st.sampled_from([SECRET, SECRET, SecretView(version="secret-uid/2"), NO_SECRET, BAD_URL]),
     report=st.sampled_from(FAILURES).map(lambda failure: Report(failure=failure, to_version="1", applied=1)),
@@ -115,10 +134,13 @@ def observed(seen: Seen, status: Status, seconds: int) -> Observed:
     job: JobView | None = None
     if status.run and seen.job is not None:
         job = a_job(status.run, **seen.job)
+    others = tuple(each for each in seen.own_jobs if not status.run or each.name != status.run.job_name)
     result = Observed(
         now=later(seconds),
         resource=resource,
         job=job,
+        own_jobs=(*others, job) if job else others,
+        migrate_seen=seen.remembered,
         job_expected=seen.expected,
         pods=seen.pods,
         busy=seen.busy,
@@ -134,7 +156,9 @@ def decide(observed: Observed) -> Decision:
     decision = plan.plan(observed, SETTINGS)
     creates_only_what_may_be(observed, decision)
     touches_only_what_is_ours(observed, decision)
+    lets_a_migration_alone(observed, decision)
     counts_up(observed.resource.status, decision.status)
+    numbers_a_new_run_after_all_jobs(observed, decision)
     speaks_with_one_voice(decision.status)
     return decision
 
@@ -150,17 +174,42 @@ def creates_only_what_may_be(observed: Observed, decision: Decision) -> None:
             assert metadata["name"] == run.job_name
             assert metadata["annotations"][names.ANNOTATION_RUN_ID] == run.run_id
             assert observed.job is None or observed.job.name != run.job_name
+            assert not observed.busy
 
 
 def touches_only_what_is_ours(observed: Observed, decision: Decision) -> None:
     for action in decision.actions:
-        if isinstance(action, DeleteJob | SetTtl):
-            job, run = observed.job, observed.resource.status.run
-            assert job
-            assert run
-            assert (job.name, job.owner_uid, job.run_id) == (action.name, UID, run.run_id)
+        if isinstance(action, SetTtl):
+            (job,) = {job for job in observed.own_jobs if job.name == action.name and job.owner_uid == UID}
+            assert job.finished
         if isinstance(action, DeleteJob):
-            assert not any(pod.migrate.started and pod.job_uid == action.uid for pod in observed.pods[-1:])
+            current, run = observed.job, observed.resource.status.run
+            assert current
+            assert run
+            assert (current.name, current.uid) == (action.name, action.uid)
+            assert (current.owner_uid, current.run_id) == (UID, run.run_id)
+
+
+def lets_a_migration_alone(observed: Observed, decision: Decision) -> None:
+    """What was ever seen migrating is neither removed nor forgotten nor run again for a failure to start."""
+    before, after = observed.resource.status.run, decision.status.run
+    if before is None or not before.active or after is None or after.sequence != before.sequence:
+        return
+    assert after.migrate_seen or not before.migrate_seen
+    job_uid = observed.job.uid if observed.job else before.job_uid
+    in_a_pod = any(pod.migrate.started and pod.job_uid == job_uid for pod in observed.pods)
+    if before.migrate_seen or observed.migrate_seen or in_a_pod:
+        assert not any(isinstance(action, DeleteJob) for action in decision.actions)
+        assert after.active or after.failure not in {*CANNOT_START, Failure.NOT_STARTED}
+    elif not after.active:
+        assert after.failure is not Failure.DEADLINE
+
+
+def numbers_a_new_run_after_all_jobs(observed: Observed, decision: Decision) -> None:
+    before, after = observed.resource.status.run, decision.status.run
+    if after and (before is None or after.sequence != before.sequence):
+        own = [job.sequence for job in observed.own_jobs if job.owner_uid == UID]
+        assert after.sequence == max([before.sequence if before else 0, *own]) + 1
 
 
 def counts_up(old: Status, new: Status) -> None:

@@ -6,13 +6,15 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, RunResult
+from dbupgrade.api.status import Failure, RunResult, Status
 from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView, Resource
 from dbupgrade.decide.progress import refused
 from tests.unit.decide.builders import (
     FETCHED,
+    IMAGE_1,
     IMAGE_2,
     NAME,
+    NOW,
     RUNNING,
     UID,
     a_job,
@@ -31,13 +33,14 @@ from tests.unit.decide.builders import (
     the_run,
     words,
 )
+from tests.unit.decide.test_start import NO_SECRET
 
 ACTIVE = a_resource(run=an_intent())
 STARTED = a_resource(run=an_intent(job_uid="job-uid"))
 PENDING = ("False", "True", Reason.JOB_PENDING, False)
 MIGRATING = ("False", "True", Reason.MIGRATION_IN_PROGRESS, False)
 JOB = an_intent().job_name
-CREATE, DELETE = [f"create {JOB}"], [f"delete {JOB} job-uid"]
+CREATE = [f"create {JOB}"]
 
 
 # --- no Job of the run is there ----------------------------------------------------------------------------------
@@ -52,6 +55,25 @@ def test_an_intent_without_a_job_creates_the_job_again() -> None:
 def test_a_suspended_resource_still_finishes_what_it_began() -> None:
     observed = observe(replace(ACTIVE, spec=a_spec(suspend=True)))
     assert words(decide(observed).actions) == CREATE
+
+
+def test_an_intent_waits_for_the_database_before_its_job_is_created() -> None:
+    observed = observe(ACTIVE, busy="shop/other is migrating it")
+    decision = decide(observed)
+    assert decision.actions == ()
+    assert the_run(decision) == ACTIVE.status.run
+    assert conditions(decision.status) == PENDING
+    assert message(decision.status) == "run 1 waits for the database: shop/other is migrating it"
+    assert decision.requeue_after == 5
+    assert words(decide(again(observed, decision, busy="")).actions) == CREATE
+
+
+@pytest.mark.parametrize(
+    "job", [pytest.param(a_job(), id="is there"), pytest.param(a_job(succeeded=True), id="has ended")]
+)
+def test_a_run_whose_job_exists_does_not_wait_for_the_database(job: JobView) -> None:
+    free, busy = observe(ACTIVE, job=job), observe(ACTIVE, job=job, busy="shop/other is migrating it")
+    assert decide(busy) == decide(free)
 
 
 def test_a_job_that_was_just_created_is_awaited() -> None:
@@ -71,14 +93,55 @@ def test_an_intent_whose_spec_has_changed_is_replaced_by_the_next_run(change: di
     assert decision.status.history == ()
 
 
-def test_an_intent_whose_spec_became_unusable_ends_before_the_spec_is_held() -> None:
-    observed = observe(replace(ACTIVE, spec=None, spec_error="spec: bad"))
+@pytest.mark.parametrize(
+    ("observed", "reason", "stalled"),
+    [
+        pytest.param(
+            observe(replace(ACTIVE, spec=None, spec_error="spec: bad")),
+            Reason.INVALID_SPEC,
+            True,
+            id="the spec became unusable",
+        ),
+        pytest.param(
+            observe(replace(ACTIVE, spec=a_spec(IMAGE_2, suspend=True))),
+            Reason.SUSPENDED,
+            False,
+            id="the new spec is suspended",
+        ),
+        pytest.param(
+            observe(replace(ACTIVE, spec=a_spec(IMAGE_2)), secret=NO_SECRET),
+            Reason.SECRET_NOT_FOUND,
+            False,
+            id="the new spec finds no Secret",
+        ),
+        pytest.param(
+            observe(replace(ACTIVE, spec=a_spec(IMAGE_2)), busy="somebody"),
+            Reason.DATABASE_BUSY,
+            False,
+            id="the new spec finds its database busy",
+        ),
+    ],
+)
+def test_an_intent_that_is_not_wanted_ends_before_the_new_spec_is_held(
+    observed: Observed, reason: Reason, stalled: bool
+) -> None:
+    decision = decide(observed)
+    run = the_run(decision)
+    assert decision.actions == ()
+    assert (run.result, run.failure, run.finished_at) == (RunResult.FAILED, Failure.SUPERSEDED, NOW)
+    assert decision.status.history == (run,)
+    held = decide(again(observed, decision))
+    assert conditions(held.status) == ("False", "False", reason, stalled)
+    assert held.status.run == run
+
+
+def test_an_intent_that_meets_a_foreign_job_ends_if_the_next_one_is_held() -> None:
+    observed = observe(ACTIVE, job=a_job(owner_uid="somebody"), busy="somebody")
     decision = decide(observed)
     assert decision.actions == ()
     assert the_run(decision).failure is Failure.SUPERSEDED
-    assert not the_run(decision).active
-    held = decide(again(observed, decision))
-    assert conditions(held.status) == ("False", "False", Reason.INVALID_SPEC, True)
+    later_on = decide(again(observed, decision, busy="", now=later(12)))
+    assert words(later_on.actions) == [f"create {names.job_name(NAME, UID, 2)}"]
 
 
 @pytest.mark.parametrize(
@@ -143,22 +206,73 @@ def test_an_adopted_job_is_noted_and_pending() -> None:
     assert decision.actions == ()
 
 
-def test_a_pod_that_migrates_is_named() -> None:
+def test_a_job_that_migrates_is_named_and_that_it_does_is_stored() -> None:
     decision = decide(observe(STARTED, job=a_job(), pods=(a_migrating_pod(),)))
     assert conditions(decision.status) == MIGRATING
-    assert "pod orders-1 is migrating" in message(decision.status)
+    assert message(decision.status) == f"Job {JOB} is migrating with {IMAGE_1}"
+    assert the_run(decision).migrate_seen
     assert decision.requeue_after is None
 
 
-def test_the_replacement_of_an_evicted_pod_counts() -> None:
-    evicted = an_ended_pod(137, "orders-1")
-    decision = decide(observe(STARTED, job=a_job(), pods=(evicted, a_migrating_pod("orders-2"))))
-    assert "pod orders-2 is migrating" in message(decision.status)
+@pytest.mark.parametrize(
+    "pods",
+    [
+        pytest.param((), id="the pod has gone"),
+        pytest.param((a_pod("orders-2"),), id="its replacement starts"),
+        pytest.param((a_pod("orders-2", fetch=RUNNING),), id="its replacement fetches"),
+        pytest.param((an_ended_pod(137), a_migrating_pod("orders-2")), id="its replacement migrates"),
+    ],
+)
+def test_a_run_that_has_migrated_says_the_same_when_its_pod_is_replaced(pods: tuple[PodView, ...]) -> None:
+    migrating = decide(observe(STARTED, job=a_job(), pods=(a_migrating_pod(),)))
+    observed = again(observe(STARTED, job=a_job(), pods=pods, now=later(600)), migrating)
+    assert decide(observed).status == migrating.status
+    assert decide(observed).actions == ()
+
+
+def test_what_the_process_remembers_of_the_migration_is_stored() -> None:
+    decision = decide(observe(STARTED, job=a_job(), migrate_seen=True))
+    assert the_run(decision).migrate_seen
+    assert conditions(decision.status) == MIGRATING
+
+
+def test_a_pod_that_only_fetches_does_not_migrate() -> None:
+    decision = decide(observe(STARTED, job=a_job(), pods=(a_pod(fetch=RUNNING),)))
+    assert not the_run(decision).migrate_seen
+    assert conditions(decision.status) == PENDING
+
+
+@pytest.mark.parametrize(
+    ("job", "pods"),
+    [
+        pytest.param(a_job(), (), id="its pod is awaited"),
+        pytest.param(a_job(), (a_migrating_pod(),), id="it migrates"),
+        pytest.param(a_job(), (a_pod(unschedulable=True),), id="it cannot start"),
+        pytest.param(None, (a_migrating_pod(),), id="its Job is gone and its pod lives"),
+    ],
+)
+@pytest.mark.parametrize(("observed_before", "told"), [(-1, 1), (1, 1), (2, 2)])
+def test_a_run_that_is_on_speaks_for_its_own_generation_and_never_goes_back(
+    job: JobView | None, pods: tuple[PodView, ...], observed_before: int, told: int
+) -> None:
+    status = Status(observed_generation=observed_before)
+    run = an_intent(job_uid="job-uid")
+    resource = a_resource(a_spec(IMAGE_2), run=run, status=status, generation=3)
+    decided = decide(observe(resource, job=job, pods=pods)).status
+    assert decided.observed_generation == told
+    assert {condition.observed_generation for condition in decided.conditions} == {told}
+
+
+def test_a_run_of_the_spec_as_it_is_speaks_for_the_newest_generation() -> None:
+    resource = replace(STARTED, generation=3)  # an edit that starts no run, of the checks for example
+    assert decide(observe(resource, job=a_job())).status.observed_generation == 3
 
 
 def test_the_pod_of_an_earlier_job_does_not_count() -> None:
     earlier = a_migrating_pod(job_uid="earlier")
-    assert conditions(decide(observe(STARTED, job=a_job(), pods=(earlier,))).status) == PENDING
+    decision = decide(observe(STARTED, job=a_job(), pods=(earlier,)))
+    assert conditions(decision.status) == PENDING
+    assert not the_run(decision).migrate_seen
 
 
 def test_nothing_is_written_while_a_pod_starts_as_it_should() -> None:
@@ -171,164 +285,6 @@ def test_nothing_is_written_while_a_pod_starts_as_it_should() -> None:
         a_pod(fetch=FETCHED),
     ):
         assert decide(replace(written, pods=(pod,))).status == written.resource.status
-
-
-def waiting(container: str, reason: str) -> PodView:
-    view = ContainerView(waiting_reason=reason)
-    return a_pod(fetch=view) if container == "fetch" else a_pod(migrate=view)
-
-
-CANNOT_START = [
-    *(
-        pytest.param(waiting("fetch", reason), Failure.IMAGE_PULL, 60, id=f"crane's image: {reason}")
-        for reason in (
-            "ErrImagePull",
-            "ImagePullBackOff",
-            "InvalidImageName",
-            "ErrImageNeverPull",
-            "ImageInspectError",
-        )
-    ),
-    pytest.param(
-        waiting("migrate", "ImagePullBackOff"), Failure.IMAGE_PULL, 60, id="atlas's image does not pull"
-    ),
-    *(
-        pytest.param(waiting("migrate", reason), Failure.POD_SETTINGS, 60, id=f"settings: {reason}")
-        for reason in (
-            "CreateContainerConfigError",
-            "CreateContainerError",
-            "RunContainerError",
-        )
-    ),
-    pytest.param(None, Failure.NO_POD, 30, id="there is no pod"),
-    pytest.param(a_pod(unschedulable=True), Failure.UNSCHEDULABLE, 585, id="no node takes the pod"),
-]
-
-
-def cannot_start(pod: PodView | None, seconds: float) -> Observed:
-    return observe(STARTED, job=a_job(), pods=(pod,) if pod else (), now=later(seconds))
-
-
-@pytest.mark.parametrize(("pod", "failure", "grace"), CANNOT_START)
-def test_a_run_that_cannot_start_has_a_grace(pod: PodView | None, failure: Failure, grace: int) -> None:
-    decision = decide(cannot_start(pod, grace - 1))
-    assert decision.actions == ()
-    assert the_run(decision).failure is None
-    assert conditions(decision.status) == PENDING
-    assert decision.requeue_after == 1
-
-
-@pytest.mark.parametrize(("pod", "failure", "grace"), CANNOT_START)
-def test_a_run_that_cannot_start_is_given_up_after_its_grace(
-    pod: PodView | None, failure: Failure, grace: int
-) -> None:
-    decision = decide(cannot_start(pod, grace))
-    assert words(decision.actions) == DELETE
-    run = the_run(decision)
-    assert run.failure is failure
-    assert run.active, "the run ends when its Job and its pod have gone"
-    assert conditions(decision.status) == PENDING
-
-
-def test_the_message_tells_what_keeps_the_pod_from_starting() -> None:
-    decision = decide(cannot_start(waiting("fetch", "ErrImagePull"), 1))
-    assert message(decision.status) == f"Job {JOB}: pod orders-1 cannot start (ImagePull)"
-    decision = decide(cannot_start(a_pod(unschedulable=True), 1))
-    assert message(decision.status) == f"Job {JOB}: no node takes pod orders-1"
-
-
-def test_the_grace_of_an_image_begins_when_the_pod_has_a_node() -> None:
-    pod = replace(waiting("fetch", "ErrImagePull"), scheduled=later(100))
-    assert decide(cannot_start(pod, 159)).actions == ()
-    assert words(decide(cannot_start(pod, 160)).actions) == DELETE
-
-
-def test_a_run_whose_pod_has_gone_after_it_migrated_is_left_to_its_job() -> None:
-    migrating = decide(observe(STARTED, job=a_job(), pods=(a_migrating_pod(),), now=later(500)))
-    observed = again(observe(STARTED, job=a_job(), now=later(600)), migrating)
-    decision = decide(observed)
-    assert decision.actions == ()
-    assert the_run(decision).failure is None
-    assert conditions(decision.status) == conditions(migrating.status)
-
-
-def test_a_job_that_tells_of_a_pod_which_is_not_seen_is_not_given_up_for_want_of_one() -> None:
-    decision = decide(observe(STARTED, job=a_job(had_pod=True), now=later(600)))
-    assert decision.actions == ()
-    assert conditions(decision.status) == PENDING
-
-
-def test_without_times_nothing_is_given_up() -> None:
-    observed = observe(STARTED, job=a_job(created=None), now=later(9999))
-    assert decide(observed).actions == ()
-    pod = replace(waiting("fetch", "ErrImagePull"), created=None, scheduled=None)
-    assert decide(cannot_start(pod, 9999)).actions == ()
-
-
-@pytest.mark.parametrize(
-    ("deadline", "grace"),
-    [
-        pytest.param(3600, 600, id="a long deadline leaves ten minutes"),
-        pytest.param(600, 585, id="the run is given up before the deadline of its Job"),
-        pytest.param(60, 45, id="so with a deadline of a minute"),
-        pytest.param(20, 10, id="a short deadline leaves half of it"),
-        pytest.param(1, 0.5, id="even the shortest one leaves time to start"),
-    ],
-)
-def test_the_grace_fits_the_deadline(deadline: int, grace: float) -> None:
-    spec = a_spec(runner={"activeDeadlineSeconds": deadline})
-    resource = a_resource(spec, run=an_intent(spec, job_uid="job-uid"))
-    observed = observe(resource, job=a_job(), pods=(a_pod(unschedulable=True),))
-    assert decide(observed).requeue_after == grace
-    assert decide(observed).actions == ()
-    assert words(decide(replace(observed, now=later(grace))).actions) == DELETE
-
-
-def test_an_unusable_spec_does_not_shorten_the_grace() -> None:
-    observed = observe(replace(STARTED, spec=None), job=a_job(), pods=(a_pod(unschedulable=True),))
-    assert decide(observed).requeue_after == 585
-
-
-# --- given up ----------------------------------------------------------------------------------------------------
-
-GIVEN_UP = a_resource(run=an_intent(job_uid="job-uid", failure=Failure.IMAGE_PULL))
-
-
-def test_the_removal_is_asked_for_again_until_it_is_under_way() -> None:
-    assert words(decide(observe(GIVEN_UP, job=a_job(), pods=(a_pod(),))).actions) == DELETE
-    assert decide(observe(GIVEN_UP, job=a_job(deleting=True), pods=(a_pod(),))).actions == ()
-
-
-def test_the_pod_of_a_removed_job_is_awaited() -> None:
-    decision = decide(observe(GIVEN_UP, pods=(a_pod(),)))
-    assert the_run(decision).active
-    assert conditions(decision.status) == MIGRATING
-
-
-def test_when_job_and_pod_have_gone_the_run_has_failed_and_is_tried_again() -> None:
-    decision = decide(observe(GIVEN_UP))
-    run = the_run(decision)
-    assert (run.result, run.failure) == (RunResult.FAILED, Failure.IMAGE_PULL)
-    assert conditions(decision.status) == ("False", "False", Reason.JOB_FAILED, False)
-    assert "Tried again at 12:00:1" in message(decision.status)
-
-
-def test_a_migration_that_started_after_all_goes_on() -> None:
-    decision = decide(observe(GIVEN_UP, job=a_job(deleting=True), pods=(a_migrating_pod(),)))
-    assert the_run(decision).failure is None
-    assert conditions(decision.status) == MIGRATING
-    assert decision.actions == ()
-
-
-def test_a_migration_that_ended_after_all_is_told_as_it_ended() -> None:
-    observed = observe(GIVEN_UP, job=a_job(succeeded=True), pods=(an_ended_pod(0),))
-    assert the_run(decide(observed)).result is RunResult.SUCCEEDED
-
-
-def test_a_migration_that_started_and_vanished_with_the_removed_job_is_interrupted() -> None:
-    decision = decide(observe(GIVEN_UP, pods=(an_ended_pod(143),)))
-    assert the_run(decision).failure is Failure.INTERRUPTED
-    assert conditions(decision.status)[3], "nobody knows how far it came: a person must look"
 
 
 def test_a_job_that_the_api_server_refuses_ends_the_run_with_its_words() -> None:

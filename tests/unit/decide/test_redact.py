@@ -55,6 +55,11 @@ STATEMENTS = [
     pytest.param("select '/*', 'hunter2', '*/'", "select '***', '***', '***'", id="nor the other one"),
     pytest.param("select 1,\n\t 2", "select 1, 2", id="white space"),
     pytest.param("", "", id="nothing"),
+    pytest.param("values (4111111111111111, 42)", "values (***, 42)", id="a long number"),
+    pytest.param("values (123456, 12345, -1234567)", "values (***, 12345, -***)", id="six digits and more"),
+    pytest.param("limit 1234567.5", "limit ***.5", id="a long number with a fraction"),
+    pytest.param("drop table t_20240101000000", "drop table t_20240101000000", id="digits in a name"),
+    pytest.param("drop table t20240101000000", "drop table t20240101000000", id="digits that end a name"),
 ]
 
 READ_DIFFERENTLY = [
@@ -122,6 +127,9 @@ ERRORS = [
     pytest.param("""parse "postgres://u:hunter2@h": bad""", 'parse "***"', id="a URL in quotes"),
     pytest.param("at postgres://u:hun'ter@h and 'hunter2'", "at ***", id="a URL that holds a quote"),
     pytest.param("pq: no\n  such\tthing", "pq: no such thing", id="white space"),
+    pytest.param("pq: value 4111111111111111 of 12345", "pq: value *** of 12345", id="a long number"),
+    pytest.param("Key (id)=(123456) exists", "Key (id)=(***) exists", id="a number of six digits"),
+    pytest.param("table t_20240101000000 exists", "table t_20240101000000 exists", id="digits in a name"),
 ]
 
 
@@ -146,6 +154,50 @@ def test_a_literal_that_an_error_gives_back_without_quotes_is_masked(statement: 
 
 def test_a_word_that_the_statement_has_only_in_a_literal_is_no_name() -> None:
     assert SECRET not in mask_error('pq: role "hunter2" does not exist', "create role x password 'hunter2'")
+
+
+LOOKED_AT = 8192
+SLOW = [
+    pytest.param("a.", id="the beginning of a URL"),
+    pytest.param("a+", id="a scheme without an end"),
+    pytest.param("role ", id="words"),
+    pytest.param("table ", id="words before names"),
+    pytest.param("'", id="quotes"),
+    pytest.param("'a", id="literals"),
+    pytest.param("\\'", id="escaped quotes"),
+    pytest.param('"\\', id="double quotes and backslashes"),
+    pytest.param("$a$", id="dollar quotes"),
+    pytest.param("$a", id="tags without an end"),
+    pytest.param("/*", id="comments in comments"),
+    pytest.param("--x", id="signs that may be comments"),
+    pytest.param("`", id="MySQL's quotes"),
+    pytest.param("near '", id="rests of statements"),
+    pytest.param("1", id="digits"),
+]
+
+
+@pytest.mark.parametrize("part", SLOW)
+def test_of_a_text_that_is_made_to_be_slow_only_the_beginning_is_looked_at(part: str) -> None:
+    text = part * (200_000 // len(part))
+    beginning = text[:LOOKED_AT]
+    assert mask_statement(text) == mask_statement(beginning)
+    assert len(mask_statement(text)) <= LOOKED_AT * 2
+    masked = mask_error(text, text)
+    assert masked == mask_error(beginning, beginning)
+    assert len(masked) <= LOOKED_AT * 2
+
+
+@pytest.mark.parametrize("quote", ["'{}'", "'{}", '"{}"', "$${}$$", "-- {}", "/* {} */", "E'{}'"])
+def test_a_literal_that_the_cut_goes_through_is_masked(quote: str) -> None:
+    statement = "select " + "a, " * 2700 + quote.format("hunter2 " * 100)
+    assert len(statement) > LOOKED_AT
+    assert SECRET not in mask_statement(statement)
+
+
+def test_a_url_that_the_cut_goes_through_is_masked() -> None:
+    error = "word " * 1630 + "postgres://app:hunter2" + "x" * 100
+    assert LOOKED_AT - 50 < error.index("://") < LOOKED_AT
+    assert mask_error(error, "") == "word " * 1630 + "***"
 
 
 # --- passwords of the URL ----------------------------------------------------------------------------------------

@@ -177,10 +177,10 @@ def test_the_first_file_of_an_image_can_fail() -> None:
         "pq: terminating connection due to administrator command",
     ],
 )
-def test_a_connection_that_breaks_in_a_statement_is_no_fault_of_the_sql(text: str) -> None:
+def test_a_connection_that_breaks_in_a_statement_leaves_its_end_unknown(text: str) -> None:
     file = {**KILLED, "error": {"stmt": "select 1", "text": text}}
     found = report.parse(output(FIRST, file, pending=2, error=text), succeeded=False)
-    assert found.failure is Failure.DATABASE_UNREACHABLE
+    assert found.failure is Failure.INTERRUPTED
     assert found.failed_file == KILLED["name"]
 
 
@@ -232,6 +232,26 @@ def test_a_long_statement_is_cut_to_a_kibibyte() -> None:
         assert text
         assert 1020 <= len(text.encode()) <= 1024
         assert text.endswith("…")
+
+
+@pytest.mark.parametrize("field", [".Stmt", ".Text", ".Error"])
+def test_a_text_of_any_length_is_cut_by_atlas_so_that_the_log_keeps_the_report(field: str) -> None:
+    printed = f'{{{{ json (printf "%.4000s" {field}) }}}}'
+    assert report.TEMPLATE.count(printed) == 1
+    rest = report.TEMPLATE.replace(printed, "").replace("{{ with $f.Error }}", "")
+    assert field not in rest
+
+
+def test_only_the_end_of_the_output_is_classified() -> None:
+    filler = "a line of no meaning\n" * 300
+    assert report.classify("checksum mismatch\n" + filler) is Failure.UNKNOWN
+    assert report.classify(filler + "Error: checksum mismatch\n") is Failure.CHECKSUM
+
+
+@pytest.mark.parametrize("part", ["role ", "database ", "lock timeout ", "sql/migrate: stat "])
+def test_output_that_is_made_to_be_slow_to_read_is_read_in_part(part: str) -> None:
+    text = part * (200_000 // len(part))
+    assert report.classify(text) is report.classify(text[-4096:])
 
 
 def test_the_template_asks_for_neither_url_nor_applied_sql() -> None:

@@ -55,6 +55,29 @@ def test_every_condition_carries_the_generation_the_message_and_the_time() -> No
     ] * 3
 
 
+@pytest.mark.parametrize(
+    ("length", "kept"), [(8191, 8191), (8192, 8192), (8193, 8192), (1_000_000, 8192)], ids=str
+)
+def test_a_message_is_cut_to_what_the_api_server_takes(length: int, kept: int) -> None:
+    text = "é" * length
+    for status in (
+        statuses.running(OBSERVED, Status(), Reason.JOB_PENDING, text),
+        statuses.held(OBSERVED, Status(), Reason.INVALID_SPEC, text, stalled=True),
+        statuses.complete(OBSERVED, Status(), text),
+    ):
+        assert {condition.message for condition in status.conditions} == {"é" * kept}
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_which_runs_are_tried_again_by_themselves(failure: Failure) -> None:
+    assert statuses.tried_again_by_itself(failed(failure)) is (RULES[failure].retry is Retry.BACKOFF)
+
+
+@pytest.mark.parametrize("run", [an_intent(), succeeded()])
+def test_a_run_that_has_not_failed_is_not_tried_again(run: Run) -> None:
+    assert not statuses.tried_again_by_itself(run)
+
+
 def test_a_condition_keeps_the_time_of_its_last_change() -> None:
     first = statuses.running(OBSERVED, Status(), Reason.JOB_PENDING, "a")
     after = observe(OBSERVED.resource, now=later(60))
@@ -99,6 +122,14 @@ def test_the_history_is_newest_first_and_holds_ten() -> None:
             [numbered(1, Failure.FETCH), numbered(2, Failure.SQL)],
             [2, 1],
             id="another failure is another run",
+        ),
+        *(
+            pytest.param(
+                [numbered(1, failure), numbered(2, failure)],
+                [2] if rule.retry is Retry.BACKOFF else [2, 1],
+                id=f"two alike: {failure}",
+            )
+            for failure, rule in RULES.items()
         ),
         pytest.param(
             [numbered(1, Failure.FETCH), numbered(2, Failure.FETCH, "b")],

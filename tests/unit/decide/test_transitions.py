@@ -48,6 +48,7 @@ def started(run: Run) -> tuple[str, str, str]:
 SECOND = an_intent(a_spec(IMAGE_2), sequence=2)
 RETRY = an_intent(sequence=2, attempt=2)
 DOWN = failed(Failure.DATABASE_UNREACHABLE)
+BROKEN = failed(Failure.SQL)
 DOWN_AGAIN = failed(Failure.DATABASE_UNREACHABLE, RETRY)
 
 TOLD = [
@@ -148,6 +149,42 @@ TOLD = [
 ]
 
 
+TOLD += [
+    pytest.param(having(DOWN), having(RETRY, DOWN), [], id="a retry by itself starts without a word"),
+    pytest.param(
+        having(BROKEN), having(RETRY, BROKEN), [started(RETRY)], id="a retry that a person asked for is told"
+    ),
+    pytest.param(
+        having(failed(Failure.AUTHENTICATION)),
+        having(RETRY, failed(Failure.AUTHENTICATION)),
+        [started(RETRY)],
+        id="a retry with a Secret that a person corrected is told",
+    ),
+    pytest.param(
+        having(RETRY, BROKEN),
+        having(failed(Failure.SQL, RETRY), BROKEN),
+        [("Warning", "MigrationFailed", "SQLError")],
+        id="a retry that a person asked for fails as before, and that is told",
+    ),
+    *(
+        pytest.param(having(an_intent()), having(failed(failure)), [], id=f"{failure} is no failure to tell")
+        for failure in (Failure.DATABASE_LOCKED, Failure.SUPERSEDED)
+    ),
+    pytest.param(
+        having(failed(Failure.DATABASE_LOCKED)),
+        having(RETRY, failed(Failure.DATABASE_LOCKED)),
+        [],
+        id="the next try for the lock starts without a word",
+    ),
+    pytest.param(
+        having(failed(Failure.SUPERSEDED)),
+        having(SECOND, failed(Failure.SUPERSEDED)),
+        [("Normal", "SpecChanged", f"image {IMAGE_1} -> {IMAGE_2}"), started(SECOND)],
+        id="what overtook a run is told",
+    ),
+]
+
+
 @pytest.mark.parametrize(("old", "new", "events"), TOLD)
 def test_events(old: Status, new: Status, events: list[tuple[str, str, str]]) -> None:
     assert told(old, new) == events
@@ -166,6 +203,20 @@ def test_events(old: Status, new: Status, events: list[tuple[str, str, str]]) ->
 )
 def test_the_run_that_ended(old: Status, new: Status, ended: Run | None) -> None:
     assert transitions.ended_run(old, new) == ended
+
+
+@pytest.mark.parametrize(
+    ("run", "label"),
+    [
+        pytest.param(succeeded(), "Succeeded", id="a success"),
+        pytest.param(DOWN, "Failed", id="a failure that passes"),
+        pytest.param(BROKEN, "Failed", id="a failure that stays"),
+        pytest.param(failed(Failure.DATABASE_LOCKED), "Busy", id="somebody else's lock"),
+        pytest.param(failed(Failure.SUPERSEDED), "Busy", id="a run that was overtaken"),
+    ],
+)
+def test_how_a_run_counts(run: Run, label: str) -> None:
+    assert transitions.result_label(run) == label
 
 
 def test_a_database_that_is_down_for_an_hour_is_told_once() -> None:

@@ -111,6 +111,38 @@ def test_a_waiter_that_takes_the_database_waits_no_longer() -> None:
     assert claims.busy("db", YOUNG) == "shop/old is migrating it"
 
 
+@pytest.mark.parametrize("late", [OLD, claimant("younger", "2026-01-03T00:00:00Z")])
+def test_of_two_that_say_they_hold_a_database_the_second_waits(late: Claimant) -> None:
+    claims = Claims()
+    holds(claims, YOUNG)
+    assert holds(claims, late) == set()
+    assert claims.waiters("db") == {late.key}
+    assert claims.busy("db", late) == "shop/young is migrating it"
+    assert claims.busy("db", YOUNG) == ""
+    assert leaves(claims, YOUNG) == {late.key}
+    holds(claims, late)
+    assert claims.busy("db", YOUNG) == f"shop/{late.key.name} is migrating it"
+    assert claims.waiters("db") == set()
+
+
+def test_the_second_holder_that_leaves_takes_nothing_from_the_first() -> None:
+    claims = Claims()
+    holds(claims, YOUNG)
+    holds(claims, OLD)
+    assert leaves(claims, OLD) == set()
+    assert claims.busy("db", OLD) == "shop/young is migrating it"
+    assert claims.waiters("db") == set()
+
+
+def test_a_second_holder_gives_up_what_it_held_before() -> None:
+    claims, third = Claims(), claimant("third")
+    holds(claims, YOUNG)
+    holds(claims, OLD, "other")
+    waits(claims, third, "other")
+    assert holds(claims, OLD) == {third.key}
+    assert claims.busy("other", third) == ""
+
+
 def test_a_database_that_nobody_wants_any_more_is_forgotten() -> None:
     claims = Claims()
     holds(claims, OLD)

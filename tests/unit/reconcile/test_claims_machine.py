@@ -59,6 +59,16 @@ class ClaimsMachine(RuleBasedStateMachine):
     def wants(self, claimant: Claimant, name: str) -> None:
         self.reconcile(claimant, name)
 
+    @rule(claimant=who, name=which)
+    def says_that_it_holds(self, claimant: Claimant, name: str) -> None:
+        """One with an intent from before a restart does not ask; the database of another stays the other's."""
+        self.woken |= self.claims.settle(name, claimant, holds=True, waits=False)
+        self.take_out(claimant)
+        if name in self.holder:
+            self.waiting[name].add(claimant)
+        else:
+            self.holder[name] = claimant
+
     @rule(claimant=who)
     def is_done(self, claimant: Claimant) -> None:
         self.woken |= self.claims.settle(self.place(claimant) or "red", claimant, holds=False, waits=False)

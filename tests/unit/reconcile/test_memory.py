@@ -18,12 +18,13 @@ def test_a_job_is_expected_for_five_seconds_and_by_its_name() -> None:
 
 def test_a_resource_keeps_its_notes_until_it_is_forgotten() -> None:
     memories = Memories()
-    memories.of(KEY).expired = "orders-1"
-    assert memories.of(KEY).expired == "orders-1"
-    assert memories.of(Key("other", "orders")).expired == ""
+    memories.of(KEY).expired.add("orders-1")
+    memories.of(KEY).started_job = "job-uid"
+    assert memories.of(KEY) == Memory(expired={"orders-1"}, started_job="job-uid")
+    assert memories.of(Key("other", "orders")) == Memory()
     memories.forget(KEY)
     memories.forget(KEY)
-    assert memories.of(KEY).expired == ""
+    assert memories.of(KEY) == Memory()
 
 
 class Time:

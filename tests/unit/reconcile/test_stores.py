@@ -26,16 +26,17 @@ def test_a_label_that_is_absent_is_empty() -> None:
     assert label(an_object(), "a") == ""
 
 
-def test_jobs_and_pods_are_found_by_their_database_and_pods_by_their_resource() -> None:
+def test_jobs_and_pods_are_found_by_their_database_and_by_their_resource() -> None:
     stores = Stores()
     labels = {names.LABEL_UID: "uid", names.LABEL_DATABASE: "red"}
     pod, other = an_object("pod", labels=labels), an_object("other", labels={names.LABEL_DATABASE: "blue"})
     for store in (stores.pods, stores.jobs):
         for obj in (pod, other):
             store.put(obj)
-    assert list(stores.pods.by_index(BY_UID, "uid")) == [pod]
-    assert list(stores.pods.by_index(BY_DATABASE, "red")) == [pod]
-    assert list(stores.jobs.by_index(BY_DATABASE, "blue")) == [other]
+    for store in (stores.pods, stores.jobs):
+        assert list(store.by_index(BY_UID, "uid")) == [pod]
+        assert list(store.by_index(BY_DATABASE, "red")) == [pod]
+        assert list(store.by_index(BY_DATABASE, "blue")) == [other]
 
 
 @pytest.mark.parametrize(

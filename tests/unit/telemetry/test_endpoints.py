@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from dbupgrade.telemetry.endpoints import serve_health, serve_metrics
+from dbupgrade.telemetry.endpoints import CannotListenError, serve_health, serve_metrics
 from dbupgrade.telemetry.metrics import RUNS
 
 
@@ -59,6 +59,16 @@ async def test_without_checks_it_is_ready() -> None:
 async def test_the_ports_are_apart(path: str) -> None:
     async with serve_health(0, {}) as port:
         assert (await get(port, path))[0] == 404
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    async with serve_metrics(0) as port:
+        with pytest.raises(CannotListenError, match=f"^port {port} cannot be used: .*in use$"):
+            async with serve_health(port, {}):
+                pass  # pragma: no cover
+        assert (await get(port, "/metrics"))[0] == 200
+    async with serve_health(port, {}) as again:
+        assert again == port
 
 
 async def test_a_stopped_endpoint_answers_no_more() -> None:
