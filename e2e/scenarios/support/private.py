@@ -30,12 +30,12 @@ def guarded(registry: str, host: str, user: str, password: str) -> Iterator[str]
             if self.headers.get("Authorization") != wanted:
                 self._answer(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": 'Basic realm="private"'}, b"")
                 return
-            inner = http.client.HTTPConnection(registry, timeout=10)
             headers = {name: self.headers[name] for name in _PASSED_ON if name in self.headers}
-            inner.request(self.command, self.path, headers=headers)
-            answer = inner.getresponse()
-            back = {name: value for name in _PASSED_BACK if (value := answer.headers.get(name))}
-            self._answer(answer.status, back, answer.read())
+            with contextlib.closing(http.client.HTTPConnection(registry, timeout=10)) as inner:
+                inner.request(self.command, self.path, headers=headers)
+                answer = inner.getresponse()
+                back = {name: value for name in _PASSED_BACK if (value := answer.headers.get(name))}
+                self._answer(answer.status, back, answer.read())
 
         do_HEAD = do_GET  # noqa: N815 - the base class looks for this name
 
