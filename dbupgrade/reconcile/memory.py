@@ -17,7 +17,7 @@ class Memory:
     `created`: name of the Job that was just created, and when (monotonic seconds).
     `foreign`: a Job of somebody else's that has the name which ours should have.
     `expired`: names of the Jobs that were given their TTL.
-    `started_job`: uid of the Job in whose pod `migrate` was last seen started.
+    `started_jobs`: uids of the Jobs in whose pods `migrate` was seen started.
     `unread`: how often the log of the ended pod could not be read.
     """
 
@@ -25,7 +25,7 @@ class Memory:
     created: tuple[str, float] = ("", 0.0)
     foreign: JobView | None = None
     expired: set[str] = field(default_factory=set)
-    started_job: str = ""
+    started_jobs: set[str] = field(default_factory=set)
     unread: int = 0
 
     def expects(self, job_name: str, now: float) -> bool:

@@ -24,6 +24,7 @@ from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequest
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.stores import BY_UID, Stores
 from dbupgrade.runtime.objects import Key, Object
+from dbupgrade.runtime.store import Store
 
 _READ_TRIES = 8  # with the back-off between them, some ten seconds
 
@@ -73,7 +74,7 @@ class Observer:
         run = resource.status.run
         job = self._stores.jobs.get(Key(resource.namespace, run.job_name)) if run else None
         foreign = memory.foreign if run and memory.foreign and memory.foreign.name == run.job_name else None
-        own_jobs = tuple(job_from(each) for each in self._stores.jobs.by_index(BY_UID, resource.uid))
+        own_jobs = tuple(job_from(each) for each in self._own(self._stores.jobs, resource))
         view = job_from(job) if job else foreign
         return Observed(
             now=self._clock(),
@@ -81,9 +82,16 @@ class Observer:
             job=view,
             own_jobs=own_jobs,
             job_expected=run is not None and memory.expects(run.job_name, time.monotonic()),
-            migrate_seen=run is not None and memory.started_job in {run.job_uid, view.uid if view else None},
-            pods=self._views(self._stores.pods.by_index(BY_UID, resource.uid)),
+            migrate_seen=run is not None
+            and not memory.started_jobs.isdisjoint({run.job_uid, view.uid if view else ""}),
+            pods=self._views(self._own(self._stores.pods, resource)),
         )
+
+    @staticmethod
+    def _own(store: Store, resource: Resource) -> list[Object]:
+        """What carries our label with the resource's uid, in its namespace: elsewhere the label is forged."""
+        labelled = store.by_index(BY_UID, resource.uid)
+        return [obj for obj in labelled if obj["metadata"]["namespace"] == resource.namespace]
 
     async def _reread(self, observed: Observed) -> Observed:
         """Job and pods as the API server has them, for what the caches must not decide alone."""

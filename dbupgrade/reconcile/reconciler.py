@@ -100,7 +100,7 @@ class Reconciler:
     def _note_started(self, key: Key, obj: Object) -> None:
         """Remember that `migrate` started: the pod may be gone before anybody reconciles."""
         if obj["kind"] == "Pod" and (pod := pod_from(obj)).migrate.started:
-            self._memories.of(key).started_job = pod.job_uid
+            self._memories.of(key).started_jobs.add(pod.job_uid)
 
     # --- claims --------------------------------------------------------------------------------------------------
 

@@ -19,8 +19,8 @@ def test_a_job_is_expected_for_five_seconds_and_by_its_name() -> None:
 def test_a_resource_keeps_its_notes_until_it_is_forgotten() -> None:
     memories = Memories()
     memories.of(KEY).expired.add("orders-1")
-    memories.of(KEY).started_job = "job-uid"
-    assert memories.of(KEY) == Memory(expired={"orders-1"}, started_job="job-uid")
+    memories.of(KEY).started_jobs.add("job-uid")
+    assert memories.of(KEY) == Memory(expired={"orders-1"}, started_jobs={"job-uid"})
     assert memories.of(Key("other", "orders")) == Memory()
     memories.forget(KEY)
     memories.forget(KEY)
