@@ -76,6 +76,10 @@ N ?= 500
 bench: build ## Create N resources at once and print what it took as JSON
 	$(PYTHON) -m bench.burst N=$(N)
 
+.PHONY: bench-scale
+bench-scale: build ## What a restart costs with N finished resources, as JSON
+	$(PYTHON) -m bench.scale N=$(N)
+
 .PHONY: bench-idle
 bench-idle: build ## The latencies of 30 resources, one after the other, as JSON
 	$(PYTHON) -m bench.burst --sequential 30
