@@ -47,6 +47,7 @@ class World:
         self._failures: list[BaseException] = []
         self._logs: dict[str, str] = {}
         self._pod_of: dict[str, Object] = {}
+        self._ending: set[str] = set()
 
     async def __aenter__(self) -> Self:
         kinds: tuple[tuple[ListWatcher, Callable[[str, Object], None]], ...] = (
@@ -79,12 +80,15 @@ class World:
         return [job for job in jobs if not is_finished(job) and not job["metadata"].get("deletionTimestamp")]
 
     async def end(self, job: Object, *, succeed: bool) -> None:
-        """Let the Job's pod start and end, then the Job; whatever has gone meanwhile stays gone."""
+        """Let the Job's pod start and end, then the Job, once; whatever has gone meanwhile stays gone."""
+        uid = job["metadata"]["uid"]
+        pod = self._pod_of.get(uid)
+        if pod is None or uid in self._ending:
+            return
+        self._ending.add(uid)
         with contextlib.suppress(*_GONE):
-            pod = self._pod_of.get(job["metadata"]["uid"])
-            if pod is not None:
-                await self._end_pod(pod, succeed=succeed)
-                await self._end_job(job, succeed=succeed)
+            await self._end_pod(pod, succeed=succeed)
+            await self._end_job(job, succeed=succeed)
 
     async def start(self, job: Object) -> None:
         """Let the Job's pod start."""
@@ -156,6 +160,7 @@ class World:
 
     async def _remove_pod(self, job: Object, *, gone: bool) -> None:
         await self._dawdle()
+        self._ending.add(job["metadata"]["uid"])
         pod = self._pod_of.get(job["metadata"]["uid"])
         if pod is not None:
             with contextlib.suppress(*_GONE):
@@ -182,9 +187,6 @@ class World:
         await self._status(self._pods, pod, status)
 
     async def _end_job(self, job: Object, *, succeed: bool) -> None:
-        current = self._ledger.jobs.get(job["metadata"]["uid"])
-        if current is None or is_finished(current):
-            return
         at = now()
         types = ("SuccessCriteriaMet", "Complete") if succeed else ("FailureTarget", "Failed")
         reason = "CompletionsReached" if succeed else "BackoffLimitExceeded"
