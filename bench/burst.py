@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.audit import Log
 from bench.process import cpu_seconds, resident_mib
@@ -30,6 +30,9 @@ from tests.integration.harness.namespaces import DBUPGRADES, create_namespace
 from tests.integration.harness.scene import is_ready, spec
 from tests.integration.harness.standin import SUCCESS, StandIn
 from tests.integration.harness.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 OPERATOR = "bench-operator"
 WITHIN_SECONDS = 600.0
@@ -162,17 +165,22 @@ def _number(text: str) -> int:
     return int(text.removeprefix("N="))
 
 
-def main(arguments: list[str]) -> int:
-    """Measure, and print one JSON object."""
-    given = parse(arguments)
+def print_figures(measured: Callable[[ApiServer, Path], Coroutine[Any, Any, dict[str, Any]]]) -> None:
+    """Print as JSON what `measured` makes of an API server of its own and a folder for its files."""
     with tempfile.TemporaryDirectory(prefix="dbupgrade-bench-") as name:
         directory = Path(name)
         api = ApiServer(directory)
         try:
             api.start()
-            print(json.dumps(asyncio.run(measure(api, directory, given))))
+            print(json.dumps(asyncio.run(measured(api, directory))))
         finally:
             api.stop()
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, and print one JSON object."""
+    given = parse(arguments)
+    print_figures(lambda api, directory: measure(api, directory, given))
     return 0
 
 

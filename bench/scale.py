@@ -9,14 +9,11 @@ started on them. Prints one JSON object.
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.burst import parse
+from bench.burst import parse, print_figures
 from bench.process import cpu_seconds, resident_mib
 from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import JobView, Observed, SecretView, resource_from
@@ -26,13 +23,15 @@ from dbupgrade.kube.client import Client
 from dbupgrade.kube.resources import ResourceClient
 from dbupgrade.reconcile.observe import utc_now
 from e2e.operator import Launch, Operator
-from tests.integration.harness.apiserver import ApiServer
 from tests.integration.harness.crd import install_crd
 from tests.integration.harness.namespaces import DBUPGRADES, create_namespace
 from tests.integration.harness.scene import spec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dbupgrade.api.status import Status
+    from tests.integration.harness.apiserver import ApiServer
 
 AT_ONCE = 30
 SETTINGS = JobSettings(crane_image="crane:1", atlas_image="atlas:1")
@@ -103,14 +102,7 @@ async def _start(api: ApiServer, directory: Path, namespace: str) -> dict[str, A
 def main(arguments: list[str]) -> int:
     """Measure, and print one JSON object."""
     number = parse(arguments).number
-    with tempfile.TemporaryDirectory(prefix="dbupgrade-bench-") as name:
-        directory = Path(name)
-        api = ApiServer(directory)
-        try:
-            api.start()
-            print(json.dumps(asyncio.run(measure(api, directory, number))))
-        finally:
-            api.stop()
+    print_figures(lambda api, directory: measure(api, directory, number))
     return 0
 
 

@@ -18,7 +18,6 @@ _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 
 def finish(observed: Observed, run: Run, current: JobView) -> Decision:
     """Record how the finished Job `current` ended, and let it go."""
-    run = run.model_copy(update={"job_uid": current.uid})
     pod = newest(observed.pods, current)
     fetched = fetch.parse(pod.fetch.message) if pod else fetch.Fetched()
     run = run.model_copy(update={"digest": fetched.digest, "image_version": fetched.last or None})

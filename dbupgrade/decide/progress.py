@@ -72,7 +72,6 @@ def doubtful(observed: Observed, run: Run) -> bool:
 
 def refused(observed: Observed, run: Run, message: str) -> Decision:
     """The API server refused the Job of `run`: nothing ran, so the run ends and is tried again."""
-    run = run.model_copy(update={"error": message})
     return Decision(failed(observed, run, Report(failure=Failure.JOB_REFUSED, error=message)))
 
 

@@ -103,13 +103,10 @@ class Ledger:
             self.broken.append(f"the run number of {where} went back")
         if run.get("sequence") == last.get("sequence") and "finishedAt" in last and run != last:
             self.broken.append(f"a finished run of {where} changed")
-        if run.get("sequence", 0) > last.get("sequence", 0) and last and "finishedAt" not in last:
-            self._check_replaced(where, last, after)
-
-    def _check_replaced(self, where: str, last: Object, after: Object) -> None:
-        """An intent may be replaced only while nothing was created for it."""
-        del after
-        if "jobUid" in last:
+        replaced = (
+            run.get("sequence", 0) > last.get("sequence", 0) and bool(last) and "finishedAt" not in last
+        )
+        if replaced and "jobUid" in last:  # an intent may be replaced only while nothing was created for it
             self.broken.append(f"a run of {where} was dropped though its Job had been seen")
 
 
