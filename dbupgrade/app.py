@@ -124,7 +124,7 @@ class Operator:
             await self._lead()
             return
         identity = f"{socket.gethostname()}_{os.getpid()}_{random.getrandbits(32):08x}"
-        lease = LeaseName(self._settings.leader_election_namespace, LEASE, identity)
+        lease = LeaseName(self._settings.namespace, LEASE, identity)
         await LeaderElector(self._client, lease).run(self._lead)
 
     async def _lead(self) -> None:

@@ -48,12 +48,21 @@ class Settings(BaseSettings):
     insecure_registries: bool = Field(False, description="speak plain http to registries (local use)")
     metrics_port: Port = Field(8080, description="port of /metrics")
     health_port: Port = Field(8081, description="port of /healthz and /readyz")
+    namespace: str = Field("dbupgrade-system", description="the operator's own namespace")
     webhook_enabled: bool = Field(False, description="serve the admission webhook")
     webhook_port: Port = Field(9443, description="port of the admission webhook")
+    webhook_configuration: str = Field(
+        "dbupgrade-webhook", description="ValidatingWebhookConfiguration that the operator keeps a caBundle in"
+    )
+    webhook_secret: str = Field(
+        "dbupgrade-webhook-cert", description="Secret of the certificate that the operator makes by itself"
+    )
+    webhook_certificate_dir: str = Field(
+        "", description="folder with tls.crt and tls.key of cert-manager; empty: the operator makes its own"
+    )
     aws_enabled: bool = Field(False, description="allow AWS IAM authentication")
     aws_region: str = Field("", description="default AWS region")
     leader_election_enabled: bool = Field(False, description="elect one leader among replicas")
-    leader_election_namespace: str = Field("dbupgrade-system", description="namespace of the lease")
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="comma-separated namespaces to watch; all when empty"
     )

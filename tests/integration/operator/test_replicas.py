@@ -21,7 +21,7 @@ async def start_two(scene: Scene) -> tuple[Operator, Operator]:
     """Start two replicas; returns the leader first."""
     settings = {
         "DBUPGRADE_LEADER_ELECTION_ENABLED": "true",
-        "DBUPGRADE_LEADER_ELECTION_NAMESPACE": scene.namespace,
+        "DBUPGRADE_NAMESPACE": scene.namespace,
     }
     one, two = await scene.start(**settings), await scene.start(**settings)
     await eventually(lambda: holder(scene), what="somebody leads")
