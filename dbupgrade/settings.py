@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     webhook_enabled: bool = Field(False, description="serve the admission webhook")
     webhook_port: Port = Field(9443, description="port of the admission webhook")
     webhook_configuration: str = Field(
-        "dbupgrade-webhook", description="ValidatingWebhookConfiguration that the operator keeps a caBundle in"
+        "dbupgrade-webhook",
+        description="ValidatingWebhookConfiguration that the operator keeps a caBundle in",
     )
     webhook_secret: str = Field(
         "dbupgrade-webhook-cert", description="Secret of the certificate that the operator makes by itself"

@@ -1,0 +1,195 @@
+"""Values of a metrics API: read exactly, made one, and compared with a threshold. Contract, section 5."""
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Context, Decimal, Inexact
+from fractions import Fraction
+
+from dbupgrade.api.models import (
+    LabelSelector,
+    MetricCheck,
+    MetricSource,
+    ObjectReference,
+    Reduce,
+    TargetType,
+    Threshold,
+    ThresholdOperator,
+)
+from dbupgrade.decide.selectors import selector_text
+
+_LARGEST_EXPONENT = 100
+_EXACT = Context(prec=500, traps=[Inexact])  # more digits than a quantity that is read here can have
+_SHOWN = Context(prec=12)
+_LONGEST = 128  # characters of a quantity
+
+_BINARY = {unit: 1024**power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), start=1)}
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?(\d+(\.\d*)?|\.\d+))([eE](?P<exponent>[+-]?\d+)|(?P<unit>[KMGTPE]i|[numkMGTPE]?))",
+    re.ASCII,
+)
+
+
+def parse_quantity(text: str | int) -> Decimal:
+    """The exact value of a Kubernetes quantity (`250m`, `1Ki`, `1e3`, `-5`) or of a bare integer.
+
+    Raises ValueError with words for the user. Admission calls it for `threshold.value`.
+    """
+    text = str(text)
+    found = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
+    if found is None:
+        raise ValueError(
+            f"{text[:_LONGEST]!r} is no quantity: write a number with at most one suffix, for example 0.05, 250m, 2k or 1Gi"
+        )
+    unit = found["unit"] or ""
+    if unit in _BINARY:
+        return _EXACT.multiply(Decimal(found["number"]), Decimal(_BINARY[unit]))
+    exponent = int(found["exponent"]) if found["exponent"] else _DECIMAL[unit]
+    if abs(exponent) > _LARGEST_EXPONENT:
+        raise ValueError(f"{text!r} is no quantity: its exponent is beyond {_LARGEST_EXPONENT}")
+    return Decimal(f"{found['number']}E{exponent}")
+
+
+# --- what to ask -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to ask a metrics API. Selectors are in the text form of a query; empty ones match everything."""
+
+    metric: str
+    external: bool
+    selector: str = ""
+    """Of the pods, or of the external metric's labels."""
+    reference: ObjectReference | None = None
+    """The object that the metric describes; None for pods and external metrics."""
+    metric_selector: str = ""
+    """Of the labels of an object's series."""
+
+    @property
+    def words(self) -> str:
+        """The query in words, for messages."""
+        if self.external:
+            return f"external metric {self.metric}" + (f" with {self.selector}" if self.selector else "")
+        if self.reference is None:
+            return f"metric {self.metric} of " + (f"pods {self.selector}" if self.selector else "all pods")
+        series = f" with {self.metric_selector}" if self.metric_selector else ""
+        return f"metric {self.metric} of {self.reference.kind} {self.reference.name}{series}"
+
+
+def query(check: MetricCheck) -> Query:
+    """What `check` asks for. Raises ValueError, with words for the user, when its target says no such thing.
+
+    An external metric with an Object target, which manifests for the Go operator have, is picked by that target's selector.
+    """
+    target, external = check.target, check.source is MetricSource.EXTERNAL
+    blocks = {
+        TargetType.PODS: target.pods,
+        TargetType.OBJECT: target.object,
+        TargetType.EXTERNAL: target.external,
+    }
+    for kind, block in blocks.items():
+        if block is not None and kind is not target.type:
+            raise ValueError(f"type {target.type} does not go with a block {kind.lower()}")
+    if target.pods and not external:
+        return Query(check.metric_name, external=False, selector=selector_text(target.pods.selector))
+    if target.object:
+        series = _selector(target.object.selector)
+        if external:
+            return Query(check.metric_name, external=True, selector=series)
+        return Query(check.metric_name, external=False, reference=target.object.ref, metric_selector=series)
+    if target.type is TargetType.EXTERNAL and external:
+        return Query(
+            check.metric_name,
+            external=True,
+            selector=_selector(target.external.selector if target.external else None),
+        )
+    if blocks[target.type] is None and target.type is not TargetType.EXTERNAL:
+        raise ValueError(f"type {target.type} needs a block {target.type.lower()}")
+    raise ValueError(f"source {check.source} cannot be asked for a target of type {target.type}")
+
+
+def _selector(selector: LabelSelector | None) -> str:
+    return selector_text(selector) if selector else ""
+
+
+# --- what the answer means ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An answer of a metrics API: (series, value as text) of each series, or the problem that there was instead.
+
+    `at` is when it came, in UTC and whole seconds.
+    """
+
+    at: datetime
+    values: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Whether a sample satisfies the threshold; the value for people, empty when there is none."""
+
+    holds: bool
+    value: str
+    message: str
+
+
+def read(check: MetricCheck, sample: Sample) -> Reading:
+    """What `sample` says about `check`. What is no value never holds."""
+    asked = query(check).words
+    if sample.problem:
+        return Reading(holds=False, value="", message=f"{asked}: {sample.problem}")
+    if not sample.values:
+        return Reading(holds=False, value="", message=f"{asked}: the metrics API knows no such series")
+    values = []
+    for series, text in sample.values:
+        try:
+            values.append(parse_quantity(text))
+        except ValueError:
+            return Reading(
+                holds=False, value="", message=f"{asked}: the value of {series} is {text[:40]!r}, no number"
+            )
+    value = reduced(values, check.reduce)
+    shown, count = show(value), len(values)
+    several = f" ({check.reduce} of {count} series)" if count > 1 else ""
+    wanted = f"{check.threshold.operator} {check.threshold.value}"
+    return Reading(satisfies(value, check.threshold), shown, f"{asked} is {shown}{several}, wanted {wanted}")
+
+
+def reduced(values: Sequence[Decimal], how: Reduce) -> Fraction:
+    """The values, at least one, as a single exact number."""
+    exact = [Fraction(value) for value in values]
+    match how:
+        case Reduce.MAX:
+            return max(exact)
+        case Reduce.MIN:
+            return min(exact)
+        case Reduce.SUM:
+            return sum(exact, Fraction())
+        case Reduce.AVG:
+            return sum(exact, Fraction()) / len(exact)
+
+
+_COMPARE: dict[ThresholdOperator, Callable[[Fraction, Fraction], bool]] = {
+    ThresholdOperator.GREATER: operator.gt,
+    ThresholdOperator.GREATER_OR_EQUAL: operator.ge,
+    ThresholdOperator.LESS: operator.lt,
+    ThresholdOperator.LESS_OR_EQUAL: operator.le,
+}
+
+
+def satisfies(value: Fraction, threshold: Threshold) -> bool:
+    """Whether `value` is on the wanted side of the threshold. Raises ValueError when that is no quantity."""
+    return _COMPARE[threshold.operator](value, Fraction(parse_quantity(threshold.value)))
+
+
+def show(value: Fraction) -> str:
+    """The value in at most twelve digits, for people."""
+    decimal = _SHOWN.divide(Decimal(value.numerator), Decimal(value.denominator))
+    return f"{decimal.normalize(_SHOWN):f}" if abs(decimal.adjusted()) < _SHOWN.prec else str(decimal)
