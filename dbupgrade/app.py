@@ -18,11 +18,15 @@ from dbupgrade.kube.errors import AlreadyExists, Conflict, Expired, NotFound
 from dbupgrade.kube.events import EventRecorder
 from dbupgrade.kube.leader import LeaderElector, LeadershipLost, LeaseName
 from dbupgrade.kube.listwatch import ListWatcher
+from dbupgrade.kube.metrics import MetricsClient
 from dbupgrade.kube.resources import JOBS, PODS
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.cluster import DBUPGRADES, Cluster
-from dbupgrade.reconcile.observe import Observer
+from dbupgrade.reconcile.lookout import Lookout
+from dbupgrade.reconcile.observe import Observer, utc_now
+from dbupgrade.reconcile.podwatches import PodWatches
 from dbupgrade.reconcile.reconciler import Reconciler
+from dbupgrade.reconcile.samples import Samples
 from dbupgrade.reconcile.stores import Stores
 from dbupgrade.runtime.backoff import Backoff
 from dbupgrade.runtime.clock import LoopClock
@@ -38,6 +42,7 @@ CONTROLLER = "dbupgrade"
 LEASE = "dbupgrade-controller-manager.subbug.learning"
 _DRAIN_SECONDS = 4.0  # less than what a leader that lost its lease has left
 _FLUSH_SECONDS = 2.0
+_POD_CHANGES_SECONDS = 0.2
 # Conflicts and missing Secrets: quick at first, and never slower than what the contract promises for a Secret.
 _RETRY_BASE_SECONDS, _RETRY_CAP_SECONDS = 0.05, 30.0
 
@@ -57,6 +62,7 @@ class Operator:
         self._stores = Stores()
         self._queue: WorkQueue[Key] = WorkQueue(CONTROLLER, _backoff(), LoopClock())
         self._recorder = EventRecorder(client)
+        self._lookout = self._build_lookout()
         self._reconciler = self._build_reconciler()
         self._controller = Controller(
             CONTROLLER,
@@ -77,8 +83,20 @@ class Operator:
             atlas_image=self._settings.atlas_image,
             insecure_registries=self._settings.insecure_registries,
         )
-        observer, actor = Observer(self._stores, cluster), Actor(cluster, self._recorder)
-        return Reconciler(self._stores, observer, actor, job_settings, self._queue.add)
+        observer, actor = Observer(self._stores, cluster, self._lookout), Actor(cluster, self._recorder)
+        return Reconciler(observer, actor, job_settings, self._queue.add)
+
+    def _build_lookout(self) -> Lookout:
+        """Pods that roll out change many at a time: a resource is woken for them a few times a second at most."""
+
+        def pods(namespace: str, selector: str) -> ListWatcher:
+            return ListWatcher(self._client, PODS, namespace, selector)
+
+        def wake_soon(key: Key) -> None:
+            self._queue.add_after(key, _POD_CHANGES_SECONDS)
+
+        ask = MetricsClient(self._client).values
+        return Lookout(PodWatches(pods, wake_soon, utc_now), Samples(ask, self._queue.add, utc_now))
 
     def _build_reflectors(self) -> list[Reflector]:
         """One reflector for each kind and watched namespace; only Jobs and pods of ours are ever listed."""
@@ -134,6 +152,7 @@ class Operator:
         """
         self._leading = True
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._lookout.close)
             for reflector in self._reflectors:
                 stack.push_async_callback(_end, asyncio.create_task(reflector.run()))
             for reflector in self._reflectors:

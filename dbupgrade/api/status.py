@@ -111,15 +111,30 @@ class CheckPhase(StrEnum):
     POST = "Post"
 
 
+class CheckKind(StrEnum):
+    """What a check looks at."""
+
+    POD_VERSION = "PodVersion"
+    METRIC = "Metric"
+
+
 class CheckStatus(Model):
     """What was last seen of one check."""
 
     phase: CheckPhase
-    name: str
+    kind: CheckKind
+    name: str = Field(description="Name of a metric check; selector and container of a pod version check.")
     verdict: Verdict
     last_value: str | None = None
-    message: str = ""
-    since: datetime
+    message: str = Field("", max_length=1024)
+    since: datetime = Field(description="When the verdict came; of a check that waits, when its time began.")
+    observed_at: datetime | None = Field(None, description="When it was last looked at.")
+    definition: str = Field(
+        "", description="Identity of the check as it was written: an edit starts it anew."
+    )
+    highest: dict[str, str] = Field(
+        {}, description="Highest version of each container with which a run was let start."
+    )
 
 
 class Status(Model):
@@ -128,7 +143,7 @@ class Status(Model):
     # The CRD's default of -1 keeps kstatus from taking an unseen resource for done.
     observed_generation: int = -1
     conditions: tuple[Condition, ...] = Field((), max_length=8, json_schema_extra=list_map("type"))
-    checks: tuple[CheckStatus, ...] = Field((), json_schema_extra=list_map("phase", "name"))
+    checks: tuple[CheckStatus, ...] = Field((), json_schema_extra=list_map("phase", "kind", "name"))
     job_completed_at: datetime | None = None
     current_version: str | None = None
     pending_count: int | None = None

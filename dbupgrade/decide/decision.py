@@ -1,9 +1,11 @@
 """What `plan` answers: a status, the actions that follow it, and when to look again."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from dbupgrade.api.status import Status
+from dbupgrade.api.status import CheckStatus, Status
+from dbupgrade.decide.metrics import Query
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,25 @@ class Decision:
     """The status to write first (under a resourceVersion precondition), then the actions, in order.
 
     `requeue_after` is in seconds. `backoff` asks for a retry with growing delays, for what cannot be watched.
+    `checks` is what is now known of the checks, where the status does not tell it yet.
     """
 
     status: Status
     actions: tuple[Action, ...] = ()
     requeue_after: float | None = None
     backoff: bool = False
+    checks: tuple[CheckStatus, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What to look at for a resource's checks; nothing else is looked at, or kept, for it.
+
+    `selectors` of pods to watch, of which `refresh` are to be listed anew; `metrics` by the check's definition, of which
+    `ask` are due.
+    """
+
+    selectors: frozenset[str] = frozenset()
+    refresh: frozenset[str] = frozenset()
+    metrics: Mapping[str, Query] = field(default_factory=dict)
+    ask: frozenset[str] = frozenset()

@@ -5,12 +5,12 @@ from dataclasses import replace
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Runner, run_id, runner_hash
 from dbupgrade.api.status import Failure, Run, RunResult, Status
-from dbupgrade.decide import fetch
+from dbupgrade.decide import fetch, post_checks
 from dbupgrade.decide.decision import Decision, SetTtl
 from dbupgrade.decide.failures import RULES, Retry
 from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView
 from dbupgrade.decide.report import Report
-from dbupgrade.decide.statuses import complete, failure_message, held, success_message, with_history
+from dbupgrade.decide.statuses import failure_message, held, with_history
 
 _OUT_OF_MEMORY = "OOMKilled"
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
@@ -24,7 +24,7 @@ def finish(observed: Observed, run: Run, current: JobView) -> Decision:
     ttl = expire(observed, current)
     report = observed.report or Report()
     if current.succeeded and report.failure is None:
-        return Decision(_succeeded(observed, run, current, report), (ttl,))
+        return replace(_succeeded(observed, run, current, report), actions=(ttl,))
     if not current.succeeded:
         report = _why(run, current, pod, fetched, report)
     return Decision(failed(observed, run, report), (ttl,))
@@ -83,11 +83,11 @@ def _known_versions(status: Status, report: Report) -> Status:
     return status.model_copy(update={"current_version": current, "pending_count": report.pending})
 
 
-def _succeeded(observed: Observed, run: Run, current: JobView, report: Report) -> Status:
+def _succeeded(observed: Observed, run: Run, current: JobView, report: Report) -> Decision:
     run = _ended(observed, run, report, RunResult.SUCCEEDED)
     status = _known_versions(with_history(observed.resource.status, run), report)
     status = status.model_copy(update={"job_completed_at": current.completed or observed.now})
-    return complete(as_of(observed, run), status, success_message(run))
+    return post_checks.settle(as_of(observed, run), status, run)
 
 
 def failed(observed: Observed, run: Run, report: Report) -> Status:

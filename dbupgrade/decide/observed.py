@@ -3,6 +3,7 @@
 The functions here read the JSON objects of the API server, and tolerate what is absent in them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,10 @@ from pydantic import ValidationError
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Spec
-from dbupgrade.api.status import Status
+from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
+from dbupgrade.decide.metrics import Sample
 from dbupgrade.decide.report import Report
+from dbupgrade.decide.versions import AppPod
 
 Object = dict[str, Any]
 
@@ -208,6 +211,15 @@ class SecretView:
 
 
 @dataclass(frozen=True)
+class PodsSeen:
+    """The pods that match a selector, from a watch that listed them at `listed` (UTC), or why they are not known."""
+
+    listed: datetime
+    pods: tuple[AppPod, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything that one decision depends on. `now` is in UTC, in whole seconds."""
 
@@ -229,3 +241,14 @@ class Observed:
     """What the ended container printed; None while the run goes on."""
     busy: str = ""
     """Who else works on the database, for the message; empty when it is free."""
+    checks: tuple[CheckStatus, ...] = ()
+    """What was last known of the checks; the status may have it in a minute."""
+    pods_seen: Mapping[str, PodsSeen] = field(default_factory=dict)
+    """Pods of applications, by the selector's text, as far as they were listed."""
+    samples: Mapping[str, Sample] = field(default_factory=dict)
+    """The last answer of a metrics API for each metric check, by the check's definition."""
+
+    def last_check(self, phase: CheckPhase, kind: CheckKind, name: str) -> CheckStatus | None:
+        """What was last known of a check."""
+        wanted = (phase, kind, name)
+        return next((check for check in self.checks if (check.phase, check.kind, check.name) == wanted), None)

@@ -1,22 +1,23 @@
 """The one decision: from everything observed about a resource to its status and the next actions.
 
-A pure function of its arguments. What it needs beyond the caches is told by `doubtful`, `needs_secret` and `report_pod`, so that
-the observer reads no more than a decision takes.
+A pure function of its arguments. What it needs beyond the caches is told by `doubtful`, `needs_secret`, `report_pod` and
+`questions`, so that the observer reads no more than a decision takes.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from dbupgrade.api.models import run_id, runner_hash
 from dbupgrade.api.status import Run, RunResult
-from dbupgrade.decide import progress
-from dbupgrade.decide.decision import Decision
+from dbupgrade.decide import post_checks, progress
+from dbupgrade.decide import start as starting
+from dbupgrade.decide.decision import Decision, Questions
 from dbupgrade.decide.ending import expire, failed_status, newest
 from dbupgrade.decide.failures import RULES, Retry, retry_delay
 from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import Observed, PodView
 from dbupgrade.decide.progress import advance, ours
-from dbupgrade.decide.start import post_checks_not_supported, start, wants_secret
-from dbupgrade.decide.statuses import complete, success_message
+from dbupgrade.decide.start import start, wants_secret
 
 SECRET_RECHECK_SECONDS = 30.0  # Secrets are not watched
 
@@ -63,6 +64,17 @@ def report_pod(observed: Observed) -> PodView | None:
     return pod if pod and pod.migrate.exit_code is not None else None
 
 
+def questions(observed: Observed) -> Questions:
+    """What to look at for the resource's checks; nothing while a run is on, or when all is done."""
+    resource = observed.resource
+    run, spec = resource.status.run, resource.spec
+    if resource.deleting or spec is None or (run and run.active):
+        return Questions()
+    if run is None or _wants_run(observed, run):
+        return starting.questions(observed)
+    return post_checks.questions(observed, spec, run) if run.result is RunResult.SUCCEEDED else Questions()
+
+
 def _waits_for_secret(run: Run) -> bool:
     return run.failure is not None and RULES[run.failure].retry is Retry.SECRET_CHANGE
 
@@ -93,7 +105,7 @@ def _settled(observed: Observed, run: Run) -> Decision:
     own_jobs = (job for job in observed.own_jobs if job.owner_uid == resource.uid)
     actions = tuple(expire(observed, job) for job in own_jobs if job.finished and not job.has_ttl)
     if run.result is RunResult.SUCCEEDED:
-        return Decision(_settled_success(observed, run).status, actions)
+        return replace(_settled_success(observed, run), actions=actions)
     status = failed_status(observed, resource.status, run)
     return Decision(status, actions, requeue_after=_next_try(observed, run))
 
@@ -103,9 +115,7 @@ def _settled_success(observed: Observed, run: Run) -> Decision:
     # A retry asked for after a success has nothing to retry, and must not linger until the next failure.
     handled = resource.retry or resource.status.last_handled_retry
     status = resource.status.model_copy(update={"last_handled_retry": handled})
-    if resource.spec and resource.spec.checks.post.metrics:
-        return post_checks_not_supported(observed, status)
-    return Decision(complete(observed, status, success_message(run)))
+    return post_checks.settle(observed, status, run)
 
 
 def _next_try(observed: Observed, run: Run) -> float | None:

@@ -4,7 +4,8 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Spec, database_identity, run_id, runner_hash
 from dbupgrade.api.status import Run, Status
-from dbupgrade.decide.decision import CreateJob, Decision
+from dbupgrade.decide import check_rules, pre_checks
+from dbupgrade.decide.decision import CreateJob, Decision, Questions
 from dbupgrade.decide.job import JobSettings, job
 from dbupgrade.decide.observed import Observed, PodView, Resource
 from dbupgrade.decide.statuses import held, running
@@ -13,13 +14,20 @@ BUSY_RECHECK_SECONDS = 30.0  # a waiter is woken when the database is free; this
 
 
 def gate(observed: Observed) -> Decision | None:
-    """What holds a run back, or None when it may start. The Secret is looked at only if all before it is open."""
-    return _spec_gate(observed) or _secret_gate(observed) or _busy_gate(observed)
+    """What holds a run back, or None when it may start. Each is looked at only if all before it is open."""
+    return _spec_gate(observed) or _secret_gate(observed) or _checks_gate(observed) or _busy_gate(observed)
 
 
 def wants_secret(observed: Observed) -> bool:
     """Whether the Secret decides what happens next: no gate before it is shut."""
     return _spec_gate(observed) is None
+
+
+def questions(observed: Observed) -> Questions:
+    """What to look at for the checks before a run, once no gate before them is shut."""
+    if _spec_gate(observed) or _secret_gate(observed):
+        return Questions()
+    return pre_checks.questions(observed, _valid(observed.resource))
 
 
 def start(observed: Observed, settings: JobSettings) -> Decision:
@@ -32,6 +40,7 @@ def start(observed: Observed, settings: JobSettings) -> Decision:
     status = observed.resource.status.model_copy(
         update={
             "run": run,
+            "checks": pre_checks.passed(observed, spec),
             "job_completed_at": None,
             "last_handled_retry": observed.resource.retry or observed.resource.status.last_handled_retry,
         }
@@ -77,31 +86,25 @@ def _spec_gate(observed: Observed) -> Decision | None:
         return Decision(held(observed, status, Reason.INVALID_SPEC, resource.spec_error, stalled=True))
     if spec.suspend:
         return Decision(held(observed, status, Reason.SUSPENDED, "spec.suspend is true: no run is started"))
-    return _not_supported(observed, status, spec) or _connection_gate(observed, status, spec)
+    return (
+        _not_supported(observed, status, spec)
+        or _connection_gate(observed, status, spec)
+        or _rules_gate(observed, status, spec)
+    )
 
 
 def _not_supported(observed: Observed, status: Status, spec: Spec) -> Decision | None:
-    """What this version cannot do yet is held with a reason, never run unchecked."""
-    pre = spec.checks.pre
-    if spec.database.uses_aws:
-        return _hold(observed, status, Reason.AWS_NOT_SUPPORTED, "spec.database.aws")
-    if pre.min_pod_versions:
-        return _hold(
-            observed, status, Reason.PRE_CHECK_IMAGE_VERSION_FAILED, "spec.checks.pre.minPodVersions"
-        )
-    if pre.metrics:
-        return _hold(observed, status, Reason.PRE_CHECK_METRIC_FAILED, "spec.checks.pre.metrics")
-    return post_checks_not_supported(observed, status) if spec.checks.post.metrics else None
+    """What this version cannot do yet is held with a reason."""
+    if not spec.database.uses_aws:
+        return None
+    message = "spec.database.aws asks for what this version of the operator cannot do, so nothing is started. To do: remove it"
+    return Decision(held(observed, status, Reason.AWS_NOT_SUPPORTED, message, stalled=True))
 
 
-def post_checks_not_supported(observed: Observed, status: Status) -> Decision:
-    """Hold a resource that asks for checks after the run, before one and after one."""
-    return _hold(observed, status, Reason.POST_CHECK_FAILED, "spec.checks.post.metrics")
-
-
-def _hold(observed: Observed, status: Status, reason: Reason, field: str) -> Decision:
-    message = f"{field} asks for what this version of the operator cannot do, so nothing is started. To do: remove it"
-    return Decision(held(observed, status, reason, message, stalled=True))
+def _rules_gate(observed: Observed, status: Status, spec: Spec) -> Decision | None:
+    """Checks that make no sense, where admission did not stop them."""
+    found = "; ".join(f"spec.checks.{path}: {problem}" for path, problem in check_rules.problems(spec.checks))
+    return Decision(held(observed, status, Reason.INVALID_SPEC, found, stalled=True)) if found else None
 
 
 def _connection_gate(observed: Observed, status: Status, spec: Spec) -> Decision | None:
@@ -123,14 +126,19 @@ def _secret_gate(observed: Observed) -> Decision | None:
     return Decision(held(observed, observed.resource.status, secret.problem, secret.message), backoff=True)
 
 
+def _checks_gate(observed: Observed) -> Decision | None:
+    return pre_checks.gate(observed, _valid(observed.resource))
+
+
 def _busy_gate(observed: Observed) -> Decision | None:
+    spec = _valid(observed.resource)
     alive = living(observed.pods)
     busy = observed.busy or (f"pod {alive.name} of an earlier run has not ended" if alive else "")
     if not busy:
         return None
     message = f"waiting for the database: {busy}"
-    status = held(observed, observed.resource.status, Reason.DATABASE_BUSY, message)
-    return Decision(status, requeue_after=BUSY_RECHECK_SECONDS)
+    status = held(observed, pre_checks.told(observed, spec), Reason.DATABASE_BUSY, message)
+    return Decision(status, requeue_after=min(BUSY_RECHECK_SECONDS, pre_checks.next_look(observed, spec)))
 
 
 def living(pods: tuple[PodView, ...]) -> PodView | None:

@@ -1,9 +1,19 @@
-"""What a change of status means to others: Events, and the run that has just ended."""
+"""What a change of status means to others: whether it is written, Events, and the run that has just ended."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
-from dbupgrade.api.status import Failure, Run, RunResult, Status
+from dbupgrade.api.conditions import PROGRESSING, Condition, Reason, find_condition
+from dbupgrade.api.status import (
+    CheckKind,
+    CheckPhase,
+    CheckStatus,
+    Failure,
+    Run,
+    RunResult,
+    Status,
+    Verdict,
+)
 from dbupgrade.decide.statuses import same_failure, tried_again_by_itself
 
 
@@ -18,13 +28,57 @@ class Event:
 
 _HELD: dict[str, str] = {
     Reason.SECRET_NOT_FOUND: "SecretNotFound",
-    Reason.PRE_CHECK_IMAGE_VERSION_FAILED: "PreCheckFailed",
-    Reason.PRE_CHECK_METRIC_FAILED: "PreCheckFailed",
-    Reason.POST_CHECK_FAILED: "PostCheckFailed",
 }
+_CHECK_FAILED = {CheckPhase.PRE: "PreCheckFailed", CheckPhase.POST: "PostCheckFailed"}
+_TELL_OF_CHECKS = {
+    Reason.PRE_CHECK_IMAGE_VERSION_FAILED,
+    Reason.PRE_CHECK_METRIC_FAILED,
+    Reason.POST_CHECK_FAILED,
+}
+_VALUES_EVERY = timedelta(minutes=1)
 
 
 _NO_FAILURES = {Failure.DATABASE_LOCKED, Failure.SUPERSEDED}
+
+
+def worth_writing(old: Status, new: Status, now: datetime) -> bool:
+    """Whether `new` goes over the stored `old` at once: new values of checks alone wait until a minute has passed."""
+    if old == new:
+        return False
+    if _lasting(old) != _lasting(new):
+        return True
+    written = max((check.observed_at for check in old.checks if check.observed_at), default=None)
+    return written is None or not timedelta() <= now - written < _VALUES_EVERY
+
+
+def _lasting(status: Status) -> Status:
+    """The status without what changes with each look at a check."""
+    checks = tuple(_without_values(check) for check in status.checks)
+    conditions = tuple(_without_values_of_checks(condition) for condition in status.conditions)
+    return status.model_copy(update={"checks": checks, "conditions": conditions})
+
+
+def _without_values(check: CheckStatus) -> CheckStatus:
+    # A window that is open survives a restart only if its last observation is known.
+    window = (CheckPhase.PRE, CheckKind.METRIC, Verdict.WAITING)
+    observed_at = check.observed_at if (check.phase, check.kind, check.verdict) == window else None
+    return check.model_copy(update={"last_value": None, "message": "", "observed_at": observed_at})
+
+
+def _without_values_of_checks(condition: Condition) -> Condition:
+    return condition.model_copy(update={"message": ""}) if condition.reason in _TELL_OF_CHECKS else condition
+
+
+def failed_checks(old: Status, new: Status) -> tuple[CheckStatus, ...]:
+    """The checks that fail in `new` and did not in `old`."""
+    failing = {
+        (check.phase, check.kind, check.name) for check in old.checks if check.verdict is Verdict.FAILS
+    }
+    return tuple(
+        check
+        for check in new.checks
+        if check.verdict is Verdict.FAILS and (check.phase, check.kind, check.name) not in failing
+    )
 
 
 def ended_run(old: Status, new: Status) -> Run | None:
@@ -51,6 +105,8 @@ def events(old: Status, new: Status) -> tuple[Event, ...]:
     reason = _reason(new)
     if reason in _HELD and reason != _reason(old):
         found.append(Event("Warning", _HELD[reason], _message(new)))
+    for check in failed_checks(old, new):
+        found.append(Event("Warning", _CHECK_FAILED[check.phase], f"{check.name}: {check.message}"))
     return tuple(found)
 
 

@@ -31,12 +31,12 @@ class Resource:
     def collection(self, namespace: str = "") -> str:
         """Return the path of all objects, or of those of one namespace."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        scope = f"/namespaces/{_segment(namespace)}" if namespace else ""
+        scope = f"/namespaces/{segment(namespace)}" if namespace else ""
         return f"{root}{scope}/{self.plural}"
 
     def item(self, namespace: str, name: str, subresource: str = "") -> str:
         """Return the path of one object; the namespace of a cluster-scoped kind is empty."""
-        path = f"{self.collection(namespace)}/{_segment(name)}"
+        path = f"{self.collection(namespace)}/{segment(name)}"
         return f"{path}/{subresource}" if subresource else path
 
 
@@ -126,7 +126,7 @@ async def pod_log(
     return raw[:limit_bytes].decode(errors="replace")
 
 
-def _segment(name: str) -> str:
+def segment(name: str) -> str:
     """Quote a path segment. An empty name would address the whole collection, dots another object."""
     if name in {"", ".", ".."}:
         raise ValueError(f"{name!r} is no object name")

@@ -14,7 +14,7 @@ from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, SetTtl
 from dbupgrade.decide.observed import Observed, Resource, job_from
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from dbupgrade.reconcile.memory import Memory
-from dbupgrade.telemetry.metrics import RUN_SECONDS, RUNS
+from dbupgrade.telemetry.metrics import CHECK_FAILURES, RUN_SECONDS, RUNS
 
 _log = structlog.get_logger()
 
@@ -55,9 +55,9 @@ class Actor:
         self._recorder = recorder
 
     async def act(self, observed: Observed, version: str, decision: Decision, memory: Memory) -> None:
-        """Write the status if it differs from the observed one at `version`, then act. Raises a KubeError."""
+        """Write the status if it says more than the observed one at `version`, then act. Raises a KubeError."""
         resource = observed.resource
-        if decision.status != resource.status:
+        if transitions.worth_writing(resource.status, decision.status, observed.now):
             version = await self._write_status(resource, version, decision.status, memory)
         for action in decision.actions:
             match action:
@@ -90,6 +90,8 @@ class Actor:
         }
         for event in transitions.events(resource.status, status):
             self._recorder.record(involved, event.type, event.reason, event.message)
+        for check in transitions.failed_checks(resource.status, status):
+            CHECK_FAILURES.labels(check=check.name).inc()
         ended = transitions.ended_run(resource.status, status)
         if ended and ended.result and ended.finished_at:
             seconds = (ended.finished_at - ended.started_at).total_seconds()

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
+from dbupgrade.api.status import CheckStatus
 from dbupgrade.decide.observed import JobView
 from dbupgrade.runtime.objects import Key
 
@@ -19,6 +20,7 @@ class Memory:
     `expired`: names of the Jobs that were given their TTL.
     `started_jobs`: uids of the Jobs in whose pods `migrate` was seen started.
     `unread`: how often the log of the ended pod could not be read.
+    `checks`: what was last known of the checks; None when nothing was, since the process began.
     """
 
     overwritten: str = ""
@@ -27,6 +29,7 @@ class Memory:
     expired: set[str] = field(default_factory=set)
     started_jobs: set[str] = field(default_factory=set)
     unread: int = 0
+    checks: tuple[CheckStatus, ...] | None = None
 
     def expects(self, job_name: str, now: float) -> bool:
         """Whether the Job was created so recently that the cache may lack it."""

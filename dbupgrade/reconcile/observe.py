@@ -21,9 +21,10 @@ from dbupgrade.decide.observed import (
     resource_from,
 )
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
+from dbupgrade.reconcile.lookout import Lookout
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.stores import BY_UID, Stores
-from dbupgrade.runtime.objects import Key, Object
+from dbupgrade.runtime.objects import Key, Object, key_of
 from dbupgrade.runtime.store import Store
 
 _READ_TRIES = 8  # with the back-off between them, some ten seconds
@@ -53,14 +54,17 @@ def utc_now() -> datetime:
 class Observer:
     """Builds the Observed of a resource."""
 
-    def __init__(self, stores: Stores, reads: Reads, clock: Callable[[], datetime] = utc_now) -> None:
-        self._stores = stores
+    def __init__(
+        self, stores: Stores, reads: Reads, lookout: Lookout, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.stores = stores
+        self.lookout = lookout
         self._reads = reads
         self._clock = clock
 
     async def observe(self, obj: Object, memory: Memory) -> Observed:
         """Everything but whether the database is busy, which must be asked without an await after it."""
-        observed = self._cached(resource_from(obj), memory)
+        observed = self.lookout.add_seen(key_of(obj), self._cached(resource_from(obj), memory))
         if plan.doubtful(observed):
             observed = await self._reread(observed)
         if plan.needs_secret(observed):
@@ -72,9 +76,9 @@ class Observer:
 
     def _cached(self, resource: Resource, memory: Memory) -> Observed:
         run = resource.status.run
-        job = self._stores.jobs.get(Key(resource.namespace, run.job_name)) if run else None
+        job = self.stores.jobs.get(Key(resource.namespace, run.job_name)) if run else None
         foreign = memory.foreign if run and memory.foreign and memory.foreign.name == run.job_name else None
-        own_jobs = tuple(job_from(each) for each in self._own(self._stores.jobs, resource))
+        own_jobs = tuple(job_from(each) for each in self._own(self.stores.jobs, resource))
         view = job_from(job) if job else foreign
         return Observed(
             now=self._clock(),
@@ -84,7 +88,8 @@ class Observer:
             job_expected=run is not None and memory.expects(run.job_name, time.monotonic()),
             migrate_seen=run is not None
             and not memory.started_jobs.isdisjoint({run.job_uid, view.uid if view else ""}),
-            pods=self._views(self._own(self._stores.pods, resource)),
+            pods=self._views(self._own(self.stores.pods, resource)),
+            checks=resource.status.checks if memory.checks is None else memory.checks,
         )
 
     @staticmethod

@@ -9,7 +9,7 @@ from dbupgrade.api.models import database_identity
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import Observed, Resource, pod_from, resource_from
-from dbupgrade.decide.plan import plan
+from dbupgrade.decide.plan import plan, questions
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.claims import Claimant, Claims
 from dbupgrade.reconcile.memory import Launches, Memories
@@ -28,10 +28,9 @@ class Reconciler:
     `enqueue` puts a key into the work queue at once.
     """
 
-    def __init__(
-        self, stores: Stores, observer: Observer, actor: Actor, settings: JobSettings, enqueue: Enqueue
-    ) -> None:
-        self._stores = stores
+    def __init__(self, observer: Observer, actor: Actor, settings: JobSettings, enqueue: Enqueue) -> None:
+        self._stores = observer.stores
+        self._lookout = observer.lookout
         self._observer = observer
         self._actor = actor
         self._settings = settings
@@ -56,6 +55,8 @@ class Reconciler:
         observed = replace(observed, busy=self._busy(observed.resource))
         decision = plan(observed, self._settings)
         self._settle(observed, decision)
+        self._lookout.look(key, questions(observed))
+        memory.checks = decision.status.checks if decision.checks is None else decision.checks
         await self._actor.act(observed, version, decision, memory)
         return Result(requeue_after=decision.requeue_after, backoff=decision.backoff)
 
@@ -80,6 +81,7 @@ class Reconciler:
         key = key_of(known)
         if new is None:
             self._memories.forget(key)
+            self._lookout.forget(key)
             self._wake(self._claims.forget(_claimant(resource_from(known))))
         else:
             self._enqueue(key)

@@ -144,7 +144,7 @@ def test_lists_that_are_merged_by_key() -> None:
         ".spec.checks.pre.metrics": ["name"],
         ".spec.checks.post.metrics": ["name"],
         ".status.conditions": ["type"],
-        ".status.checks": ["phase", "name"],
+        ".status.checks": ["phase", "kind", "name"],
     }
     for path, names in keys.items():
         assert NODES[path]["x-kubernetes-list-type"] == "map"

@@ -1,6 +1,7 @@
 """Whatever is observed, in whatever order: what a decision never does, and that it comes to rest."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,8 +13,10 @@ from dbupgrade.api.models import Spec
 from dbupgrade.api.status import HISTORY_LENGTH, Failure, Status
 from dbupgrade.decide import plan
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, SetTtl
-from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView, SecretView
+from dbupgrade.decide.metrics import Sample
+from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodsSeen, PodView, SecretView
 from dbupgrade.decide.report import Report
+from dbupgrade.decide.versions import AppPod, check_pods
 from tests.unit.decide.builders import (
     FETCHED,
     IMAGE_2,
@@ -33,6 +36,7 @@ from tests.unit.decide.builders import (
 )
 from tests.unit.decide.test_start import AWS, BAD_URL, METRIC, NO_SECRET, POD_VERSION
 
+BAKED = {**METRIC, "bakeSeconds": 60}
 _MOVES_AT_MOST = 3  # an end is recorded, a retry starts, its intent stands
 
 SPECS: list[Spec | None] = [
@@ -43,7 +47,9 @@ SPECS: list[Spec | None] = [
     a_spec(suspend=True),
     a_spec(checks={"pre": {"minPodVersions": [POD_VERSION]}}),
     a_spec(checks={"pre": {"metrics": [METRIC]}}),
+    a_spec(checks={"pre": {"minPodVersions": [POD_VERSION], "metrics": [BAKED]}}),
     a_spec(checks={"post": {"metrics": [METRIC]}}),
+    a_spec(checks={"post": {"metrics": [BAKED]}}),
     a_spec(database={"type": "selfHosted"}),
     a_spec(database={"type": "awsRds", "aws": AWS}),
     a_spec(database={**SELF_HOSTED, "connection": {"urlSecretRef": {"name": "other"}}}),
@@ -103,6 +109,10 @@ class Seen:
     secret: SecretView
     report: Report | None
     busy: str
+    age: int | None
+    """Of all that was seen for the checks, in seconds; None when nothing was."""
+    value: str
+    image: str
 
 
 own_job = st.builds(
@@ -123,6 +133,9 @@ seen = st.builds(
     secret=st.sampled_from([SECRET, SECRET, SecretView(version="secret-uid/2"), NO_SECRET, BAD_URL]),
     report=st.sampled_from(FAILURES).map(lambda failure: Report(failure=failure, to_version="1", applied=1)),
     busy=st.sampled_from(["", "", "", "shop/other is migrating it"]),
+    age=st.sampled_from([0, 0, 3, 20, None]),
+    value=st.sampled_from(["4", "4", "5", "NaN"]),
+    image=st.sampled_from(["web:2.0", "web:2.1", "web:1.9", "web:latest"]),
 )
 
 
@@ -144,9 +157,19 @@ def observed(seen: Seen, status: Status, seconds: int) -> Observed:
         job_expected=seen.expected,
         pods=seen.pods,
         busy=seen.busy,
+        checks=status.checks,
     )
     if plan.needs_secret(result):
         result = replace(result, secret=seen.secret)
+    asked = plan.questions(result)
+    if seen.age is not None:
+        at = later(seconds - seen.age)
+        pods = PodsSeen(at, (AppPod("web-1", True, (("app", seen.image),)),))
+        result = replace(
+            result,
+            pods_seen=dict.fromkeys(asked.selectors, pods),
+            samples=dict.fromkeys(asked.metrics, Sample(at, (("the metric", seen.value),))),
+        )
     if plan.report_pod(result):
         result = replace(result, report=seen.report)
     return result
@@ -175,6 +198,20 @@ def creates_only_what_may_be(observed: Observed, decision: Decision) -> None:
             assert metadata["annotations"][names.ANNOTATION_RUN_ID] == run.run_id
             assert observed.job is None or observed.job.name != run.job_name
             assert not observed.busy
+            if observed.resource.status.run != run:
+                checks_hold(observed)
+
+
+def checks_hold(observed: Observed) -> None:
+    """A run is let start only by what was seen in the last seconds."""
+    assert observed.resource.spec
+    for check in observed.resource.spec.checks.pre.min_pod_versions:
+        seen = observed.pods_seen["app=web"]
+        assert observed.now - seen.listed <= timedelta(seconds=5)
+        assert check_pods(check, "", seen.pods, {}).holds
+    for sample in observed.samples.values():
+        assert observed.now - sample.at <= timedelta(seconds=5)
+        assert sample.values == (("the metric", "4"),)
 
 
 def touches_only_what_is_ours(observed: Observed, decision: Decision) -> None:
@@ -223,7 +260,9 @@ def counts_up(old: Status, new: Status) -> None:
 
 
 def speaks_with_one_voice(status: Status) -> None:
-    """The table of the contract, section 2."""
+    """The table of the contract, section 2; nothing at all is said before the first answers about checks are there."""
+    if status == Status():
+        return
     ready, progressing, stalled = (
         find_condition(status.conditions, kind) for kind in (READY, PROGRESSING, STALLED)
     )
@@ -234,9 +273,9 @@ def speaks_with_one_voice(status: Status) -> None:
     assert not (stalled.status == "True" and (ready.status, progressing.status) != ("False", "False"))
     if progressing.status == "True":
         assert ready.reason == Reason.INITIALIZING
-        assert progressing.reason in (Reason.JOB_PENDING, Reason.MIGRATION_IN_PROGRESS)
         assert status.run
-        assert status.run.active
+        assert status.run.active == (progressing.reason in (Reason.JOB_PENDING, Reason.MIGRATION_IN_PROGRESS))
+        assert status.run.active or progressing.reason == Reason.POST_CHECK_BAKE_TIME_WAITING
     else:
         assert ready.reason == progressing.reason
     assert (ready.status == "True") == (ready.reason == Reason.MIGRATION_COMPLETE)

@@ -40,6 +40,7 @@ from tests.unit.decide.builders import (
 METRIC = {
     "name": "lag",
     "metricName": "replication_lag",
+    "source": "External",
     "target": {"type": "External", "external": {}},
     "threshold": {"operator": "<", "value": "5"},
 }
@@ -89,22 +90,10 @@ HELD = [
         id="aws wins over a connection beside it",
     ),
     pytest.param(
-        with_checks(pre={"minPodVersions": [POD_VERSION]}),
-        (Reason.PRE_CHECK_IMAGE_VERSION_FAILED, True),
-        "spec.checks.pre.minPodVersions",
-        id="a pod version check that cannot be evaluated holds the run",
-    ),
-    pytest.param(
-        with_checks(pre={"metrics": [METRIC]}),
-        (Reason.PRE_CHECK_METRIC_FAILED, True),
-        "spec.checks.pre.metrics",
-        id="a metric check before the run that cannot be evaluated holds the run",
-    ),
-    pytest.param(
-        with_checks(post={"metrics": [METRIC]}),
-        (Reason.POST_CHECK_FAILED, True),
-        "spec.checks.post.metrics",
-        id="a metric check after the run that cannot be evaluated holds the run",
+        with_checks(pre={"minPodVersions": [{**POD_VERSION, "minVersion": "new"}]}),
+        (Reason.INVALID_SPEC, True),
+        "spec.checks.pre.minPodVersions[0].minVersion: 'new' is no version",
+        id="a check that no evaluation could make sense of is InvalidSpec",
     ),
     pytest.param(
         with_database(type="selfHosted"),
@@ -164,18 +153,11 @@ def test_is_held(observed: Observed, reason: tuple[Reason, bool], text: str) -> 
         ),
         pytest.param(
             observe(a_resource(a_spec(checks={"pre": {"metrics": [METRIC]}})), secret=NO_SECRET, busy="x"),
-            Reason.PRE_CHECK_METRIC_FAILED,
-            id="the checks before the Secret",
+            Reason.SECRET_NOT_FOUND,
+            id="the Secret before the checks",
         ),
         pytest.param(
             observe(secret=NO_SECRET, busy="x"), Reason.SECRET_NOT_FOUND, id="the Secret before the database"
-        ),
-        pytest.param(
-            with_checks(
-                pre={"minPodVersions": [POD_VERSION], "metrics": [METRIC]}, post={"metrics": [METRIC]}
-            ),
-            Reason.PRE_CHECK_IMAGE_VERSION_FAILED,
-            id="pod versions before metrics",
         ),
     ],
 )

@@ -1,16 +1,18 @@
 """Which change of a status is worth an Event, and which run has just ended."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Failure, Run, Status, Verdict
 from dbupgrade.decide import statuses, transitions
 from dbupgrade.decide.report import Report
 from tests.unit.decide.builders import (
     IMAGE_1,
     IMAGE_2,
+    NOW,
     a_job,
     a_spec,
     again,
@@ -35,6 +37,24 @@ def having(run: Run | None, *earlier: Run) -> Status:
 
 def held(reason: Reason, status: Status | None = None) -> Status:
     return statuses.held(OBSERVED, status or Status(), reason, "what was seen")
+
+
+def a_check(verdict: Verdict, **changes: Any) -> CheckStatus:
+    check = CheckStatus(
+        phase=CheckPhase.PRE,
+        kind=CheckKind.METRIC,
+        name="lag",
+        verdict=verdict,
+        last_value="7",
+        message="it is 7",
+        since=NOW,
+        observed_at=NOW,
+    )
+    return check.model_copy(update=changes)
+
+
+def checked(*checks: CheckStatus, message: str = "lag: it is 7") -> Status:
+    return statuses.held(OBSERVED, Status(checks=checks), Reason.PRE_CHECK_METRIC_FAILED, message)
 
 
 def told(old: Status, new: Status) -> list[tuple[str, str, str]]:
@@ -120,21 +140,27 @@ TOLD = [
     ),
     pytest.param(
         Status(),
-        held(Reason.PRE_CHECK_IMAGE_VERSION_FAILED),
-        [("Warning", "PreCheckFailed", "what was seen")],
-        id="pods are too old",
+        checked(a_check(Verdict.FAILS), a_check(Verdict.FAILS, name="other")),
+        [("Warning", "PreCheckFailed", "lag: it is 7"), ("Warning", "PreCheckFailed", "other: it is 7")],
+        id="checks before a run do not hold",
     ),
     pytest.param(
-        held(Reason.SECRET_NOT_FOUND),
-        held(Reason.PRE_CHECK_METRIC_FAILED),
-        [("Warning", "PreCheckFailed", "what was seen")],
-        id="a metric does not hold",
+        checked(a_check(Verdict.HOLDS)),
+        checked(a_check(Verdict.FAILS)),
+        [("Warning", "PreCheckFailed", "lag: it is 7")],
+        id="a check holds no longer",
     ),
     pytest.param(
-        having(succeeded()),
-        held(Reason.POST_CHECK_FAILED, having(succeeded())),
-        [("Warning", "PostCheckFailed", "what was seen")],
-        id="a check after the run does not hold",
+        checked(a_check(Verdict.FAILS)),
+        checked(a_check(Verdict.FAILS, message="it is 8"), a_check(Verdict.WAITING, name="other")),
+        [],
+        id="a check still does not hold, and another one waits",
+    ),
+    pytest.param(
+        checked(a_check(Verdict.FAILS)),
+        checked(a_check(Verdict.HOLDS), a_check(Verdict.FAILS, phase=CheckPhase.POST)),
+        [("Warning", "PostCheckFailed", "lag: it is 7")],
+        id="a check after the run of the same name does not hold",
     ),
     pytest.param(
         held(Reason.SECRET_NOT_FOUND), held(Reason.SECRET_NOT_FOUND), [], id="the Secret is still missing"
@@ -232,3 +258,42 @@ def test_a_database_that_is_down_for_an_hour_is_told_once() -> None:
             observed = replace(observed, job=job, pods=(an_ended_pod(1),), report=report)
     assert [reason for _, reason, _ in found] == ["MigrationStarted", "MigrationFailed"]
     assert the_run(decision).attempt > 10
+
+
+FAILS = checked(a_check(Verdict.FAILS))
+SEEN_LATER = {"observed_at": later(15), "last_value": "8", "message": "it is 8"}
+FAILS_LATER = checked(a_check(Verdict.FAILS, **SEEN_LATER), message="lag: it is 8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "seconds", "worth"),
+    [
+        pytest.param(FAILS, FAILS, 3600, False, id="nothing new, ever"),
+        pytest.param(FAILS, FAILS_LATER, 59, False, id="a new value within the minute"),
+        pytest.param(FAILS, FAILS_LATER, 60, True, id="a new value after a minute"),
+        pytest.param(FAILS, FAILS_LATER, -10, True, id="a new value after the clock was set back"),
+        pytest.param(FAILS, checked(a_check(Verdict.HOLDS)), 1, True, id="another verdict"),
+        pytest.param(FAILS, checked(), 1, True, id="a check that is gone"),
+        pytest.param(FAILS, checked(a_check(Verdict.FAILS, definition="x")), 1, True, id="an edited check"),
+        pytest.param(FAILS, held(Reason.SUSPENDED, FAILS), 1, True, id="another reason"),
+        pytest.param(
+            checked(a_check(Verdict.WAITING)),
+            checked(a_check(Verdict.WAITING, **SEEN_LATER)),
+            15,
+            True,
+            id="each observation of a window that is open, or a restart would break it",
+        ),
+        pytest.param(
+            checked(a_check(Verdict.WAITING, kind=CheckKind.POD_VERSION)),
+            checked(a_check(Verdict.WAITING, kind=CheckKind.POD_VERSION, **SEEN_LATER)),
+            15,
+            False,
+            id="no window of pods",
+        ),
+        pytest.param(
+            held(Reason.JOB_FAILED), statuses.held(OBSERVED, Status(), Reason.JOB_FAILED, "else"), 1, True, id="other words of a failure"
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_worth_writing(old: Status, new: Status, seconds: int, worth: bool) -> None:
+    assert transitions.worth_writing(old, new, later(seconds)) is worth
