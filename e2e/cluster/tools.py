@@ -97,6 +97,13 @@ TOOLS = (
     _kubernetes("kubelet", 15),
     _kubernetes("kube-proxy", 10),
     Tool("coredns", "coredns", "github.com/coredns/coredns", ".", 60),
+    Tool(
+        "adapter",
+        "prometheus-adapter",
+        "sigs.k8s.io/prometheus-adapter",
+        "sigs.k8s.io/prometheus-adapter/cmd/adapter",
+        150,
+    ),
 )
 
 

@@ -185,6 +185,8 @@ class ApiServer:
             f"--service-account-signing-key-file={self._dir / 'accounts-key.pem'}",
             "--service-cluster-ip-range=10.0.0.0/24",
             "--endpoint-reconciler-type=none",
+            # A metrics API of a test is reached at its own address: nothing routes to Services here.
+            "--enable-aggregator-routing=true",
             "--authorization-mode=RBAC",
             # Its controller, which makes each namespace's default account, does not run here.
             "--disable-admission-plugins=ServiceAccount",
