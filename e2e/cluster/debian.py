@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
+from e2e.cluster import tools
+from e2e.cluster.commands import run
 from e2e.cluster.errors import ClusterError
 
 # What to look for, and the package that brings it. Looking for files and not for packages leaves alone a
@@ -51,6 +54,28 @@ def install_missing() -> None:
         _apt("install", "--yes", "--no-install-recommends", *packages)
     finally:
         NO_MAIN_CLUSTER.unlink()
+
+
+def unpacked(package: str) -> Path:
+    """Return a folder with the files of a Debian package that is not installed: nothing of it starts by itself."""
+
+    def unpack(new: Path) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            if _download(package, scratch) != 0:
+                _apt("update")
+                if _download(package, scratch) != 0:
+                    raise ClusterError(f"apt-get could not download {package}")
+            (archive,) = Path(scratch).glob("*.deb")
+            run("dpkg", "-x", archive, new)
+
+    folder = tools.cache_dir() / "debian" / package
+    tools.install(folder, unpack)
+    return folder
+
+
+def _download(package: str, folder: str) -> int:
+    command = ["apt-get", "-q", "download", package]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
 
 
 def require_root() -> None:

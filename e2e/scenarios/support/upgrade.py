@@ -105,7 +105,8 @@ def contradictions(upgrade: Upgrade) -> Iterator[str]:
     wanted = "Initializing" if verdict.progressing == "True" else verdict.reason
     if ready["reason"] != wanted:
         yield f"Ready has the reason {ready['reason']}, not {wanted}"
-    if (verdict.progressing == "True") != (bool(run) and "finishedAt" not in run):
+    baking = verdict.reason == "PostCheckBakeTimeWaiting"
+    if (verdict.progressing == "True") != (baking or (bool(run) and "finishedAt" not in run)):
         yield f"Progressing is {verdict.progressing} with the run {run}"
     if {c["observedGeneration"] for c in found.values()} != {upgrade.status["observedGeneration"]}:
         yield "conditions and status are about different generations"
