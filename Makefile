@@ -80,6 +80,10 @@ bench: build ## Create N resources at once and print what it took as JSON
 bench-scale: build ## What a restart costs with N finished resources, as JSON
 	$(PYTHON) -m bench.scale N=$(N)
 
+.PHONY: bench-pods
+bench-pods: build ## What it costs to wait for N pods of an application, as JSON
+	$(PYTHON) -m bench.pods N=$(N)
+
 .PHONY: bench-idle
 bench-idle: build ## The latencies of 30 resources, one after the other, as JSON
 	$(PYTHON) -m bench.burst --sequential 30
