@@ -15,6 +15,12 @@ from dbupgrade.api.names import digest
 _INTEGER_OR_STRING = {"x-kubernetes-int-or-string": True}
 _QUANTITY = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
 
+VERSION_PATTERN = (
+    r"^[vV]?(?P<major>[0-9]+)(\.(?P<minor>[0-9]+))?(\.(?P<patch>[0-9]+))?(\.[0-9]+)*"
+    r"(-(?P<prerelease>[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*))?(\+(?P<build>[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*))?$"
+)
+"""A version as it is read leniently; see `decide.versions`."""
+
 Quantity = Annotated[int | str, Field(json_schema_extra={"pattern": _QUANTITY, **_INTEGER_OR_STRING})]
 """A Kubernetes quantity (`250m`, `1Ki`, `0.05`) or a bare integer."""
 
@@ -176,7 +182,7 @@ class MinPodVersion(Model):
     """All matching pods run at least a version."""
 
     selector: LabelSelector
-    min_version: str = Field(min_length=1, max_length=256)
+    min_version: str = Field(min_length=1, max_length=256, json_schema_extra={"pattern": VERSION_PATTERN})
     container_name: str | None = None
     strict_mode: bool = True
     disallow_downgrade: bool = False

@@ -9,15 +9,11 @@ from typing import Any
 
 from semver import Version
 
-from dbupgrade.api.models import MinPodVersion
+from dbupgrade.api.models import VERSION_PATTERN, MinPodVersion
 
 _NAMED_PODS = 3  # in a message
 
-_VERSION = re.compile(
-    r"[vV]?(?P<major>\d+)(\.(?P<minor>\d+))?(\.(?P<patch>\d+))?(\.\d+)*"
-    r"(-(?P<prerelease>[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*))?(\+(?P<build>[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*))?",
-    re.ASCII,
-)
+_VERSION = re.compile(VERSION_PATTERN)
 
 
 def parse_version(text: str) -> Version:

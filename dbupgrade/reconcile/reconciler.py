@@ -122,9 +122,7 @@ class Reconciler:
         resource, status = observed.resource, decision.status
         run = status.run
         holds = run is not None and run.active
-        condition = find_condition(status.conditions, PROGRESSING)
-        busy = condition is not None and condition.reason == Reason.DATABASE_BUSY
-        waits = busy and not holds and observed.busy != ""  # not when Atlas's own lock made it busy
+        waits = not holds and _waits(observed, decision)
         database = run.database if run and holds else _database(resource) if resource.spec else ""
         self._wake(self._claims.settle(database, _claimant(resource), holds=holds, waits=waits))
         if run and any(isinstance(action, CreateJob) for action in decision.actions):
@@ -133,6 +131,16 @@ class Reconciler:
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._enqueue(key)
+
+
+def _waits(observed: Observed, decision: Decision) -> bool:
+    """Whether the resource waits for its database: not when Atlas's own lock made it busy.
+
+    One that waited keeps its place while its checks are looked at once more, now that the database is free.
+    """
+    condition = find_condition(decision.status.conditions, PROGRESSING)
+    busy = condition is not None and condition.reason == Reason.DATABASE_BUSY
+    return busy and (observed.busy != "" or decision.checks is not None)
 
 
 def _claimant(resource: Resource) -> Claimant:

@@ -26,22 +26,20 @@ class Samples:
         self._ask = ask
         self._wake = wake
         self._clock = clock
-        self._samples: dict[Key, dict[str, Sample]] = {}
+        self._wanted: dict[Key, dict[str, Sample | None]] = {}  # None: there is no answer yet
         self._asking: dict[tuple[Key, str], asyncio.Task[None]] = {}
         self._hands = asyncio.Semaphore(_AT_ONCE)
 
     def seen(self, key: Key) -> Mapping[str, Sample]:
         """The last answers for the resource, by definition."""
-        return dict(self._samples.get(key, {}))
+        wanted = self._wanted.get(key, {})
+        return {definition: sample for definition, sample in wanted.items() if sample}
 
     def want(self, key: Key, metrics: Mapping[str, Query], ask: frozenset[str]) -> None:
         """Keep the answers to `metrics` (by definition) and no others; ask now for those of `ask`, once at a time."""
-        if not metrics:
-            self._samples.pop(key, None)
-            return
-        kept = self._samples.setdefault(key, {})
-        for definition in kept.keys() - metrics.keys():
-            del kept[definition]
+        known = self._wanted.pop(key, {})
+        if metrics:
+            self._wanted[key] = {definition: known.get(definition) for definition in metrics}
         for definition in sorted(ask):
             if (key, definition) not in self._asking:
                 task = asyncio.create_task(self._sample(key, definition, metrics[definition]))
@@ -60,8 +58,8 @@ class Samples:
                 sample = await self._answer(key.namespace, query)
         finally:
             del self._asking[key, definition]
-        if key in self._samples:  # else nobody waits for it any more
-            self._samples[key][definition] = sample
+        if definition in self._wanted.get(key, {}):
+            self._wanted[key][definition] = sample
             self._wake(key)
 
     async def _answer(self, namespace: str, query: Query) -> Sample:

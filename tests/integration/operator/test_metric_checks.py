@@ -244,8 +244,9 @@ async def test_a_new_run_starts_the_checks_after_it_anew(scene: Scene, served: M
 
 async def test_checks_that_make_no_sense_are_invalid_where_admission_did_not_stop_them(scene: Scene) -> None:
     await scene.start()
-    metric = a_metric(target={"type": "External"})
-    await scene.create(checks=before(metric))
+    await scene.create(
+        checks=before(a_metric(target={"type": "Pods", "pods": {"selector": {"matchLabels": {"a": "b c"}}}}))
+    )
     resource = await scene.until_reason("InvalidSpec")
     assert summary(resource)["Stalled"][0] == "True"
-    assert message(resource).startswith("spec.checks.pre.metrics[0].target: source Custom cannot be asked")
+    assert message(resource) == "spec.checks.pre.metrics[0].target: 'b c' is no label value"

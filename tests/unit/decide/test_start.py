@@ -90,9 +90,9 @@ HELD = [
         id="aws wins over a connection beside it",
     ),
     pytest.param(
-        with_checks(pre={"minPodVersions": [{**POD_VERSION, "minVersion": "new"}]}),
+        with_checks(pre={"minPodVersions": [{**POD_VERSION, "selector": {"matchLabels": {"app": "a b"}}}]}),
         (Reason.INVALID_SPEC, True),
-        "spec.checks.pre.minPodVersions[0].minVersion: 'new' is no version",
+        "spec.checks.pre.minPodVersions[0].selector: 'a b' is no label value",
         id="a check that no evaluation could make sense of is InvalidSpec",
     ),
     pytest.param(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbupgrade.api.models import MinPodVersion
+from dbupgrade.api.models import VERSION_PATTERN, MinPodVersion
 from dbupgrade.decide.versions import (
     AppPod,
     app_pod_from,
@@ -257,3 +257,8 @@ def test_terminating_and_ended_pods_do_not_count(changes: dict[str, Any], counts
     }
     view = app_pod_from({"metadata": {"name": "web-1"}, "spec": spec, **changes})
     assert view == AppPod("web-1", counts, (("init", "init:1"), ("app", "web:2")))
+
+
+@given(st.from_regex(VERSION_PATTERN.replace("$", r"\Z"), alphabet="0123456789vV.-+aZ"))
+def test_what_the_crd_takes_for_a_version_is_one(text: str) -> None:
+    assert parse_version(text).major >= 0
