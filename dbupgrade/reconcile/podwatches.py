@@ -97,6 +97,7 @@ class _Watch:
         self._clock = clock
         self._listed: datetime | None = None
         self._problem = ""
+        self._watching = False
         self._store = Store()
         reflector = Reflector(
             _KIND, self, self._store, self._changed, lambda error: isinstance(error, Expired)
@@ -113,6 +114,7 @@ class _Watch:
 
     async def list_page(self, limit: int, continue_token: str) -> Page:
         """Return a page of pods, cut down; remember why it could not be had."""
+        self._watching = False
         try:
             page = await self._pods.list_page(min(limit, _PAGE), continue_token)
         except KubeError as error:
@@ -128,13 +130,14 @@ class _Watch:
         self, resource_version: str, timeout_seconds: int
     ) -> AsyncGenerator[tuple[str, Object], None]:
         """Yield the events, their pods cut down."""
+        self._watching = True
         async with aclosing(self._pods.watch(resource_version, timeout_seconds)) as events:
             async for event, obj in events:
                 yield event, obj if event == "BOOKMARK" else _slim(obj)
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
-        """Most changes of a pod are none of its versions."""
-        if self._listed and not (old and new and old["app"] == new["app"]):
+        """Most changes of a pod are none of its versions; those of a list are told at its end."""
+        if self._watching and not (old and new and old["app"] == new["app"]):
             self._wake_all()
 
     def _wake_all(self) -> None:
