@@ -66,9 +66,7 @@ def metrics_chain(cluster: Cluster, api: Api, folder: Path, namespace: str) -> I
         started[-1].wait(lambda: answers(f"http://127.0.0.1:{prometheus}/-/ready"))
         started.append(_adapter(cluster, folder, adapter, prometheus))
         _register(api, namespace, cluster.host_ip, adapter)
-        wait_until(
-            lambda: all(_is_available(api, name) for name in NAMES), "the metrics APIs are available", SECONDS
-        )
+        started[-1].wait(lambda: all(_is_available(api, name) for name in NAMES), "serve the metrics APIs")
         yield Chain(folder / "textfiles" / "app.prom", f"http://127.0.0.1:{prometheus}")
     finally:
         for name in NAMES:  # before the adapter goes, or the API server asks in vain
@@ -115,7 +113,7 @@ def _adapter(cluster: Cluster, folder: Path, port: int, prometheus: int) -> Comp
         *kubeconfigs,
         f"--bind-address={cluster.host_ip}",
         f"--secure-port={port}",
-        f"--cert-dir={folder / 'adapter'}",
+        f"--cert-dir={folder / 'certificates'}",
         f"--prometheus-url=http://127.0.0.1:{prometheus}",
         "--metrics-relist-interval=2s",
         "--metrics-max-age=1h",
