@@ -40,6 +40,7 @@ class Failure(StrEnum):
     AUTHENTICATION = "AuthenticationFailed"
     CONNECTION_SETTINGS = "ConnectionSettings"
     NOT_CLEAN = "NotClean"
+    BASELINE_NOT_FOUND = "BaselineNotFound"
     HISTORY_DIVERGED = "HistoryDiverged"
     SQL = "SQLError"
     OUT_OF_MEMORY = "OutOfMemory"

@@ -118,6 +118,11 @@ RULES: dict[Failure, Rule] = {
         "the database has tables but no migration history",
         "set spec.migrations.baseline to the version that it is at",
     ),
+    Failure.BASELINE_NOT_FOUND: Rule(
+        Retry.NEVER,
+        "the folder has no file of the version in spec.migrations.baseline",
+        "set spec.migrations.baseline to the version of a file in the image",
+    ),
     Failure.HISTORY_DIVERGED: Rule(
         Retry.NEVER,
         "the history in the database does not fit the files of the image",

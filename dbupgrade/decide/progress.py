@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, Run
+from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
+from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob
 from dbupgrade.decide.ending import as_of, failed, finish, newest, still_wanted
 from dbupgrade.decide.job import JobSettings, job
@@ -73,6 +73,21 @@ def doubtful(observed: Observed, run: Run) -> bool:
 def refused(observed: Observed, run: Run, message: str) -> Decision:
     """The API server refused the Job of `run`: nothing ran, so the run ends and is tried again."""
     return Decision(failed(observed, run, Report(failure=Failure.JOB_REFUSED, error=message)))
+
+
+def not_created(observed: Observed, run: Run, message: str) -> Status:
+    """Whether the Job of `run` was created is not known: it is tried again, and the first reason is told.
+
+    Only the first: each status that is written brings the resource back at once, without a back-off.
+    """
+    status = observed.resource.status
+    condition = find_condition(status.conditions, PROGRESSING)
+    words = f"Job {run.job_name} could not be created yet"
+    if condition and condition.message.startswith(words):
+        return status
+    advice = "To do: if it lasts, look at the API server and at its admission webhooks"
+    told = f"{words}, which is tried again: {message}. {advice}"
+    return running(as_of(observed, run), status, Reason.JOB_PENDING, told)
 
 
 def ours(observed: Observed, current: JobView, run: Run) -> bool:

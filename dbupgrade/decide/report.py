@@ -63,6 +63,7 @@ class _Output(BaseModel):
 _CLASSES: tuple[tuple[Failure, str], ...] = (
     (Failure.CHECKSUM, r"checksum (mismatch|file not found)"),
     (Failure.NOT_CLEAN, r"is not clean"),
+    (Failure.BASELINE_NOT_FOUND, r"baseline version .* not found"),
     (Failure.MISSING_FOLDER, r"sql/migrate: stat .*no such file or directory|sql/migrate: .*not a dir"),
     (
         Failure.DATABASE_LOCKED,
@@ -70,18 +71,20 @@ _CLASSES: tuple[tuple[Failure, str], ...] = (
     ),
     (
         Failure.CONNECTION_SETTINGS,
-        r"parse open url|unknown driver|no opener was register|SSL is not enabled|x509:|tls:",
+        r"parse open url|unknown driver|no opener was register|SSL is not enabled|does not support TLS|x509:|tls:"
+        r"|authentication plugin is not supported",
     ),
     (
         Failure.AUTHENTICATION,
         r"password authentication failed|authentication failed|no pg_hba\.conf entry|Access denied for user"
-        r"|role .* does not exist|is not permitted to log in|Error 1045|permission denied for database",
+        r"|role .* does not exist|is not permitted to log in|Error 1045|permission denied for database"
+        r"|is not allowed to connect to this|account is locked|must (reset|SET) (your|PASSWORD)",
     ),
     (
         Failure.DATABASE_UNREACHABLE,
         r"connection refused|no such host|i/o timeout|no route to host|network is unreachable|connection reset"
         r"|broken pipe|unexpected EOF|\bEOF\b|starting up|shutting down|too many (clients|connections)"
-        r"|remaining connection slots|server misbehaving|database .* does not exist|Unknown database|bad connection"
+        r"|remaining connection slots|server misbehaving|database .* does not exist|Unknown database|(bad|invalid) connection"
         r"|context deadline exceeded|in recovery mode|terminating connection",
     ),
     (Failure.HISTORY_DIVERGED, r"history|revision .*(not found|missing)|out of order|added before"),
@@ -143,8 +146,11 @@ def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
 
 def _class_of_statement_error(text: str) -> Failure:
     """When the connection broke in a statement, nobody knows how far the statement came; all else is the SQL's."""
-    broken = r"connection refused|connection reset|broken pipe|bad connection|unexpected EOF|terminating connection"
-    return Failure.INTERRUPTED if re.search(broken, text) else Failure.SQL
+    broken = (
+        r"connection refused|connection reset|broken pipe|(bad|invalid) connection|unexpected EOF"
+        r"|terminating connection|server shutdown in progress"
+    )
+    return Failure.INTERRUPTED if re.search(broken, text, re.IGNORECASE) else Failure.SQL
 
 
 def classify(text: str) -> Failure:

@@ -7,7 +7,7 @@ from dbupgrade.api.status import Run, Status
 from dbupgrade.decide import check_rules, pre_checks
 from dbupgrade.decide.decision import CreateJob, Decision, Questions
 from dbupgrade.decide.job import JobSettings, job
-from dbupgrade.decide.observed import Observed, PodView, Resource
+from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
 from dbupgrade.decide.statuses import held, running
 
 BUSY_RECHECK_SECONDS = 30.0  # a waiter is woken when the database is free; this is for what no watch sees
@@ -132,13 +132,24 @@ def _checks_gate(observed: Observed) -> Decision | None:
 
 def _busy_gate(observed: Observed) -> Decision | None:
     spec = _valid(observed.resource)
-    alive = living(observed.pods)
+    alive, unknown = living(observed.pods), _unknown_job(observed)
     busy = observed.busy or (f"pod {alive.name} of an earlier run has not ended" if alive else "")
+    if unknown:
+        busy = (
+            f"Job {unknown.name} of this resource is still at work, and the status that told of it was lost. When it has "
+            "ended, the run is repeated and applies only what is left"
+        )
     if not busy:
         return None
     message = f"waiting for the database: {busy}"
     status = held(observed, pre_checks.told(observed, spec), Reason.DATABASE_BUSY, message)
     return Decision(status, requeue_after=min(BUSY_RECHECK_SECONDS, pre_checks.next_look(observed, spec)))
+
+
+def _unknown_job(observed: Observed) -> JobView | None:
+    """A Job of the resource's own that has not ended though no run is on: its status was lost, or an older one restored."""
+    own = (job for job in observed.own_jobs if job.owner_uid == observed.resource.uid)
+    return next((job for job in own if not job.finished), None)
 
 
 def living(pods: tuple[PodView, ...]) -> PodView | None:

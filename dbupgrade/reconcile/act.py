@@ -12,7 +12,15 @@ from dbupgrade.api.status import Status
 from dbupgrade.decide import progress, transitions
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, SetTtl
 from dbupgrade.decide.observed import Observed, Resource, job_from
-from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from dbupgrade.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    ServerError,
+    Unreachable,
+)
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.telemetry.metrics import CHECK_FAILURES, RUN_SECONDS, RUNS
 
@@ -62,9 +70,8 @@ class Actor:
         for action in decision.actions:
             match action:
                 case CreateJob(body):
-                    refusal = await self._create(resource, body, memory)
-                    if refusal is not None:
-                        await self._refused(observed, version, decision.status, refusal, memory)
+                    now = replace(observed, resource=replace(resource, status=decision.status))
+                    await self._launch(now, version, body, memory)
                 case DeleteJob(name, uid):
                     await self._delete(resource, name, uid)
                 case SetTtl(name, seconds):
@@ -101,6 +108,23 @@ class Actor:
                 "run_ended", run=ended.job_name, result=ended.result, failure=ended.failure, seconds=seconds
             )
 
+    async def _launch(self, observed: Observed, version: str, body: dict[str, Any], memory: Memory) -> None:
+        """Create the Job of the run in the observed status, which is stored at `version`; tell what stands against it."""
+        resource, run = observed.resource, observed.resource.status.run
+        if run is None:
+            raise ValueError("a Job was to be created without a run")
+        try:
+            refusal = await self._create(resource, body, memory)
+        except (ServerError, Unreachable) as error:
+            status = progress.not_created(observed, run, error.safe_message)
+            if status != resource.status:
+                await self._write_status(resource, version, status, memory)
+            raise
+        if refusal is not None:
+            _log.warning("job_refused", job=run.job_name, error=refusal)
+            status = progress.refused(observed, run, refusal).status
+            await self._write_status(resource, version, status, memory)
+
     async def _create(self, resource: Resource, body: dict[str, Any], memory: Memory) -> str | None:
         """Create or adopt the Job; returns the words of a refusal. Raises AlreadyExists for a foreign Job."""
         name = body["metadata"]["name"]
@@ -120,18 +144,6 @@ class Actor:
         memory.created = (name, time.monotonic())
         _log.info("job_created", job=name)
         return None
-
-    async def _refused(
-        self, observed: Observed, version: str, status: Status, message: str, memory: Memory
-    ) -> None:
-        """Record that the API server refused the Job of the run in `status`, which is stored at `version`."""
-        run = status.run
-        if run is None:
-            raise ValueError("a Job was to be created without a run")
-        _log.warning("job_refused", job=run.job_name, error=message)
-        resource = replace(observed.resource, status=status)
-        decision = progress.refused(replace(observed, resource=resource), run, message)
-        await self._write_status(resource, version, decision.status, memory)
 
     async def _delete(self, resource: Resource, name: str, uid: str) -> None:
         try:

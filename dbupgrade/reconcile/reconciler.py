@@ -14,9 +14,9 @@ from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.claims import Claimant, Claims
 from dbupgrade.reconcile.memory import Launches, Memories
 from dbupgrade.reconcile.observe import Observer
-from dbupgrade.reconcile.stores import BY_DATABASE, Stores, is_over, label, owner_key
+from dbupgrade.reconcile.stores import BY_DATABASE, Stores, has_unfinished_run, is_over, label, owner_key
 from dbupgrade.runtime.controller import Result
-from dbupgrade.runtime.objects import Key, Object, key_of
+from dbupgrade.runtime.objects import Key, Object, key_of, version_of
 from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS
 
 Enqueue = Callable[[Key], None]
@@ -45,11 +45,12 @@ class Reconciler:
         if obj is None:
             return Result()
         memory = self._memories.of(key)
-        version = obj["metadata"]["resourceVersion"]
+        version = version_of(obj)
         if version == memory.overwritten:
             return Result()  # our own write is on its way to the cache, and brings the key back
         observed = await self._observer.observe(obj, memory)
-        if self._stores.resources.get(key) is not obj:
+        current = self._stores.resources.get(key)
+        if current is None or version_of(current) != version:
             return Result()  # it changed or went meanwhile, and that has brought the key back
         # No await from here to the end of `_settle`: another worker must not come between check and claim.
         observed = replace(observed, busy=self._busy(observed.resource))
@@ -62,7 +63,8 @@ class Reconciler:
 
     def restore_claims(self) -> None:
         """Take the claims that the statuses tell of; before the first reconcile, with synced stores."""
-        resources = (resource_from(obj) for obj in self._stores.resources)
+        # Thousands may be finished: only the views of those with a run that is on are made.
+        resources = [resource_from(obj) for obj in self._stores.resources if has_unfinished_run(obj)]
         for resource in sorted(
             resources, key=_claimant
         ):  # among two intents on one database the older comes first

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dbupgrade.api import names
 from dbupgrade.runtime.objects import Key, Object
-from dbupgrade.runtime.store import Store
+from dbupgrade.runtime.store import Packed, Store
 
 BY_UID = "uid"
 BY_DATABASE = "database"
@@ -28,7 +28,7 @@ def _by_database(obj: Object) -> Iterable[str]:
 class Stores:
     """One store a kind: all DBUpgrades, and the Jobs and pods that carry our label."""
 
-    resources: Store = field(default_factory=Store)
+    resources: Store = field(default_factory=lambda: Store(objects=Packed()))
     jobs: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, BY_DATABASE: _by_database}))
     pods: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, BY_DATABASE: _by_database}))
 
@@ -47,3 +47,9 @@ def is_over(obj: Object) -> bool:
         return True
     conditions = status.get("conditions") or ()
     return any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)
+
+
+def has_unfinished_run(obj: Object) -> bool:
+    """Whether the status of a DBUpgrade tells of a run without a recorded end."""
+    run = (obj.get("status") or {}).get("run")
+    return bool(run) and not run.get("finishedAt")

@@ -24,7 +24,7 @@ from dbupgrade.telemetry.metrics import INFORMER_RELISTS
 
 _log = structlog.get_logger()
 
-_PAGE_LIMIT = 500
+_PAGE_LIMIT = 100  # the parsed objects of a whole page are in memory at once, and that memory stays taken
 _WATCH_SECONDS = (300, 600)  # random, so that watches do not all end together
 _SHORT_WATCH_SECONDS = 5.0  # a watch that ends sooner is a failure, or a server that closes would be flooded
 _QUIET_SECONDS = 120.0  # without a failure for so long, the next one is the first

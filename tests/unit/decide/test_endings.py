@@ -327,6 +327,7 @@ STALLS = [
             Failure.AUTHENTICATION,
             Failure.CONNECTION_SETTINGS,
             Failure.NOT_CLEAN,
+            Failure.BASELINE_NOT_FOUND,
             Failure.HISTORY_DIVERGED,
             Failure.SQL,
             Failure.OUT_OF_MEMORY,

@@ -312,13 +312,13 @@ def test_every_finished_job_of_the_resource_is_given_a_time_to_live(run: Run) ->
 
 LOST = [
     pytest.param((), 1, id="no Job is left: the first number"),
-    pytest.param((a_job(),), 2, id="the Job of the first run is left: the second number"),
+    pytest.param((a_job(succeeded=True),), 2, id="the Job of the first run is left: the second number"),
     pytest.param(
-        (a_job(an_intent(sequence=12), succeeded=True), a_job(an_intent(sequence=9))),
+        (a_job(an_intent(sequence=12), succeeded=True), a_job(an_intent(sequence=9), failed_reason="x")),
         13,
         id="two Jobs are left: the number after the highest",
     ),
-    pytest.param((a_job(sequence=0),), 1, id="a Job without a number"),
+    pytest.param((a_job(sequence=0, succeeded=True),), 1, id="a Job without a number"),
     pytest.param((a_job(sequence=12, owner_uid="x"),), 1, id="the Job of another owner has no say"),
 ]
 
@@ -334,12 +334,31 @@ def test_status_that_was_lost_runs_again_under_a_number_that_no_job_has(
     assert words(decision.actions) == [f"create {run.job_name}"]
 
 
+@pytest.mark.parametrize(
+    "status",
+    [Status(), after(succeeded(an_intent(a_spec(IMAGE_2)))).resource.status],
+    ids=["all", "the last"],
+)
+def test_a_job_that_the_status_knows_nothing_of_is_waited_for_and_said_to_be_the_resources_own(
+    status: Status,
+) -> None:
+    """The status was lost in a run, or an older one came back from a backup."""
+    decision = decide(observe(a_resource(status=status), own_jobs=(a_job(),), busy="Job x is at work"))
+    assert decision.actions == ()
+    assert decision.status.run == status.run
+    assert conditions(decision.status) == ("False", "False", Reason.DATABASE_BUSY, False)
+    assert message(decision.status) == (
+        f"waiting for the database: Job {a_job().name} of this resource is still at work, and the status that told of it "
+        "was lost. When it has ended, the run is repeated and applies only what is left"
+    )
+
+
 @pytest.mark.parametrize(("number", "sequence"), [(1, 5), (4, 5), (7, 8)])
 def test_the_number_after_a_run_is_after_its_own_and_after_those_of_the_jobs(
     number: int, sequence: int
 ) -> None:
     run = succeeded(an_intent(sequence=4))
-    observed = after(run, image=IMAGE_2, own_jobs=(a_job(an_intent(sequence=number)),))
+    observed = after(run, image=IMAGE_2, own_jobs=(a_job(an_intent(sequence=number), succeeded=True),))
     assert the_run(decide(observed)).sequence == sequence
 
 

@@ -8,7 +8,7 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult, Status
 from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView, Resource
-from dbupgrade.decide.progress import refused
+from dbupgrade.decide.progress import not_created, refused
 from tests.unit.decide.builders import (
     FETCHED,
     IMAGE_1,
@@ -81,6 +81,27 @@ def test_a_job_that_was_just_created_is_awaited() -> None:
     assert decision.actions == ()
     assert decision.status == ACTIVE.status
     assert decision.requeue_after == 5
+
+
+def test_a_job_that_could_not_be_created_is_told_once_and_the_run_goes_on() -> None:
+    observed = observe(ACTIVE)
+    run = the_run(decide(observed))
+    status = not_created(observed, run, "500 failed calling webhook policy.example")
+    assert conditions(status) == PENDING
+    assert message(status) == (
+        f"Job {JOB} could not be created yet, which is tried again: 500 failed calling webhook policy.example. "
+        "To do: if it lasts, look at the API server and at its admission webhooks"
+    )
+    told = observe(replace(ACTIVE, status=status))
+    assert not_created(told, run, "503 another port in the message") == status
+    assert words(decide(told).actions) == CREATE
+
+
+def test_a_job_that_was_created_at_last_is_told() -> None:
+    observed = observe(ACTIVE)
+    status = not_created(observed, the_run(decide(observed)), "500")
+    decision = decide(observe(replace(ACTIVE, status=status), job=a_job()))
+    assert message(decision.status) == f"Job {JOB} was created: its pod is starting"
 
 
 @pytest.mark.parametrize("change", [{"image": IMAGE_2}, {"runner": {"activeDeadlineSeconds": 60}}])

@@ -90,6 +90,7 @@ ADVICE = (
     " the error\n\nError: checksum "
 )
 SCAN = "Error: postgres: scanning system variables: "
+MYSQL = "Error: mysql: query system variables: "
 
 CLASSES = [
     (SCAN + "dial tcp 127.0.0.1:1: connect: connection refused", Failure.DATABASE_UNREACHABLE),
@@ -131,6 +132,38 @@ CLASSES = [
     ("Error: sql/schema: lock is already held", Failure.DATABASE_LOCKED),
     ("Error: sql/migrate: revision 20240101000000 not found", Failure.HISTORY_DIVERGED),
     ("Error: files were added out of order", Failure.HISTORY_DIVERGED),
+    ('Error: baseline version "2024" not found', Failure.BASELINE_NOT_FOUND),
+    (MYSQL + "Error 1049 (42000): Unknown database 'nodb'", Failure.DATABASE_UNREACHABLE),
+    (MYSQL + "Error 1040: Too many connections", Failure.DATABASE_UNREACHABLE),
+    (MYSQL + "invalid connection", Failure.DATABASE_UNREACHABLE),
+    (
+        MYSQL + "Error 1045 (28000): Access denied for user 'app'@'10.0.0.1' (using password: YES)",
+        Failure.AUTHENTICATION,
+    ),
+    (
+        "Error: Error 1044 (42000): Access denied for user 'app'@'%' to database 'shop'",
+        Failure.AUTHENTICATION,
+    ),
+    (
+        MYSQL + "Error 1130: Host '10.0.0.1' is not allowed to connect to this MariaDB server",
+        Failure.AUTHENTICATION,
+    ),
+    (MYSQL + "Error 4151 (HY000): Access denied, this account is locked", Failure.AUTHENTICATION),
+    (
+        MYSQL + "Error 1820: You must SET PASSWORD before executing this statement",
+        Failure.AUTHENTICATION,
+    ),
+    (MYSQL + "TLS requested but server does not support TLS", Failure.CONNECTION_SETTINGS),
+    (MYSQL + "this authentication plugin is not supported", Failure.CONNECTION_SETTINGS),
+    (
+        "Error: acquiring database lock: sql/schema: lock is held by other session",
+        Failure.DATABASE_LOCKED,
+    ),
+    (
+        'Error: sql/migrate: missing migration: revision "20250102000000_bad.sql" is partially applied but migration'
+        " file was not found",
+        Failure.HISTORY_DIVERGED,
+    ),
     ("panic: runtime error: hunter2", Failure.UNKNOWN),
     ("", Failure.UNKNOWN),
 ]
@@ -170,6 +203,8 @@ def test_the_first_file_of_an_image_can_fail() -> None:
     "text",
     [
         "driver: bad connection",
+        "invalid connection",
+        "Error 1053 (08S01): Server shutdown in progress",
         "read tcp 10.0.0.1:5432: connection reset by peer",
         "write: broken pipe",
         "dial tcp: connection refused",

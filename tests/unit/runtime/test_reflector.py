@@ -108,7 +108,7 @@ async def test_a_list_is_asked_for_in_pages() -> None:
     scene = await play([page_of("a", token="t1"), page_of("b", token="t2"), page_of("c", version="12")])
     assert scene.names() == ["a@1", "b@1", "c@1"]
     assert scene.source.asked == [("list", ""), ("list", "t1"), ("list", "t2"), ("watch", "12")]
-    assert scene.source.limits == [500, 500, 500]
+    assert scene.source.limits == [100, 100, 100]
 
 
 async def test_the_store_is_synced_only_when_the_last_page_is_in() -> None:

@@ -3,7 +3,7 @@ from collections.abc import Iterable
 import pytest
 
 from dbupgrade.runtime.objects import Key, Object, key_of, uid_of
-from dbupgrade.runtime.store import Store
+from dbupgrade.runtime.store import Packed, Store
 from tests.unit.runtime.fakes import an_object
 
 
@@ -101,3 +101,32 @@ def test_the_store_may_change_while_somebody_goes_through_it(store: Store) -> No
     for obj in store:
         store.remove(key_of(obj))
     assert len(store) == 0
+
+
+class TestPacked:
+    def test_it_gives_back_what_was_put_until_that_is_replaced_or_removed(self) -> None:
+        store, key = Store(objects=Packed()), Key("shop", "orders")
+        old, new = an_object("orders", "1"), an_object("orders", "2")
+        assert store.put(old) is None
+        assert store.get(key) == old
+        assert store.put(new) == old
+        assert (store.values(), list(store), len(store)) == ([new], [new], 1)
+        assert store.remove(key) == new
+        assert (store.get(key), store.remove(key), len(store)) == (None, None, 0)
+
+    def test_what_it_gives_is_a_copy_of_the_callers_own(self) -> None:
+        store = Store(objects=Packed())
+        obj = an_object("orders", "1")
+        store.put(obj)
+        obj["metadata"]["name"] = "changed"
+        found = store.get(Key("shop", "orders"))
+        assert found == an_object("orders", "1")
+
+    def test_it_may_change_while_somebody_goes_through_it(self) -> None:
+        store = Store(objects=Packed())
+        for name in ("a", "b", "c"):
+            store.put(an_object(name, "1"))
+        for obj in store:
+            store.remove(key_of(obj))
+            store.remove(Key("shop", "c"))
+        assert len(store) == 0
