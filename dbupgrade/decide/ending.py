@@ -8,7 +8,7 @@ from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import fetch, post_checks
 from dbupgrade.decide.decision import Decision, SetTtl
 from dbupgrade.decide.failures import RULES, Retry
-from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView
+from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.decide.report import Report
 from dbupgrade.decide.statuses import failure_message, held, with_history
 
@@ -37,7 +37,9 @@ def _why(run: Run, current: JobView, pod: PodView | None, fetched: fetch.Fetched
     if pod is None:
         return Report(failure=Failure.INTERRUPTED)
     if pod.fetch.exit_code:
-        return Report(failure=fetched.failure or _killed(pod.fetch, Failure.FETCH))
+        # A crane that was killed looks to the script as one that found nothing.
+        killed = pod.fetch.end_reason == _OUT_OF_MEMORY
+        return Report(failure=Failure.OUT_OF_MEMORY if killed else fetched.failure or Failure.FETCH)
     if pod.migrate.exit_code is None:
         return Report(failure=Failure.INTERRUPTED)
     if pod.migrate.end_reason == _OUT_OF_MEMORY:
@@ -48,10 +50,6 @@ def _why(run: Run, current: JobView, pod: PodView | None, fetched: fetch.Fetched
     if failure is Failure.UNKNOWN and pod.deleting:
         return Report(failure=Failure.INTERRUPTED)  # killed with its pod, before Atlas could say anything
     return report if report.failure else Report(failure=failure)
-
-
-def _killed(container: ContainerView, otherwise: Failure) -> Failure:
-    return Failure.OUT_OF_MEMORY if container.end_reason == _OUT_OF_MEMORY else otherwise
 
 
 def expire(observed: Observed, current: JobView) -> SetTtl:

@@ -29,7 +29,7 @@ _TOKENS = re.compile(
 )
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s'\"]*(?:['\"].*)?", re.IGNORECASE | re.DOTALL)
 _NEAR = re.compile(r"near '.*", re.DOTALL)
-_QUOTE = re.compile(r"['\"]")
+_QUOTE = re.compile(r"\"|(?<!n)'|'(?!t\b)")  # not that of "doesn't"
 _MARKS = re.compile(r"""['"`]|\$\w*\$""")
 _SHORTEST_LITERAL = 4  # shorter ones would mask half of the words
 _IDENTIFIER = re.compile(r"\b[^\W\d][\w.$]*")
@@ -87,11 +87,18 @@ def _mask_quoted(text: str, names: set[str]) -> str:
         end = text.find(mark, begin + 1)
         if end < 0:
             return text[:begin] + mark + MASK + mark
-        if text[begin + 1 : end] not in names or text[:begin].endswith(": "):
+        if not _is_name(text, begin, end, names) or text[:begin].endswith(": "):
             last = max(text.rfind('"'), text.rfind("'"))
             return text[:begin] + mark + MASK + mark + text[last + 1 :]
         begin = _next_quote(text, end + 1)
     return text
+
+
+def _is_name(text: str, begin: int, end: int, names: set[str]) -> bool:
+    """Whether what is quoted there is one of `names`; MySQL puts the database before the name of a table."""
+    quoted = text[begin + 1 : end]
+    table = quoted.rpartition(".")[2] if text[:begin].endswith("Table ") else ""
+    return quoted in names or table in names
 
 
 def _next_quote(text: str, start: int) -> int:

@@ -51,5 +51,5 @@ def is_over(obj: Object) -> bool:
 
 def has_unfinished_run(obj: Object) -> bool:
     """Whether the status of a DBUpgrade tells of a run without a recorded end."""
-    run = (obj.get("status") or {}).get("run")
+    run = (obj.get("status") or {}).get("run") or {}
     return bool(run) and not run.get("finishedAt")

@@ -21,6 +21,9 @@ PACKAGES = {
     "conntrack": "conntrack",
     "ip": "iproute2",
     "make": "make",
+    # MariaDB for its scenarios: the programs alone, as the packages with the service would start it.
+    "mariadb": "mariadb-client-core",
+    "mariadb-install-db": "mariadb-server-core",
     "modprobe": "kmod",
     "mount": "mount",
     "nft": "nftables",

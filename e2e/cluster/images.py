@@ -92,6 +92,13 @@ class Registry:
         )
         return reference
 
+    def push_index(self, name: str, images: Sequence[str]) -> str:
+        """Push an index of images for several platforms, each of which is there already, and return its reference."""
+        reference = f"{self.address}/{name}"
+        manifests = [word for image in images for word in ("--manifest", image)]
+        self._crane("index", "append", *manifests, "--tag", reference)
+        return reference
+
     def push_node_images(self) -> None:
         """Push what every pod needs (pause) and what the operator's Jobs use (crane, atlas)."""
         images, layers = NodeImages.on(self.address), make_layers(self.bin_dir)

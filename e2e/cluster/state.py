@@ -131,3 +131,7 @@ class Cluster:
         """Make an image from paths and their contents, push it and return its reference."""
         registry = Registry(self.registry, self.bin_dir)
         return registry.push(name, layers, base=base, entrypoint=entrypoint, user=user, platform=platform)
+
+    def push_index(self, name: str, images: Sequence[str]) -> str:
+        """Push an index of images for several platforms and return its reference."""
+        return Registry(self.registry, self.bin_dir).push_index(name, images)

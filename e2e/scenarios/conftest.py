@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import urllib.request
@@ -99,8 +100,33 @@ def start_operator(lonely_world: World) -> Iterator[Callable[[], Operator]]:
         yield lambda: running.enter_context(Operator.start(launch_for(lonely_world.cluster, log, **settings)))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: disturbs all others, so it runs while no other scenario does")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Scenarios that wait until they are alone come last, when there is little to wait for."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+@contextmanager
+def _room(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[None]:
+    """Let one scenario that is marked `alone` in, or any number of others; the lock is shared by all processes."""
+    alone = request.node.get_closest_marker("alone") is not None
+    with (cluster.state / "room").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
 @contextmanager
 def _world(
+    request: pytest.FixtureRequest, cluster: Cluster, api: Api, all_secrets: set[str]
+) -> Iterator[World]:
+    with _room(request, cluster):
+        yield from _furnished(request, cluster, api, all_secrets)
+
+
+def _furnished(
     request: pytest.FixtureRequest, cluster: Cluster, api: Api, all_secrets: set[str]
 ) -> Iterator[World]:
     unique = secrets.token_hex(3)

@@ -1,4 +1,4 @@
-"""The way of the files from the image to the runner, by crane in an init container."""
+"""The way of the files from the image to the runner: by crane in an init container, and as an image volume."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from e2e.cluster import Folder, Link
-from e2e.scenarios.support.images import FIRST, SECOND, THREE, folder
+from e2e.cluster.images import PLATFORM
+from e2e.scenarios.support.images import FIRST, FOURTH, SECOND, THREE, crane, folder
 from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from e2e.cluster.images import Content
     from e2e.scenarios.support.world import World
@@ -59,33 +61,84 @@ def _without_checksum(world: World) -> Contents:
     return {"/migrations/20250101000000_users.sql": b"CREATE TABLE users (id int);"}
 
 
+EXTRACT, VOLUME = "Extract", "ImageVolume"
+deliveries = pytest.mark.parametrize("delivery", [EXTRACT, VOLUME])
+# With an image volume the kubelet, which may pull the image anew, does not begin; and Atlas reads what it finds.
+NO_FOLDER = ("MissingFolder", "the image has no such folder")
+EMPTY = ("EmptyFolder", "the folder holds no migrations")
+UNSAFE_FOLDER = ("UnsafeLink", "the folder is a symbolic link")
+UNSAFE_LINK = ("UnsafeLink", "a link that leaves it")
+CHECKSUM = ("ChecksumMismatch", "atlas.sum is missing or does not match the files")
+
+
 @pytest.mark.parametrize(
-    ("contents", "failure", "words"),
+    ("delivery", "contents", "told"),
     [
-        (_missing, "MissingFolder", "the image has no such folder"),
-        (_a_file, "MissingFolder", "the image has no such folder"),
-        (_empty, "EmptyFolder", "the folder holds no migrations"),
-        (_without_sql, "EmptyFolder", "the folder holds no migrations"),
-        (_linked_folder, "UnsafeLink", "the folder is a symbolic link"),
-        (_leaving_link, "UnsafeLink", "a link that leaves it"),
-        (_absolute_link, "UnsafeLink", "a link that leaves it"),
-        (_leaving_hard_link, "UnsafeLink", "a link that leaves it"),
-        (_wrong_checksum, "ChecksumMismatch", "atlas.sum is missing or does not match the files"),
-        (_without_checksum, "ChecksumMismatch", "atlas.sum is missing or does not match the files"),
+        (EXTRACT, _missing, NO_FOLDER),
+        (EXTRACT, _a_file, NO_FOLDER),
+        (EXTRACT, _empty, EMPTY),
+        (EXTRACT, _without_sql, EMPTY),
+        (EXTRACT, _linked_folder, UNSAFE_FOLDER),
+        (EXTRACT, _leaving_link, UNSAFE_LINK),
+        (EXTRACT, _absolute_link, UNSAFE_LINK),
+        (EXTRACT, _leaving_hard_link, UNSAFE_LINK),
+        (EXTRACT, _wrong_checksum, CHECKSUM),
+        (EXTRACT, _without_checksum, CHECKSUM),
+        (VOLUME, _a_file, NO_FOLDER),
+        (VOLUME, _empty, EMPTY),
+        (VOLUME, _without_sql, EMPTY),
+        (VOLUME, _leaving_link, CHECKSUM),
+        (VOLUME, _absolute_link, CHECKSUM),
+        (VOLUME, _leaving_hard_link, CHECKSUM),
+        (VOLUME, _wrong_checksum, CHECKSUM),
+        (VOLUME, _without_checksum, CHECKSUM),
     ],
 )
 def test_a_folder_that_cannot_be_trusted_stalls_with_its_reason(
-    world: World, contents: Callable[[World], Contents], failure: str, words: str
+    world: World, delivery: str, contents: Callable[[World], Contents], told: tuple[str, str]
 ) -> None:
     world.secret()
-    world.upgrade(world.push(contents(world)))
+    world.upgrade(world.push(contents(world)), migrations={"delivery": delivery})
     upgrade = world.wait_run(1)
     assert upgrade.verdict == STALLED
-    assert upgrade.run["failure"] == failure
-    assert words in upgrade.message
+    assert upgrade.run["failure"] == told[0]
+    assert told[1] in upgrade.message
     assert "To do: " in upgrade.message
     assert world.database.tables == []
     assert world.created_jobs() == [upgrade.run["jobName"]]
+
+
+def test_a_folder_that_is_too_large_stalls(world: World, tmp_path: Path) -> None:
+    with (tmp_path / "dump").open("wb") as dump:
+        dump.truncate(257 << 20)
+    world.secret()
+    world.upgrade(world.push({**folder(world.cluster, FIRST), "/migrations/dump": tmp_path / "dump"}))
+    upgrade = world.wait_run(1)
+    assert (upgrade.verdict, upgrade.run["failure"]) == (STALLED, "FolderTooLarge")
+    assert "larger than 256 MiB" in upgrade.message
+    assert world.database.tables == []
+
+
+@deliveries
+def test_of_an_image_for_several_platforms_that_of_the_node_is_taken(world: World, delivery: str) -> None:
+    here, elsewhere = PLATFORM, "linux/amd64" if PLATFORM == "linux/arm64" else "linux/arm64"
+    other = world.push(folder(world.cluster, {**FIRST, **FOURTH}), elsewhere)
+    ours = world.push(folder(world.cluster, {**FIRST, **SECOND}), here)
+    world.secret()
+    world.upgrade(world.push_index(other, ours), migrations={"delivery": delivery})
+    upgrade = world.wait_for(DONE)
+    assert world.database.tables == ["orders", "users"]
+    if delivery == EXTRACT:
+        assert upgrade.run["digest"] == crane(world.cluster, "digest", ours)
+
+
+def test_an_image_that_has_not_the_nodes_platform_is_not_taken(world: World) -> None:
+    elsewhere = "linux/amd64" if PLATFORM == "linux/arm64" else "linux/arm64"
+    world.secret()
+    world.upgrade(world.push_index(world.push(folder(world.cluster, FIRST), elsewhere)))
+    upgrade = world.wait_run(1)
+    assert (upgrade.verdict, upgrade.run["failure"]) == (RETRIED, "FetchFailed")
+    assert world.database.tables == []
 
 
 def test_an_image_that_is_not_there_is_tried_again_and_a_correction_runs_at_once(world: World) -> None:
@@ -101,28 +154,54 @@ def test_an_image_that_is_not_there_is_tried_again_and_a_correction_runs_at_once
     assert upgrade.run["attempt"] == 1
 
 
-def test_links_inside_the_folder_are_fine(world: World) -> None:
+@deliveries
+def test_links_inside_the_folder_are_fine(world: World, delivery: str) -> None:
     contents = folder(world.cluster, {**FIRST, **SECOND})
     text = contents["/migrations/20250102000000_orders.sql"]
     contents |= {"/migrations/parts/two": text, "/migrations/20250102000000_orders.sql": Link("parts/two")}
     world.secret()
-    world.upgrade(world.push(contents))
+    world.upgrade(world.push(contents), migrations={"delivery": delivery})
     world.wait_for(DONE)
     assert world.database.tables == ["orders", "users"]
 
 
-def test_a_database_with_tables_but_no_history_needs_a_baseline(world: World) -> None:
+@deliveries
+def test_a_database_with_tables_but_no_history_needs_a_baseline(world: World, delivery: str) -> None:
     world.database.rows("CREATE TABLE users (id int PRIMARY KEY)")
     world.secret()
     image = world.image(THREE)
-    world.upgrade(image)
+    world.upgrade(image, migrations={"delivery": delivery})
     upgrade = world.wait_run(1)
     assert upgrade.verdict == STALLED
     assert upgrade.run["failure"] == "NotClean"
     assert "set spec.migrations.baseline" in upgrade.message
     assert world.database.tables == ["users"]
 
-    world.upgrade(image, migrations={"baseline": "20250101000000"})
+    world.upgrade(image, migrations={"delivery": delivery, "baseline": "2024"})
+    upgrade = world.wait_run(2)
+    assert (upgrade.verdict, upgrade.run["failure"]) == (STALLED, "BaselineNotFound")
+    assert "no file of the version in spec.migrations.baseline" in upgrade.message
+
+    world.upgrade(image, migrations={"delivery": delivery, "baseline": "20250101000000"})
     upgrade = world.wait_for(DONE)
     assert upgrade.run["appliedCount"] == 2
+    assert world.database.tables == ["orders", "users"]
+
+
+@deliveries
+def test_a_file_that_is_half_applied_and_then_changed_is_another_history(world: World, delivery: str) -> None:
+    """Without a transaction around the file, what came before the failing statement stays."""
+    name, keep = "20250102000000_orders.sql", "-- atlas:txmode none\n\n"
+    first, changed = "CREATE TABLE orders (id int);\n", "CREATE TABLE invoices (id int);\n"
+    world.secret()
+    world.upgrade(
+        world.image({**FIRST, name: keep + first + "SELECT 1/0;\n"}), migrations={"delivery": delivery}
+    )
+    assert world.wait_run(1).run["failure"] == "SQLError"
+    world.upgrade(
+        world.image({**FIRST, name: keep + changed + "SELECT 1;\n"}), migrations={"delivery": delivery}
+    )
+    upgrade = world.wait_run(2)
+    assert (upgrade.verdict, upgrade.run["failure"]) == (STALLED, "HistoryDiverged")
+    assert "ship an image that continues that history" in upgrade.message
     assert world.database.tables == ["orders", "users"]

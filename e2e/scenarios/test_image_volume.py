@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from e2e.scenarios.support.images import FIRST, THREE, folder
-from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED
+from e2e.scenarios.support.upgrade import DONE, RETRIED
 
 if TYPE_CHECKING:
     from e2e.scenarios.support.world import World
@@ -47,14 +47,6 @@ def test_an_image_that_does_not_pull_is_given_up_its_job_removed_and_a_correctio
 
     world.upgrade(world.image(FIRST), migrations=_volume())
     world.wait_for(DONE)
-
-
-def test_an_empty_folder_is_no_success(world: World) -> None:
-    world.secret()
-    world.upgrade(world.push(folder(world.cluster, {})), migrations=_volume())
-    upgrade = world.wait_run(1)
-    assert upgrade.verdict == STALLED
-    assert upgrade.run["failure"] == "EmptyFolder"
 
 
 def _volume(at: str = "/migrations") -> dict[str, str]:

@@ -37,3 +37,9 @@ def folder(cluster: Cluster, files: Mapping[str, str], at: str = "/migrations") 
     """The contents of an image with these files and their atlas.sum in the folder `at`."""
     contents: dict[str, Content] = {f"{at}/{name}": text.encode() for name, text in files.items()}
     return {**contents, f"{at}/atlas.sum": checksums(cluster, files)}
+
+
+def crane(cluster: Cluster, *arguments: str) -> str:
+    """What crane prints."""
+    done = subprocess.run([cluster.bin_dir / "crane", *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()

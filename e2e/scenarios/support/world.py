@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from e2e.cluster.images import PLATFORM
 from e2e.scenarios.support.api import GROUP, MERGE, Api, Json, RefusedError, path
 from e2e.scenarios.support.images import folder
 from e2e.scenarios.support.upgrade import Upgrade, Verdict
@@ -46,10 +47,17 @@ class World:
         """Push an image with these migrations and return its reference."""
         return self.push(folder(self.cluster, files, at))
 
-    def push(self, contents: Mapping[str, Content]) -> str:
+    def push(self, contents: Mapping[str, Content], platform: str = PLATFORM) -> str:
         """Push an image with any contents and return its reference."""
+        return self.cluster.push_image(self._new_name(), layers=contents, platform=platform)
+
+    def push_index(self, *images: str) -> str:
+        """Push an index of images for several platforms and return its reference."""
+        return self.cluster.push_index(self._new_name(), images)
+
+    def _new_name(self) -> str:
         self._images += 1
-        return self.cluster.push_image(f"{self.namespace}/app:{self._images}", layers=contents)
+        return f"{self.namespace}/app:{self._images}"
 
     def secret(self, url: str = "", *, name: str = "database", key: str = "url") -> None:
         """Create or replace a Secret that holds a database URL."""

@@ -65,7 +65,9 @@ async def test_a_job_that_a_dead_webhook_holds_back_is_told_and_created_when_it_
     async with a_webhook_that_is_down(scene):
         await scene.start()
         await scene.create()
-        resource = await scene.until(lambda found: "could not be created" in condition(found, "Ready")["message"])
+        resource = await scene.until(
+            lambda found: "could not be created" in condition(found, "Ready")["message"]
+        )
         told = condition(resource, "Progressing")
         assert (told["status"], told["reason"]) == ("True", "JobPending")
         assert "failed calling webhook" in told["message"]

@@ -114,6 +114,19 @@ ERRORS = [
     pytest.param("Duplicate entry 'hunter2' for key 'x'", "Duplicate entry '***'", id="MySQL's value"),
     pytest.param("Unknown column 'name' here", "Unknown column 'name' here", id="MySQL's name"),
     pytest.param(
+        "Table 'shop.users' doesn't exist", "Table 'shop.users' doesn't exist", id="MySQL's name of a table"
+    ),
+    pytest.param(
+        "Incorrect value: 'shop.users' isn't one",
+        "Incorrect value: '***'t one",
+        id="a value that ends in a name",
+    ),
+    pytest.param(
+        "Table 'hunter2.secret' doesn't exist",
+        "Table '***'t exist",
+        id="a table that the statement does not name",
+    ),
+    pytest.param(
         "Incorrect integer value: 'it's hunter2' for column 'id'",
         "Incorrect integer value: '***'",
         id="MySQL's value that holds a quote",
