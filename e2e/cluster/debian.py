@@ -19,6 +19,7 @@ PACKAGES = {
     "/usr/share/doc/busybox-static": "busybox-static",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
     "conntrack": "conntrack",
+    "faketime": "faketime",
     "ip": "iproute2",
     "make": "make",
     # MariaDB for its scenarios: the programs alone, as the packages with the service would start it.
