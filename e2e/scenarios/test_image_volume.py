@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from e2e.cluster import Link
 from e2e.scenarios.support.images import FIRST, THREE, folder
 from e2e.scenarios.support.upgrade import DONE, RETRIED
 
 if TYPE_CHECKING:
+    from e2e.cluster.images import Content
     from e2e.scenarios.support.world import World
 
 # A run that cannot start is given up 15 s before the Job's own deadline, if that comes before its grace of 60 s.
@@ -24,9 +28,20 @@ def test_migrations_in_an_image_volume_are_applied_without_an_init_container(wor
     assert "initContainers" not in pod["spec"]
 
 
-def test_a_folder_that_the_image_lacks_is_told_and_a_correction_runs(world: World) -> None:
+NO_FOLDER: dict[str, dict[str, Content]] = {
+    "nothing": {},
+    "a file": {"/migrations": b"text"},
+    "a link": {"/migrations": Link("/elsewhere")},
+}
+
+
+@pytest.mark.parametrize("contents", NO_FOLDER.values(), ids=NO_FOLDER)
+def test_what_is_no_folder_of_the_image_is_told_and_a_correction_runs(
+    world: World, contents: dict[str, Content]
+) -> None:
+    contents = {**folder(world.cluster, FIRST, "/elsewhere"), **contents}
     world.secret()
-    world.upgrade(world.push(folder(world.cluster, FIRST, "/elsewhere")), migrations=_volume(), runner=SHORT)
+    world.upgrade(world.push(contents), migrations=_volume(), runner=SHORT)
     upgrade = world.wait_run(1)
     assert upgrade.verdict == RETRIED
     assert upgrade.run["failure"] == "PodSettings"
