@@ -16,12 +16,14 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.audit import Log
 from bench.process import cpu_seconds, resident_mib
 from dbupgrade.kube.client import Client
+from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import SECRETS, ResourceClient
 from e2e.operator import Launch, Operator
 from tests.integration.harness.apiserver import ApiServer
@@ -70,17 +72,29 @@ class Cluster:
         """Whether the resource's run is over."""
         return is_ready(await self._resources.get(self._namespace, name))
 
-    async def all_ready(self, number: int) -> bool:
-        """Whether all resources are Ready; asked rarely, as it costs the API server a lot."""
-        await asyncio.sleep(0.25)
-        answer = await self._admin.request("GET", DBUPGRADES.collection(self._namespace), timeout=60)
-        return sum(map(is_ready, answer["items"])) == number
+    async def all_ready(self, version: str, number: int) -> None:
+        """Wait until so many resources are Ready; `version` is from before them. A list again and again would cost as much."""
+        watcher, ready = ListWatcher(self._admin, DBUPGRADES, self._namespace), set()
+        async with aclosing(watcher.watch(version, int(WITHIN_SECONDS))) as events:
+            async for _, resource in events:
+                if is_ready(resource):
+                    ready.add(resource["metadata"]["name"])
+                if len(ready) == number:
+                    return
+        raise TimeoutError(f"{len(ready)} of {number} resources are Ready")
+
+    async def version(self) -> str:
+        """Where a watch can begin."""
+        return (await ListWatcher(self._admin, DBUPGRADES, self._namespace).list_page(1)).resource_version
 
 
 async def burst(cluster: Cluster, number: int) -> None:
     """Create all resources at once, and wait until all are Ready."""
-    await asyncio.gather(*(cluster.create(f"r{index}") for index in range(number)))
-    await eventually(lambda: cluster.all_ready(number), within=WITHIN_SECONDS)
+    version = await cluster.version()
+    async with asyncio.timeout(WITHIN_SECONDS), asyncio.TaskGroup() as group:
+        group.create_task(cluster.all_ready(version, number))
+        for index in range(number):
+            group.create_task(cluster.create(f"r{index}"))
 
 
 async def sequence(cluster: Cluster, number: int) -> None:
