@@ -135,7 +135,7 @@ def test_a_quota_that_admits_no_pod_is_told_and_its_removal_lets_the_run_start(w
     upgrade = world.wait_run(1)
     assert upgrade.verdict == RETRIED
     assert upgrade.run["failure"] == "NoPod"
-    assert world.record.latest("jobs") == {}
+    assert world.jobs() == {}
     world.delete("resourcequotas", "none")
     world.wait_for(DONE)
 

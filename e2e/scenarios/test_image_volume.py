@@ -45,7 +45,7 @@ def test_what_is_no_folder_of_the_image_is_told_and_a_correction_runs(
     upgrade = world.wait_run(1)
     assert upgrade.verdict == RETRIED
     assert upgrade.run["failure"] == "PodSettings"
-    assert world.record.latest("jobs") == {}
+    assert world.jobs() == {}
 
     world.upgrade(world.image(FIRST), migrations=_volume())
     world.wait_for(DONE)
@@ -58,7 +58,7 @@ def test_an_image_that_does_not_pull_is_given_up_its_job_removed_and_a_correctio
     upgrade = world.wait_run(1)
     assert upgrade.verdict == RETRIED
     assert upgrade.run["failure"] == "ImagePull"
-    assert world.record.latest("jobs") == {}
+    assert world.jobs() == {}
 
     world.upgrade(world.image(FIRST), migrations=_volume())
     world.wait_for(DONE)

@@ -31,7 +31,7 @@ def test_a_pod_that_no_node_takes_is_given_up_and_a_correction_runs_at_once(worl
     upgrade = world.wait_run(1)
     assert (upgrade.verdict, upgrade.run["failure"]) == (RETRIED, "Unschedulable")
     assert "check the resources, nodeSelector" in upgrade.message
-    assert world.record.latest("jobs") == {}
+    assert world.jobs() == {}
 
     world.upgrade(image, runner=SHORT)
     upgrade = world.wait_for(DONE)
