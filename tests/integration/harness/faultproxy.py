@@ -244,6 +244,22 @@ class Duplicate:
 
 
 @dataclass(frozen=True)
+class Slow:
+    """Passes the events of a watch on one after the other, each only after some seconds."""
+
+    seconds: float
+
+    async def apply(self, exchange: Exchange) -> web.StreamResponse:
+        async with exchange.upstream() as answer:
+            response = await exchange.begin(answer)
+            async for line in answer.content:
+                await asyncio.sleep(self.seconds)
+                await exchange.write(response, line)
+            await response.write_eof()
+            return response
+
+
+@dataclass(frozen=True)
 class ErrorEvent:
     """Answers a watch with 200 and an ERROR event, then ends it."""
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.harness.faultproxy import Answer, Cut, Duplicate, ErrorEvent, Match, Reset, Stall
+from tests.integration.harness.faultproxy import (
+    Answer,
+    Cut,
+    Duplicate,
+    ErrorEvent,
+    Match,
+    Reset,
+    Slow,
+    Stall,
+)
 from tests.integration.harness.scene import (
     JOB_CREATION,
     JOB_PATCH,
@@ -117,6 +126,19 @@ async def test_events_that_come_twice_start_nothing_twice(scene: Scene) -> None:
     await scene.start()
     await scene.create()
     await assert_ran_once(scene)
+
+
+@pytest.mark.parametrize("slow", KINDS)
+async def test_a_kind_that_is_heard_of_late_makes_a_run_slower_and_nothing_else(
+    scene: Scene, slow: str
+) -> None:
+    """The three kinds come by watches of their own, so any of them may lag behind the others."""
+    scene.standin.ending = SUCCESS
+    scene.inject(watch_of(slow), Slow(0.7), times=None)
+    await scene.start()
+    await scene.create()
+    resource = await assert_ran_once(scene)
+    assert run_of(resource)["toVersion"] == "20250102"
 
 
 async def test_a_watch_of_pods_that_hangs_does_not_make_a_success_a_guess(scene: Scene) -> None:
