@@ -199,6 +199,13 @@ WHY = [
         id="the fetch needed too much memory",
     ),
     pytest.param(
+        (fetch_ended("error=FetchFailed\n", exit_code=1, reason="OOMKilled"),),
+        "BackoffLimitExceeded",
+        None,
+        Failure.OUT_OF_MEMORY,
+        id="a program of the fetch needed too much memory, and the script took it for a missing image",
+    ),
+    pytest.param(
         (an_ended_pod(137, end_reason="OOMKilled"),),
         "BackoffLimitExceeded",
         Report(failure=Failure.UNKNOWN),
