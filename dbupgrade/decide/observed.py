@@ -212,9 +212,9 @@ class SecretView:
 
 @dataclass(frozen=True)
 class PodsSeen:
-    """The pods that match a selector, from a watch that listed them at `listed` (UTC), or why they are not known."""
+    """The pods that match a selector, from a watch that last brought something at `heard` (UTC), or why they are not known."""
 
-    listed: datetime
+    heard: datetime
     pods: tuple[AppPod, ...] = ()
     problem: str = ""
 

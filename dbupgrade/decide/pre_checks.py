@@ -1,7 +1,7 @@
 """The checks before a run: what to look at, and whether the run may start. Contract, section 3.2.
 
 Looking takes time and is done elsewhere: `questions` says what to look at, and what was seen by then is in Observed. A run
-starts only when all checks hold by observations of the last few seconds.
+starts only when all checks hold by observations of the last few seconds, or by a watch that was alive in them.
 """
 
 from datetime import timedelta
@@ -91,7 +91,7 @@ def _all_hold(found: list[CheckStatus | None]) -> bool:
 def _stale(observed: Observed, spec: Spec) -> frozenset[str]:
     """The selectors and definitions whose last observation is no longer fresh; all of them were seen once."""
     seen = {
-        **{text: observed.pods_seen[text].listed for text in pod_checks.selectors(spec)},
+        **{text: observed.pods_seen[text].heard for text in pod_checks.selectors(spec)},
         **{key: observed.samples[key].at for key in _metrics(spec)},
     }
     return frozenset(key for key, at in seen.items() if not timedelta() <= observed.now - at <= FRESH)

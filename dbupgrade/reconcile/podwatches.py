@@ -95,7 +95,7 @@ class _Watch:
         self._pods = pods
         self._wake = wake
         self._clock = clock
-        self._listed: datetime | None = None
+        self._heard: datetime | None = None
         self._problem = ""
         self._watching = False
         self._store = Store()
@@ -107,10 +107,10 @@ class _Watch:
     def seen(self) -> PodsSeen | None:
         """What is known; None before the first list is whole or has failed."""
         if self._problem:
-            return PodsSeen(self._listed or self._clock(), problem=self._problem)
-        if self._listed is None:
+            return PodsSeen(self._heard or self._clock(), problem=self._problem)
+        if self._heard is None:
             return None
-        return PodsSeen(self._listed, tuple(obj["app"] for obj in self._store))
+        return PodsSeen(self._heard, tuple(obj["app"] for obj in self._store))
 
     async def list_page(self, limit: int, continue_token: str) -> Page:
         """Return a page of pods, cut down; remember why it could not be had."""
@@ -122,7 +122,7 @@ class _Watch:
             self._wake_all()
             raise
         if not page.continue_token:  # nobody looks before the reflector has stored it: no await is between
-            self._listed, self._problem = self._clock(), ""
+            self._heard, self._problem = self._clock(), ""
             self._wake_all()
         return Page([_slim(pod) for pod in page.items], page.resource_version, page.continue_token)
 
@@ -133,6 +133,7 @@ class _Watch:
         self._watching = True
         async with aclosing(self._pods.watch(resource_version, timeout_seconds)) as events:
             async for event, obj in events:
+                self._heard = self._clock()  # events come in order: what was before this one is known
                 yield event, obj if event == "BOOKMARK" else _slim(obj)
 
     def _changed(self, old: Object | None, new: Object | None) -> None:

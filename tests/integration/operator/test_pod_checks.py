@@ -70,6 +70,7 @@ async def test_a_run_waits_for_the_rollout_and_starts_with_its_last_pod(scene: S
     resource = await scene.until_ready()
     assert check(resource)["highest"] == {"app": "2.0.0"}
     assert not is_watching(operator)
+    assert lists(scene) == 2  # a list and a watch, which was alive at the end
     await scene.quiet()
     assert len(scene.standin.created) == 1
 

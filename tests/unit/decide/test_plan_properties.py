@@ -207,7 +207,7 @@ def checks_hold(observed: Observed) -> None:
     assert observed.resource.spec
     for check in observed.resource.spec.checks.pre.min_pod_versions:
         seen = observed.pods_seen["app=web"]
-        assert observed.now - seen.listed <= timedelta(seconds=5)
+        assert observed.now - seen.heard <= timedelta(seconds=5)
         assert check_pods(check, "", seen.pods, {}).holds
     for sample in observed.samples.values():
         assert observed.now - sample.at <= timedelta(seconds=5)

@@ -31,8 +31,8 @@ BAKED = {**METRIC, "bakeSeconds": 60}
 HELD = ("False", "False", Reason.PRE_CHECK_METRIC_FAILED, False)
 
 
-def pods(image: str, listed: float = 0, **changes: Any) -> PodsSeen:
-    return PodsSeen(later(listed), (AppPod("web-1", True, (("app", image),)),), **changes)
+def pods(image: str, heard: float = 0, **changes: Any) -> PodsSeen:
+    return PodsSeen(later(heard), (AppPod("web-1", True, (("app", image),)),), **changes)
 
 
 class Play:
@@ -124,7 +124,7 @@ def test_pods_of_a_watch_that_may_hang_are_listed_anew_before_the_run() -> None:
     assert not started(decision)
     assert decision.status == held
     assert play.asks.refresh == {"app=web"}
-    assert started(play.sees(6, pods_seen={"app=web": pods("web:2.0", listed=6)}))
+    assert started(play.sees(6, pods_seen={"app=web": pods("web:2.0", heard=6)}))
 
 
 def test_pods_that_cannot_be_listed_hold_the_run_with_the_cause() -> None:
@@ -141,11 +141,11 @@ def test_the_versions_of_a_run_are_remembered_until_the_next() -> None:
     status = first.status.model_copy(update={"run": succeeded(first.status.run)})
     play = Play(status, minPodVersions=[{**check, "minVersion": "2.1"}])
     play.observed = replace(play.observed, resource=replace(play.observed.resource, spec=a_spec("i:9", checks={"pre": {"minPodVersions": [check]}})))  # fmt: skip
-    decision = play.sees(9, pods_seen={"app=web": pods("web:2.4", listed=9)})
+    decision = play.sees(9, pods_seen={"app=web": pods("web:2.4", heard=9)})
     assert "below what this check passed with before: web-1 (2.4.0 after 2.5.0)" in message(decision.status)
     assert not started(decision)
     assert decision.status.checks[0].name == "app=web, container app"
-    assert started(play.sees(9, pods_seen={"app=web": pods("web:2.5", listed=9)}))
+    assert started(play.sees(9, pods_seen={"app=web": pods("web:2.5", heard=9)}))
 
 
 def test_two_checks_of_the_same_pods_are_one_in_the_status() -> None:
@@ -189,7 +189,7 @@ def test_a_metric_over_the_threshold_holds_the_run() -> None:
 def test_a_value_that_is_not_of_now_is_asked_for_again_before_the_run() -> None:
     play = Play(minPodVersions=[POD_VERSION], metrics=[METRIC])
     play.sees(0, "4", pods_seen={"app=web": pods("web:1.9")})
-    assert not started(play.sees(10, pods_seen={"app=web": pods("web:2.0", listed=10)}))
+    assert not started(play.sees(10, pods_seen={"app=web": pods("web:2.0", heard=10)}))
     assert play.asks.ask
     assert play.asks.refresh == frozenset()
     assert started(play.sees(10, "4"))
@@ -272,7 +272,7 @@ def test_what_has_held_long_enough_holds_until_it_breaks() -> None:
     decision = seen_at(play, *range(0, 120, 15))
     assert decision.status.checks[1].verdict is Verdict.HOLDS
     assert decision.status.checks[1].since == later(60)
-    assert started(play.sees(120, "4", pods_seen={"app=web": pods("web:2.0", listed=120)}))
+    assert started(play.sees(120, "4", pods_seen={"app=web": pods("web:2.0", heard=120)}))
 
 
 # --- other gates -------------------------------------------------------------------------------------------------

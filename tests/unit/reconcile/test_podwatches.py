@@ -129,3 +129,13 @@ async def test_what_cannot_be_listed_is_told_with_the_cause(cluster: Cluster) ->
     await asyncio.sleep(0.01)
     assert cluster.woken == [ONE]
     assert cluster.watches.seen(ONE)["app=web"].problem == "GET /pods: no answer in time"
+
+
+async def test_a_watch_that_brings_something_is_known_to_be_alive(cluster: Cluster) -> None:
+    cluster.events = [("BOOKMARK", {"metadata": {"resourceVersion": "7"}})]
+    ticks = iter(range(100))
+    began = cluster.now
+    cluster.watches._clock = lambda: began + timedelta(seconds=next(ticks))
+    cluster.watches.want(ONE, WEB)
+    await asyncio.sleep(0.01)
+    assert cluster.watches.seen(ONE)["app=web"].heard == began + timedelta(seconds=1)
