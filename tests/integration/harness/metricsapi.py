@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -27,6 +28,7 @@ SERVICES = Resource("", "v1", "services")
 SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 CUSTOM, EXTERNAL = "custom.metrics.k8s.io", "external.metrics.k8s.io"
 NAME = "metrics-api"
+_HANGS_SECONDS = 60
 
 
 @dataclass
@@ -35,6 +37,7 @@ class MetricsApi:
 
     series: dict[str, list[str]] = field(default_factory=dict)
     failure: int | None = None
+    hangs: bool = False
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -46,6 +49,8 @@ class MetricsApi:
             kind = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{group}/{version}"}
             return web.json_response({**kind, "resources": []})
         self.asked.append((request.path, dict(request.query)))
+        if self.hangs:
+            await asyncio.sleep(_HANGS_SECONDS)
         metric = rest[-1]
         if self.failure:
             return _status(self.failure, "ServiceUnavailable", "the adapter is restarting")
@@ -74,7 +79,7 @@ async def metrics_api(
 ) -> AsyncIterator[MetricsApi]:
     """Serve a metrics API and register it with the API server, for the time of the block."""
     served = MetricsApi()
-    runner = web.AppRunner(_application(served))
+    runner = web.AppRunner(_application(served), shutdown_timeout=0.1)
     await runner.setup()
     address = _own_address()
     site = web.TCPSite(runner, address, 0, ssl_context=_tls(directory, address))

@@ -158,6 +158,21 @@ async def test_a_metrics_api_that_is_not_installed_is_named(scene: Scene) -> Non
     assert words in message(resource)
 
 
+async def test_a_metrics_api_that_hangs_holds_up_nobody_else(scene: Scene, served: MetricsApi) -> None:
+    served.hangs = True
+    scene.standin.ending = SUCCESS
+    await scene.start()
+    names = [f"held-{number}" for number in range(10)]  # more than there are workers
+    for name in names:
+        await scene.create(name, checks=before(a_metric()))
+    await eventually(lambda: len(served.asked) >= len(names))
+    await scene.create()
+    await scene.until_ready()
+    assert len(served.asked) == len(names)  # nothing was answered meanwhile
+    resource = await scene.until_reason("PreCheckMetricFailed", name=names[0])
+    assert "no answer in time" in message(resource)
+
+
 async def test_values_are_written_at_most_once_a_minute(scene: Scene, served: MetricsApi) -> None:
     await scene.start()
     await scene.create(checks=before(a_metric()))
