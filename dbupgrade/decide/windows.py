@@ -68,12 +68,9 @@ def after_run(observed: Observed, check: MetricCheck, completed: datetime) -> Ch
     if last and last.verdict is Verdict.HOLDS:
         return last
     end = bake_end(check, completed)
-    if observed.now < end:
-        return _waiting(check, completed, f"{query(check).words} is looked at from {end:%H:%M:%S} UTC on")
     sample = observed.samples.get(definition(CheckPhase.POST, check))
-    if sample is None or sample.at < end:
-        asked = _waiting(check, completed, f"{query(check).words} is asked for")
-        return last if last and last.verdict is Verdict.FAILS else asked
+    if observed.now < end or sample is None or sample.at < end:
+        return last if last and last.verdict is Verdict.FAILS else _waiting(check, completed, end)
     reading = read(check, sample)
     verdict = Verdict.HOLDS if reading.holds else Verdict.FAILS
     return _judged(CheckPhase.POST, check, last, sample, (verdict, reading))
@@ -125,7 +122,8 @@ def _judged(
     )
 
 
-def _waiting(check: MetricCheck, completed: datetime, message: str) -> CheckStatus:
+def _waiting(check: MetricCheck, completed: datetime, end: datetime) -> CheckStatus:
+    message = f"{query(check).words} is looked at from {end:%H:%M:%S} UTC on"
     return CheckStatus(
         phase=CheckPhase.POST,
         kind=CheckKind.METRIC,
