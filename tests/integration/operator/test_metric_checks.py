@@ -215,13 +215,18 @@ async def test_a_check_after_the_run_bakes_fails_and_recovers_and_runs_nothing_a
 ) -> None:
     scene.standin.ending = SUCCESS
     operator = await scene.start()
-    await scene.create(checks=after(a_metric(bakeSeconds=4)))
+    await scene.create(checks=after(a_metric(bakeSeconds=8)))
     resource = await scene.until_reason(BAKING)
     assert summary(resource)["Ready"] == ("False", "Initializing")
     assert summary(resource)["Progressing"] == ("True", BAKING)
     assert "finishedAt" in run_of(resource)
     assert re.search(r"errors: .* is looked at from \d\d:\d\d:\d\d UTC on", message(resource))
     assert not served.asked
+
+    async def has_told() -> bool:
+        return "MigrationSucceeded" in await told(scene)
+
+    await eventually(has_told)  # an Event is lost when the operator dies before it is sent
     operator.kill()
     operator = await scene.start()
     resource = await scene.until_reason("PostCheckFailed")
