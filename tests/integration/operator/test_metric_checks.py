@@ -184,19 +184,26 @@ async def test_values_are_written_at_most_once_a_minute(scene: Scene, served: Me
     assert again["metadata"]["resourceVersion"] == resource["metadata"]["resourceVersion"]
 
 
-async def test_the_bake_time_survives_a_crash_and_ends_with_a_break(scene: Scene, served: MetricsApi) -> None:
+async def test_the_bake_time_survives_a_crash(scene: Scene, served: MetricsApi) -> None:
     served.series = {"http_errors": ["1"]}
-    scene.standin.ending = SUCCESS
     operator = await scene.start()
-    await scene.create(checks=before(a_metric(bakeSeconds=15, intervalSeconds=4)))
+    await scene.create(checks=before(a_metric(bakeSeconds=60, intervalSeconds=15)))
     began = check(await scene.until(is_holding))["since"]
     operator.kill()
     await scene.start()
     seen = check(await scene.until(lambda resource: check(resource)["observedAt"] > began))
     assert (seen["since"], seen["verdict"]) == (began, "Waiting")
-    served.series = {"http_errors": ["9"]}
-    await scene.until(lambda resource: check(resource)["verdict"] == "Fails")
+
+
+async def test_an_adapter_that_restarts_breaks_the_bake_time(scene: Scene, served: MetricsApi) -> None:
     served.series = {"http_errors": ["1"]}
+    await scene.start()
+    await scene.create(checks=before(a_metric(bakeSeconds=60)))
+    began = check(await scene.until(is_holding))["since"]
+    served.failure = 503
+    resource = await scene.until(lambda resource: check(resource)["verdict"] == "Fails")
+    assert "custom.metrics.k8s.io does not answer" in message(resource)
+    served.failure = None
     assert check(await scene.until(is_holding))["since"] > began
     assert not scene.standin.created
 
