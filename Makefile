@@ -40,11 +40,13 @@ demo: up ## Migrate a shop's database twice, and show each step
 test: lint types unit integration e2e ## Everything: lint, types, unit, integration, e2e
 
 .PHONY: lint
-lint: venv ## Style, import direction, and whether the committed CRD is the generated one
+lint: venv ## Style, import direction, and whether the committed manifests are the generated ones
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports --no-logo
 	$(PYTHON) -m dbupgrade crd | diff -u deploy/kustomize/crd/dbupgrades.yaml -
+	$(PYTHON) -m dbupgrade policy | diff -u deploy/kustomize/policy/deletion.yaml -
+	$(PYTHON) -m dbupgrade webhook | diff -u deploy/kustomize/webhook/configuration.yaml -
 
 .PHONY: types
 types: venv ## Check types
@@ -89,8 +91,10 @@ bench-idle: build ## The latencies of 30 resources, one after the other, as JSON
 	$(PYTHON) -m bench.burst --sequential 30
 
 .PHONY: crd
-crd: venv ## Write the CRD after a change of the models
+crd: venv ## Write the CRD and the rest that is generated, after a change of the models
 	$(PYTHON) -m dbupgrade crd > deploy/kustomize/crd/dbupgrades.yaml
+	$(PYTHON) -m dbupgrade policy > deploy/kustomize/policy/deletion.yaml
+	$(PYTHON) -m dbupgrade webhook > deploy/kustomize/webhook/configuration.yaml
 
 .PHONY: format
 format: venv ## Format the code

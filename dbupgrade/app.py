@@ -7,6 +7,8 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -19,7 +21,7 @@ from dbupgrade.kube.events import EventRecorder
 from dbupgrade.kube.leader import LeaderElector, LeadershipLost, LeaseName
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.metrics import MetricsClient
-from dbupgrade.kube.resources import JOBS, PODS
+from dbupgrade.kube.resources import JOBS, PODS, is_terminating
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.cluster import DBUPGRADES, Cluster
 from dbupgrade.reconcile.lookout import Lookout
@@ -37,11 +39,15 @@ from dbupgrade.runtime.workqueue import WorkQueue
 from dbupgrade.settings import Settings
 from dbupgrade.telemetry import metrics
 from dbupgrade.telemetry.endpoints import serve_health, serve_metrics
+from webhook.certificates import Mounted, SelfManaged, Source, keep_fresh
+from webhook.server import Webhook
+from webhook.tls import SwappableContext
 
 CONTROLLER = "dbupgrade"
 LEASE = "dbupgrade-controller-manager.subbug.learning"
 _DRAIN_SECONDS = 4.0  # less than what a leader that lost its lease has left
 _FLUSH_SECONDS = 2.0
+_LINGER_SECONDS = 5.0  # until nobody calls the webhook of a pod that is no longer ready
 _POD_CHANGES_SECONDS = 0.2
 # Conflicts and missing Secrets: quick at first, and never slower than what the contract promises for a Secret.
 _RETRY_BASE_SECONDS, _RETRY_CAP_SECONDS = 0.05, 30.0
@@ -73,6 +79,8 @@ class Operator:
             requeue_quietly=(Conflict, AlreadyExists, NotFound),
         )
         self._reflectors = self._build_reflectors()
+        self._webhook = Webhook(partial(is_terminating, client))
+        self._tls = SwappableContext()
         self._leading = False
         self._stopping = False
 
@@ -126,16 +134,37 @@ class Operator:
     async def run(self) -> None:
         """Run until cancelled or until leadership is lost (then raises LeadershipLost)."""
         ready = {"stopping": lambda: not self._stopping, "synced": self._is_ready}
+        if self._settings.webhook_enabled:
+            ready["webhook"] = lambda: self._tls.has_certificate
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(serve_health(self._settings.health_port, ready))
             await stack.enter_async_context(serve_metrics(self._settings.metrics_port))
             metrics.UP.set(1)
+            if self._settings.webhook_enabled:
+                await self._serve_webhook(stack)
             stack.push_async_callback(_end, asyncio.create_task(self._recorder.run()))
             try:
                 await self._lead_when_elected()
             finally:
                 self._stopping = True
                 await self._recorder.flush(_FLUSH_SECONDS)
+                if self._settings.webhook_enabled:
+                    self._webhook.draining = True
+                    await asyncio.sleep(_LINGER_SECONDS)
+
+    async def _serve_webhook(self, stack: AsyncExitStack) -> None:
+        """Serve the webhook until `stack` closes, whoever leads; the API server's requests wait for a certificate."""
+        keeper = asyncio.create_task(keep_fresh(self._tls, self._certificate_source()))
+        stack.push_async_callback(_end, keeper)
+        await stack.enter_async_context(self._webhook.serve(self._settings.webhook_port, self._tls.listening))
+
+    def _certificate_source(self) -> Source:
+        settings = self._settings
+        if settings.webhook_certificate_dir:
+            return Mounted(Path(settings.webhook_certificate_dir))
+        return SelfManaged(
+            self._client, settings.namespace, settings.webhook_secret, settings.webhook_configuration
+        )
 
     async def _lead_when_elected(self) -> None:
         if not self._settings.leader_election_enabled:
@@ -199,10 +228,6 @@ async def run(settings: Settings) -> int:
 
 
 def _check_available(settings: Settings) -> None:
-    if settings.webhook_enabled:
-        raise NotAvailableError(
-            "DBUPGRADE_WEBHOOK_ENABLED: this version has no admission webhook yet; set it to false"
-        )
     if settings.aws_enabled:
         raise NotAvailableError(
             "DBUPGRADE_AWS_ENABLED: this version has no AWS authentication yet; set it to false"

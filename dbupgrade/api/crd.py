@@ -9,7 +9,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import TupleSchema, WithDefaultSchema
 
-from dbupgrade.api import names
+from dbupgrade.api import lock, names
 from dbupgrade.api.models import Model, Spec
 from dbupgrade.api.status import Status
 
@@ -95,11 +95,25 @@ def _columns() -> list[Schema]:
     ]
 
 
+def _lock_rule() -> Schema:
+    """Spec is frozen while a run is active; the API server compares with the stored object, so there is no gap."""
+    frozen = [Spec.model_fields[name].alias for name in Spec.model_fields if name not in lock.UNLOCKED_FIELDS]
+    unchanged = " && ".join(f"self.spec.?{name} == oldSelf.spec.?{name}" for name in frozen)
+    return {
+        "rule": f"({unchanged}) || !{lock.active('oldSelf')}",
+        "messageExpression": lock.message(lock.SPEC_LOCKED, "oldSelf"),
+        "message": lock.SPEC_LOCKED.format(job=lock.UNKNOWN_JOB, name="NAME"),
+        "reason": "FieldValueForbidden",
+        "fieldPath": ".spec",
+    }
+
+
 def _version_schema() -> Schema:
     return {
         "type": "object",
         "description": "DBUpgrade applies the migrations of an image to a database.",
         "required": ["spec"],
+        "x-kubernetes-validations": [_lock_rule()],
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},

@@ -5,13 +5,14 @@ models are frozen; unknown fields are ignored, as the API server prunes them.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from dbupgrade.api.names import digest
 
+_MAX_CHECKS = 64  # the API server bounds what the rules on a list may cost
 _INTEGER_OR_STRING = {"x-kubernetes-int-or-string": True}
 _QUANTITY = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
 
@@ -51,6 +52,18 @@ class Model(BaseModel):
     """Base of all models: camelCase outside, frozen, unknown fields ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
+
+
+class Rule(NamedTuple):
+    """A rule that the API server checks itself, in CEL on `self` and, for a change, `oldSelf`."""
+
+    rule: str
+    message: str
+
+
+def rules(*each: Rule) -> ConfigDict:
+    """Model configuration that puts rules into the schema (x-kubernetes-validations)."""
+    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [rule._asdict() for rule in each]})
 
 
 def list_map(*keys: str) -> dict[str, Any]:
@@ -138,8 +151,23 @@ class Aws(Model):
     dialect: Dialect = Dialect.POSTGRES
 
 
+DATABASE_IMMUTABLE = (
+    "cannot be changed. To do: delete the DBUpgrade and create it anew with the other database"
+)
+
+
 class Database(Model):
     """The database to migrate."""
+
+    model_config = rules(
+        Rule("self == oldSelf", DATABASE_IMMUTABLE),
+        Rule('self.type != "selfHosted" || has(self.connection)', "type selfHosted needs connection"),
+        Rule('self.type != "selfHosted" || !has(self.aws)', "type selfHosted must not have aws"),
+        Rule(
+            'self.type == "selfHosted" || has(self.aws) || has(self.connection)',
+            "types awsRds and awsAurora need either aws or connection",
+        ),
+    )
 
     type: DatabaseType
     connection: Connection | None = None
@@ -233,6 +261,16 @@ class ExternalTarget(Model):
 class MetricTarget(Model):
     """What to ask the metrics API for."""
 
+    model_config = rules(
+        *(
+            Rule(
+                f'(self.type == "{kind}") == has(self.{kind.lower()})',
+                f"type {kind} goes with the block {kind.lower()}",
+            )
+            for kind in TargetType
+        )
+    )
+
     type: TargetType
     pods: PodsTarget | None = None
     object: ObjectTarget | None = None
@@ -267,6 +305,17 @@ class Reduce(StrEnum):
 class MetricCheck(Model):
     """A metric holds a threshold."""
 
+    model_config = rules(
+        Rule(
+            'self.source != "Custom" || self.target.type != "External"',
+            "source Custom does not serve External targets",
+        ),
+        Rule(
+            'self.source != "External" || self.target.type != "Pods"',
+            "source External does not serve Pods targets",
+        ),
+    )
+
     name: str = Field(min_length=1, max_length=63)
     metric_name: str = Field(min_length=1, max_length=256)
     source: MetricSource = MetricSource.CUSTOM
@@ -280,14 +329,14 @@ class MetricCheck(Model):
 class PreChecks(Model):
     """What must hold before a run starts."""
 
-    min_pod_versions: tuple[MinPodVersion, ...] = ()
-    metrics: tuple[MetricCheck, ...] = Field((), json_schema_extra=list_map("name"))
+    min_pod_versions: tuple[MinPodVersion, ...] = Field((), max_length=_MAX_CHECKS)
+    metrics: tuple[MetricCheck, ...] = Field((), max_length=_MAX_CHECKS, json_schema_extra=list_map("name"))
 
 
 class PostChecks(Model):
     """What must hold after a run."""
 
-    metrics: tuple[MetricCheck, ...] = Field((), json_schema_extra=list_map("name"))
+    metrics: tuple[MetricCheck, ...] = Field((), max_length=_MAX_CHECKS, json_schema_extra=list_map("name"))
 
 
 class Checks(Model):

@@ -20,6 +20,10 @@ ANNOTATION_RESOURCE = f"{GROUP}/resource"
 """On Jobs and pods: name of the resource (a label value could not hold 253 characters)."""
 ANNOTATION_ATLAS_CONFIG = f"{GROUP}/atlas-config"
 ANNOTATION_RETRY = f"{GROUP}/retry"
+ANNOTATION_FORCE_DELETE = f"{GROUP}/force-delete"
+"""Set to "true" by a person: the resource may be deleted with a run that is on."""
+
+WEBHOOK_PATH = "/validate-dbupgrade-subbug-learning-v1alpha1-dbupgrade"
 
 CONTAINER_FETCH = "fetch-migrations"
 CONTAINER_MIGRATE = "migrate"

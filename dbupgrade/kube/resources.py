@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+from dbupgrade.kube.errors import NotFound
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -112,6 +114,15 @@ class ResourceClient:
     async def _dict(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer: dict[str, Any] = await self._client.request(method, path, **options)
         return answer
+
+
+async def is_terminating(client: Client, namespace: str) -> bool:
+    """Return whether a namespace is being deleted or has gone."""
+    try:
+        found = await ResourceClient(client, NAMESPACES).get("", namespace)
+    except NotFound:
+        return True
+    return "deletionTimestamp" in found["metadata"]
 
 
 async def pod_log(

@@ -53,3 +53,8 @@ PENDING_MIGRATIONS = Gauge(
     "dbupgrade_pending_migrations", "Migrations known and not yet applied", ["namespace"]
 )
 CHECK_FAILURES = Counter("dbupgrade_check_failures_total", "Checks that did not hold", ["check"])
+
+WEBHOOK_REQUESTS = Counter("dbupgrade_webhook_requests_total", "Reviews by verdict", ["verdict"])
+WEBHOOK_CERTIFICATE_EXPIRY = Gauge(
+    "dbupgrade_webhook_certificate_expiry_seconds", "Time until the webhook's certificate expires"
+)

@@ -1,0 +1,126 @@
+"""The HTTPS server of the webhook: transport only, the verdict is `decide.admission`'s.
+
+It runs on every replica, asks the status that comes with the request and no cache, and keeps what clients send out of the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+
+from dbupgrade.api.names import WEBHOOK_PATH
+from dbupgrade.decide import admission
+from dbupgrade.decide.admission import Operation, Verdict
+from dbupgrade.kube.errors import KubeError
+from dbupgrade.telemetry.endpoints import CannotListenError
+from dbupgrade.telemetry.metrics import WEBHOOK_REQUESTS
+from webhook.review import MalformedReviewError, Review, answer, parse
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+"""A review holds an object twice, and etcd takes objects of up to 1.5 MiB."""
+READ_SECONDS = 10.0
+"""For a handshake and for a body; the API server does not wait longer for the answer."""
+IDLE_SECONDS = 100.0
+"""For a head, and between two requests: longer than the 90 s of the API server's client, so that idle connections are
+closed by the side that knows whether it is about to use one."""
+_BACKLOG = 2048  # a burst of reviews, each on a connection of its own
+_HOST = "0.0.0.0"  # noqa: S104 - the API server comes from outside the pod
+_JSON = "application/json"
+
+_log = structlog.get_logger()
+
+
+class Webhook:
+    """Answers reviews. `terminating` tells whether a namespace is being deleted or has gone; it may raise a KubeError."""
+
+    def __init__(self, terminating: Callable[[str], Awaitable[bool]]) -> None:
+        self._terminating = terminating
+        self.draining = False
+        """Set before the end: each answer then closes its connection, so that the next one is made elsewhere."""
+
+    @asynccontextmanager
+    async def serve(self, port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
+        """Serve on `port` (0: any free one) with TLS; yields the port. Raises CannotListenError."""
+        application = web.Application(client_max_size=MAX_BODY_BYTES)
+        application.add_routes([web.post(WEBHOOK_PATH, self._handle)])
+        runner = web.AppRunner(application, access_log=None, keepalive_timeout=IDLE_SECONDS)
+        await runner.setup()
+        if runner.server is None:
+            raise AssertionError("a runner has a server after its setup")
+        try:
+            listener = await asyncio.get_running_loop().create_server(
+                runner.server, _HOST, port, ssl=context, ssl_handshake_timeout=READ_SECONDS, backlog=_BACKLOG
+            )
+        except OSError as error:
+            await runner.cleanup()
+            raise CannotListenError(f"port {port} cannot be used: {error.strerror}") from error
+        try:
+            yield int(listener.sockets[0].getsockname()[1])
+        finally:
+            listener.close()
+            await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        response = await self._respond(request)
+        if self.draining:
+            response.force_close()
+        return response
+
+    async def _respond(self, request: web.Request) -> web.Response:
+        if request.content_type != _JSON:
+            return _failed(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the content type must be {_JSON}")
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                body = await request.read()
+            review = parse(body)
+        except TimeoutError:
+            return _failed(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {READ_SECONDS:g} s")
+        except web.HTTPRequestEntityTooLarge:
+            return _failed(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over {MAX_BODY_BYTES} bytes")
+        except MalformedReviewError as error:
+            return _failed(HTTPStatus.BAD_REQUEST, str(error))
+        verdict = await self._judge(review)
+        WEBHOOK_REQUESTS.labels("allowed" if verdict.allowed else "denied").inc()
+        if not verdict.allowed:
+            fields = [problem.field for problem in verdict.problems]
+            name = (review.new or review.old)["metadata"]["name"]
+            _log.info(
+                "admission_denied",
+                namespace=review.namespace,
+                name=name,
+                operation=review.operation,
+                fields=fields,
+            )
+        return web.Response(body=answer(review.uid, verdict), content_type=_JSON)
+
+    async def _judge(self, review: Review) -> Verdict:
+        match review.operation:
+            case Operation.CREATE:
+                return admission.created(review.new)
+            case Operation.UPDATE:
+                return admission.updated(review.old, review.new)
+            case Operation.DELETE:
+                return admission.deleted(review.old, namespace_terminating=await self._is_leaving(review))
+
+    async def _is_leaving(self, review: Review) -> bool | None:
+        if not admission.needs_namespace(review.old):
+            return False
+        try:
+            return await self._terminating(review.namespace)
+        except KubeError as error:
+            _log.warning("namespace_unknown", namespace=review.namespace, error=error.safe_message)
+            return None
+
+
+def _failed(status: HTTPStatus, message: str) -> web.Response:
+    WEBHOOK_REQUESTS.labels("error").inc()
+    return web.Response(status=status, text=f"{message}\n")
