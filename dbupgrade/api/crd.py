@@ -98,7 +98,7 @@ def _columns() -> list[Schema]:
 def _lock_rule() -> Schema:
     """Spec is frozen while a run is active; the API server compares with the stored object, so there is no gap."""
     frozen = [Spec.model_fields[name].alias for name in Spec.model_fields if name not in lock.UNLOCKED_FIELDS]
-    unchanged = " && ".join(f"self.spec.?{name} == oldSelf.spec.?{name}" for name in frozen)
+    unchanged = " && ".join(lock.unchanged(str(name)) for name in frozen)
     return {
         "rule": f"({unchanged}) || !{lock.active('oldSelf')}",
         "messageExpression": lock.message(lock.SPEC_LOCKED, "oldSelf"),

@@ -26,7 +26,8 @@ async def _run(server: ApiServer, directory: Path, given: argparse.Namespace) ->
         f"seeds {given.seed} to {given.seed + given.sequences - 1}, {given.steps} steps each: {seconds:.0f} s"
     )
     print(
-        f"{outcome.plays} plays, {outcome.jobs} Jobs, {outcome.kills} kills, {len(outcome.problems)} problems"
+        f"{outcome.plays} plays, {outcome.jobs} Jobs, {outcome.kills} kills, "
+        f"{outcome.denied} denials, {len(outcome.problems)} problems"
     )
     for problem in outcome.problems:
         print(f"- {problem}")

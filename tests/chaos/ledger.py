@@ -13,6 +13,7 @@ from typing import Any
 from dbupgrade.api import names
 
 Object = dict[str, Any]
+_DEADLINE_SECONDS = 600  # the default of spec.runner.activeDeadlineSeconds
 
 
 def version(obj: Object) -> int:
@@ -32,6 +33,21 @@ def is_alive(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}
 
 
+def is_running(resource: Object) -> bool:
+    """Whether a run is recorded that has no end."""
+    run = (resource.get("status") or {}).get("run")
+    return run is not None and "finishedAt" not in run
+
+
+def is_forced(resource: Object) -> bool:
+    return "force-delete" in str(resource["metadata"].get("annotations"))
+
+
+def asks_otherwise(old: Object, new: Object) -> bool:
+    """Whether the spec differs in anything but suspend."""
+    return {**old["spec"], "suspend": None} != {**new["spec"], "suspend": None}
+
+
 @dataclass
 class Ledger:
     """What was seen. `broken` are the rules that were, in words; empty at the end of a clean run."""
@@ -41,12 +57,27 @@ class Ledger:
     pods: dict[str, Object] = field(default_factory=dict)
     created_jobs: list[Object] = field(default_factory=list)
     statuses: dict[str, list[Object]] = field(default_factory=lambda: defaultdict(list))
+    spec_locked: set[str] = field(default_factory=set)
+    """Namespaces in which nothing may change a spec during a run."""
+    deletion_locked: set[str] = field(default_factory=set)
+    """Namespaces in which nothing may delete a resource during a run, unless it is forced."""
 
     def resource(self, kind: str, obj: Object) -> None:
         """A DBUpgrade came, changed or went: its status must never go back."""
         uid = obj["metadata"]["uid"]
         seen = self.statuses[uid]
-        if kind != "DELETED":
+        namespace = obj["metadata"]["namespace"]
+        if kind == "DELETED":
+            if namespace in self.deletion_locked and is_running(obj) and not is_forced(obj):
+                self.broken.append(f"{_name(obj)} was deleted during a run")
+        else:
+            if (
+                seen
+                and namespace in self.spec_locked
+                and is_running(seen[-1])
+                and asks_otherwise(seen[-1], obj)
+            ):
+                self.broken.append(f"the spec of {_name(obj)} at {version(obj)} changed during a run")
             if seen:
                 self._compare(seen[-1], obj)
             seen.append(obj)
@@ -74,17 +105,31 @@ class Ledger:
     def check_intents(self) -> None:
         """Every Job was created after its intent had been written, and with the intent's image."""
         for job in self.created_jobs:
-            if not self._has_intent(job):
+            intent = self._intent(job)
+            if intent is None:
                 self.broken.append(f"Job {_name(job)} at {version(job)} has no intent before it")
+            elif not self._as_intended(job, intent):
+                self.broken.append(
+                    f"Job {_name(job)} at {version(job)} is not what its intent was written for"
+                )
 
-    def _has_intent(self, job: Object) -> bool:
+    def _as_intended(self, job: Object, intent: Object) -> bool:
+        """Whether the Job has the image and the deadline of the spec that the intent was written for."""
+        versions = self.statuses[label(job, names.LABEL_UID)]
+        generation = intent["generation"]
+        spec = next(obj["spec"] for obj in versions if obj["metadata"]["generation"] == generation)
+        deadline = (spec.get("runner") or {}).get("activeDeadlineSeconds", _DEADLINE_SECONDS)
+        wanted = (spec["migrations"]["image"], deadline)
+        return (_image(job), job["spec"]["activeDeadlineSeconds"]) == wanted
+
+    def _intent(self, job: Object) -> Object | None:
         run_id = job["metadata"]["annotations"][names.ANNOTATION_RUN_ID]
         for obj in self.statuses[label(job, names.LABEL_UID)]:
             run = (obj.get("status") or {}).get("run") or {}
             matches = run.get("jobName") == job["metadata"]["name"] and run.get("runId") == run_id
             if matches and "finishedAt" not in run and version(obj) < version(job):
-                return bool(run["image"] == _image(job))
-        return False
+                return dict(run)
+        return None
 
     def _at_most_one(self, what: str, objects: list[Object], changed: Object) -> None:
         for name in (names.LABEL_UID, names.LABEL_DATABASE):

@@ -8,14 +8,16 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dbupgrade.kube.errors import AlreadyExists, Conflict, NotFound
-from dbupgrade.kube.resources import SECRETS, ResourceClient
+from dbupgrade.api.names import ANNOTATION_FORCE_DELETE
+from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, ServerError
+from dbupgrade.kube.resources import NAMESPACES, SECRETS, ResourceClient
 from tests.integration.harness.faultproxy import Answer, Cut, Duplicate, ErrorEvent, Fault, Match, Reset
 from tests.integration.harness.namespaces import DBUPGRADES
 from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any
 
     from dbupgrade.kube.client import Client
     from tests.chaos.ledger import Object
@@ -28,6 +30,13 @@ IMAGES = ("registry.example/app:1", "registry.example/app:2", "registry.example/
 LAST_IMAGE = "registry.example/app:last"
 FINAL_SECONDS = 90.0
 PAUSE_SECONDS = 0.03
+WEBHOOK_LABEL = "chaos-webhook"
+UP, DOWN, ABSENT = "up", "down", "absent"
+_DENIED = (
+    Invalid,
+    Forbidden,
+    ServerError,
+)  # the CRD; the policy or the webhook; a webhook that cannot be reached
 
 
 @dataclass
@@ -42,12 +51,17 @@ class Stage:
 
 @dataclass
 class Play:
-    """A sequence of `steps` steps in `namespace`, which follows from `seed`."""
+    """A sequence of `steps` steps in `namespace`, which follows from `seed`.
+
+    `webhook` says what the API server meets when it asks: a webhook that is up, one that is down, or none.
+    """
 
     stage: Stage
     namespace: str
     seed: int
     steps: int
+    webhook: str = ABSENT
+    denied: int = 0
     trail: list[str] = field(default_factory=list)
     """What was done, for the report of a failure."""
 
@@ -62,6 +76,8 @@ class Play:
             await self._create_secret(name)
         for name in RESOURCES:
             await self._apply(name)
+        if self.webhook == DOWN:
+            await self._label(DOWN)
         for _ in range(self.steps):
             await self._step()
             # Not luck: it only lets the operator come in between, as it would between the acts of people.
@@ -104,9 +120,11 @@ class Play:
 
     async def _recreate(self) -> None:
         name = self._any()
-        self._note(f"delete {name}")
-        with contextlib.suppress(NotFound):
-            await self._resources.delete(self.namespace, name, propagation="Background")
+        if self._random.random() < 0.5:
+            force = {"metadata": {"annotations": {ANNOTATION_FORCE_DELETE: "true"}}}
+            await self._try(f"force {name}", self._resources.patch(self.namespace, name, force))
+        deletion = self._resources.delete(self.namespace, name, propagation="Background")
+        await self._try(f"delete {name}", deletion)
         if self._random.random() < 0.7:
             await self._apply(name)
 
@@ -169,10 +187,8 @@ class Play:
         for name in ("one", "two"):
             with contextlib.suppress(AlreadyExists):
                 await self._create_secret(name)
-        for name in RESOURCES:
-            await self._apply(name)
-            patch = {"spec": {"suspend": False, "migrations": {"image": LAST_IMAGE}}}
-            await self._resources.patch(self.namespace, name, patch)
+        if self.webhook != ABSENT:
+            await self._label(UP)
         await asyncio.gather(*(self._rest(name) for name in RESOURCES))
 
     async def _rest(self, name: str) -> None:
@@ -182,7 +198,7 @@ class Play:
             nonlocal last
             for job in self.stage.world.unfinished(self.namespace):
                 await self.stage.world.end(job, succeed=True)
-            last = await self._resources.get(self.namespace, name)
+            last = await self._set_last(name)
             status = last.get("status") or {}
             ready = any(
                 c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ()
@@ -193,6 +209,18 @@ class Play:
             await eventually(done, within=FINAL_SECONDS, what=f"{name} is Ready with its last image")
         except AssertionError as error:
             raise AssertionError(f"{error}; its status: {last.get('status')}") from error
+
+    async def _set_last(self, name: str) -> Object:
+        """Ask for the last image until that is accepted; returns the resource. Raises a KubeError when it is denied."""
+        try:
+            resource = await self._resources.get(self.namespace, name)
+        except NotFound:
+            return await self._create(name)
+        spec = resource["spec"]
+        if spec["migrations"]["image"] == LAST_IMAGE and not spec["suspend"]:
+            return resource
+        patch = {"spec": {"suspend": False, "migrations": {"image": LAST_IMAGE}}}
+        return await self._resources.patch(self.namespace, name, patch)
 
     # --- helpers ---------------------------------------------------------------------------------------------------
 
@@ -208,9 +236,25 @@ class Play:
 
     async def _patch(self, patch: Object) -> None:
         name = self._any()
-        self._note(f"patch {name}: {patch}")
-        with contextlib.suppress(NotFound, Conflict):
-            await self._resources.patch(self.namespace, name, patch)
+        await self._try(f"patch {name}: {patch}", self._resources.patch(self.namespace, name, patch))
+
+    async def _try(self, what: str, request: Coroutine[Any, Any, Any]) -> None:
+        """Do what a person would try; it may come too late, or be denied."""
+        try:
+            await request
+        except (NotFound, Conflict, AlreadyExists):
+            self._note(f"{what}: too late")
+        except _DENIED:
+            self.denied += 1
+            self._note(f"{what}: denied")
+        else:
+            self._note(what)
+
+    async def _label(self, webhook: str) -> None:
+        """Choose what the API server asks about this namespace."""
+        self._note(f"the webhook is {webhook}")
+        patch = {"metadata": {"labels": {WEBHOOK_LABEL: webhook}}}
+        await ResourceClient(self.stage.admin, NAMESPACES).patch("", self.namespace, patch)
 
     async def _create_secret(self, name: str) -> None:
         self._note(f"create Secret {name}")
@@ -218,7 +262,9 @@ class Play:
         await self._secrets.create(self.namespace, body)
 
     async def _apply(self, name: str) -> None:
-        self._note(f"create {name}")
+        await self._try(f"create {name}", self._create(name))
+
+    async def _create(self, name: str) -> Object:
         database = {"type": "selfHosted", "connection": {"urlSecretRef": {"name": RESOURCES[name]}}}
         body = {
             "apiVersion": "dbupgrade.subbug.learning/v1alpha1",
@@ -226,5 +272,4 @@ class Play:
             "metadata": {"name": name},
             "spec": {"migrations": {"image": self._random.choice(IMAGES)}, "database": database},
         }
-        with contextlib.suppress(AlreadyExists):
-            await self._resources.create(self.namespace, body)
+        return await self._resources.create(self.namespace, body)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dbupgrade.kube.client import Client
-from e2e.operator import Launch, Operator
+from e2e.operator import Launch, Operator, free_port
 from tests.chaos.ledger import Ledger
-from tests.chaos.play import Play, Stage
+from tests.chaos.play import ABSENT, DOWN, UP, WEBHOOK_LABEL, Play, Stage
 from tests.chaos.world import World
 from tests.integration.harness.faultproxy import Fault, FaultProxy, Match
+from tests.integration.harness.guard import WebhookConfiguration, install_policy, remove_policy, set_rules
 from tests.integration.harness.namespaces import clear_namespace, create_namespace
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Outcome:
     plays: int = 0
     jobs: int = 0
     kills: int = 0
+    denied: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -60,32 +62,49 @@ class Operators:
 
 
 async def run(api: ApiServer, directory: Path, *, seed: int, steps: int, sequences: int) -> Outcome:
-    """Play `sequences` plays with seeds from `seed` on; the operator's log is in `directory`."""
+    """Play `sequences` plays with seeds from `seed` on; the operator's log is in `directory`.
+
+    In one half of them the CRD's rules and the policy are in force, in the other the webhook is all there is. It is up,
+    down or absent, each in a third of the plays.
+    """
     outcome, ledger = Outcome(), Ledger()
     async with (
         await Client.connect(str(api.kubeconfig)) as admin,
-        _stage(api, admin, directory, ledger) as stage,
+        _stage(api, admin, directory, ledger) as (stage, operators),
     ):
-        limit = asyncio.Semaphore(SIDE_BY_SIDE)
-        plays = [_play(stage[0], limit, seed + number, steps, outcome) for number in range(sequences)]
-        await asyncio.gather(*plays)
+        for rules, share in ((True, range(0, sequences, 2)), (False, range(1, sequences, 2))):
+            await set_rules(admin, present=rules)
+            await (install_policy if rules else remove_policy)(admin)
+            limit = asyncio.Semaphore(SIDE_BY_SIDE)
+            plays = (_play(stage, limit, seed + number, steps, outcome, rules=rules) for number in share)
+            await asyncio.gather(*plays)
+        await set_rules(admin, present=True)
         ledger.check_intents()
-        outcome.kills = stage[1].kills
+        outcome.kills = operators.kills
     outcome.jobs = len(ledger.created_jobs)
     outcome.problems += ledger.broken
     return outcome
 
 
-async def _play(stage: Stage, limit: asyncio.Semaphore, seed: int, steps: int, outcome: Outcome) -> None:
+async def _play(
+    stage: Stage, limit: asyncio.Semaphore, seed: int, steps: int, outcome: Outcome, *, rules: bool
+) -> None:
     async with limit:
-        namespace = await create_namespace(stage.admin)
-        play = Play(stage, namespace, seed, steps)
+        webhook = (UP, DOWN, ABSENT)[seed // 2 % 3]
+        # One that is going to be down is up at first: nothing could be created.
+        namespace = await create_namespace(stage.admin, {WEBHOOK_LABEL: UP if webhook == DOWN else webhook})
+        if rules or webhook != ABSENT:
+            stage.world.ledger.spec_locked.add(namespace)
+        if rules:
+            stage.world.ledger.deletion_locked.add(namespace)
+        play = Play(stage, namespace, seed, steps, webhook)
         try:
             await play.run()
         except AssertionError as error:
             trail = "\n    ".join(play.trail)
             outcome.problems.append(f"seed {seed}, namespace {namespace}: {error}\n    {trail}")
         outcome.plays += 1
+        outcome.denied += play.denied
         await clear_namespace(stage.admin, namespace)
 
 
@@ -97,9 +116,25 @@ async def _stage(
         proxy.inject(Fault(Match("GET", r"/pods/[^/]+/log$"), world, times=None))
         kubeconfig = api.write_kubeconfig("chaos", api.admin, server=proxy.url)
         prefix = ("setpriv", "--pdeathsig", "KILL", "--")
-        operators = Operators(Launch(kubeconfig, directory / "operator.log", {}, prefix))
+        port = free_port()
+        up = WebhookConfiguration(admin, "chaos-up", port, {WEBHOOK_LABEL: UP})
+        down = WebhookConfiguration(admin, "chaos-down", free_port(), {WEBHOOK_LABEL: DOWN})
+        home = await create_namespace(admin, {WEBHOOK_LABEL: UP})
+        settings = {
+            "DBUPGRADE_NAMESPACE": home,
+            "DBUPGRADE_WEBHOOK_ENABLED": "true",
+            "DBUPGRADE_WEBHOOK_PORT": str(port),
+            "DBUPGRADE_WEBHOOK_CONFIGURATION": up.name,
+        }
+        operators = Operators(Launch(kubeconfig, directory / "operator.log", settings, prefix))
+        await up.install()
+        await down.install()
         await operators.start()
         try:
+            await set_rules(admin, present=False)
+            await up.until_asked(home)
             yield Stage(admin, world, proxy, operators.kill), operators
         finally:
             operators.stop()
+            await up.remove()
+            await down.remove()

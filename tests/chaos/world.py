@@ -40,7 +40,7 @@ class World:
     def __init__(self, client: Client, ledger: Ledger) -> None:
         self._random = random.Random(0)
         self._client = client
-        self._ledger = ledger
+        self.ledger = ledger
         self._jobs = ResourceClient(client, JOBS)
         self._pods = ResourceClient(client, PODS)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,7 +53,7 @@ class World:
         kinds: tuple[tuple[ListWatcher, Callable[[str, Object], None]], ...] = (
             (ListWatcher(self._client, DBUPGRADES), self._resource),
             (ListWatcher(self._client, JOBS, "", names.LABEL_UID), self._job),
-            (ListWatcher(self._client, PODS, "", names.LABEL_UID), self._ledger.pod),
+            (ListWatcher(self._client, PODS, "", names.LABEL_UID), self.ledger.pod),
         )
         for watcher, handle in kinds:
             page = await watcher.list_page(1)
@@ -76,7 +76,7 @@ class World:
 
     def unfinished(self, namespace: str) -> list[Object]:
         """The Jobs of a namespace that run, oldest first."""
-        jobs = (job for job in self._ledger.jobs.values() if job["metadata"]["namespace"] == namespace)
+        jobs = (job for job in self.ledger.jobs.values() if job["metadata"]["namespace"] == namespace)
         return [job for job in jobs if not is_finished(job) and not job["metadata"].get("deletionTimestamp")]
 
     async def end(self, job: Object, *, succeed: bool) -> None:
@@ -121,12 +121,12 @@ class World:
             await asyncio.sleep(0.1)
 
     def _resource(self, kind: str, obj: Object) -> None:
-        self._ledger.resource(kind, obj)
+        self.ledger.resource(kind, obj)
         if kind == "DELETED":
             self._do(self._collect(obj["metadata"]["uid"]))
 
     def _job(self, kind: str, obj: Object) -> None:
-        self._ledger.job(kind, obj)
+        self.ledger.job(kind, obj)
         if kind == "ADDED":
             self._do(self._create_pod(obj))
         elif kind == "DELETED" or obj["metadata"].get("deletionTimestamp"):
@@ -135,7 +135,7 @@ class World:
     async def _collect(self, uid: str) -> None:
         """The garbage collector: what a deleted resource owned goes."""
         await self._dawdle()
-        for job in list(self._ledger.jobs.values()):
+        for job in list(self.ledger.jobs.values()):
             if label(job, names.LABEL_UID) == uid:
                 await self.delete_job(job)
 
@@ -152,7 +152,7 @@ class World:
         }
         pod = await self._pods.create(metadata["namespace"], body)
         self._pod_of[metadata["uid"]] = pod
-        if metadata["uid"] not in self._ledger.jobs:  # it went while its pod was made
+        if metadata["uid"] not in self.ledger.jobs:  # it went while its pod was made
             await self._remove_pod(job, gone=True)
 
     async def _dawdle(self) -> None:

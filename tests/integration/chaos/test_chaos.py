@@ -22,3 +22,4 @@ async def test_whatever_happens_no_rule_is_broken_and_every_resource_comes_to_re
     assert outcome.plays == SEQUENCES
     assert outcome.jobs >= SEQUENCES
     assert outcome.kills > 0
+    assert outcome.denied > SEQUENCES

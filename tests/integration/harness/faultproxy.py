@@ -24,7 +24,7 @@ from aiohttp import web
 from yarl import URL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from tests.integration.harness.apiserver import ApiServer
 
@@ -220,6 +220,26 @@ class Cut:
                 await exchange.write(response, await answer.content.readline())
             line = await answer.content.readline()
             await exchange.write(response, line[: len(line) // 2])
+            await response.write_eof()
+            return response
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """Lets somebody act while the request is on its way, before the API server gets it or after it has done it."""
+
+    act: Callable[[], Awaitable[None]]
+    after: bool
+
+    async def apply(self, exchange: Exchange) -> web.StreamResponse:
+        if not self.after:
+            await self.act()
+            return await exchange.forward()
+        async with exchange.upstream() as answer:
+            body = await answer.read()
+            await self.act()
+            response = await exchange.begin(answer)
+            await exchange.write(response, body)
             await response.write_eof()
             return response
 

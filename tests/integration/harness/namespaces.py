@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING
 
+from dbupgrade.api.names import ANNOTATION_FORCE_DELETE
 from dbupgrade.kube.errors import NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, NAMESPACES, PODS, Resource, ResourceClient
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 DBUPGRADES = Resource("dbupgrade.subbug.learning", "v1alpha1", "dbupgrades")
 
 
-async def create_namespace(admin: Client) -> str:
+async def create_namespace(admin: Client, labels: dict[str, str] | None = None) -> str:
     name = f"t-{secrets.token_hex(5)}"
-    await ResourceClient(admin, NAMESPACES).create("", {"metadata": {"name": name}})
+    await ResourceClient(admin, NAMESPACES).create("", {"metadata": {"name": name, "labels": labels or {}}})
     return name
 
 
@@ -29,7 +30,8 @@ async def clear_namespace(admin: Client, namespace: str) -> None:
         with contextlib.suppress(NotFound):  # the CRD is not there yet
             for item in (await ListWatcher(admin, resource, namespace).list_page(limit=0)).items:
                 name = item["metadata"]["name"]
+                release = {"finalizers": None, "annotations": {ANNOTATION_FORCE_DELETE: "true"}}
                 with contextlib.suppress(NotFound):
-                    if item["metadata"].get("finalizers"):
-                        await objects.patch(namespace, name, {"metadata": {"finalizers": None}})
+                    if item["metadata"].get("finalizers") or resource is DBUPGRADES:
+                        await objects.patch(namespace, name, {"metadata": release})
                     await objects.delete(namespace, name, propagation="Background")

@@ -169,11 +169,9 @@ def test_a_database_is_accepted(database: Object) -> None:
     assert created(resource(change(database=database))).allowed
 
 
-PODS, OBJECT, EXTERNAL = (
-    {"pods": {"selector": {}}},
-    {"object": {"ref": {"apiVersion": "v1", "kind": "Service", "name": "s"}}},
-    {"external": {}},
-)
+PODS: Object = {"pods": {"selector": {}}}
+OBJECT: Object = {"object": {"ref": {"apiVersion": "v1", "kind": "Service", "name": "s"}}}
+EXTERNAL: Object = {"external": {}}
 TARGETS: dict[str, tuple[str, Object, list[str]]] = {
     "Pods without its block": ("Custom", {"type": "Pods"}, [".target.pods"]),
     "Object without its block": ("Custom", {"type": "Object"}, [".target.object"]),
