@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dbupgrade.api.names import ANNOTATION_FORCE_DELETE
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, ServerError
 from dbupgrade.kube.resources import NAMESPACES, SECRETS, ResourceClient
+from tests.chaos.guards import ABSENT, DOWN, UP, WEBHOOK_LABEL
 from tests.integration.harness.faultproxy import Answer, Cut, Duplicate, ErrorEvent, Fault, Match, Reset
 from tests.integration.harness.namespaces import DBUPGRADES
 from tests.integration.harness.waiting import eventually
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dbupgrade.kube.client import Client
     from tests.chaos.ledger import Object
     from tests.chaos.world import World
-    from tests.integration.harness.faultproxy import FaultProxy
+from tests.integration.harness.faultproxy import FaultProxy
 
 RESOURCES = {"alpha": "one", "beta": "one", "gamma": "two"}
 """Resource -> Secret: the first two share a database."""
@@ -30,8 +31,6 @@ IMAGES = ("registry.example/app:1", "registry.example/app:2", "registry.example/
 LAST_IMAGE = "registry.example/app:last"
 FINAL_SECONDS = 90.0
 PAUSE_SECONDS = 0.03
-WEBHOOK_LABEL = "chaos-webhook"
-UP, DOWN, ABSENT = "up", "down", "absent"
 _DENIED = (
     Invalid,
     Forbidden,
@@ -41,12 +40,13 @@ _DENIED = (
 
 @dataclass
 class Stage:
-    """What all plays share. `kill` ends the operator with SIGKILL and starts another."""
+    """What all plays share. `kill` ends the operator with SIGKILL and starts another; `rules`: the CRD has its own."""
 
     admin: Client
     world: World
     proxy: FaultProxy
     kill: Callable[[], Awaitable[None]]
+    rules: bool
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Play:
         for name in RESOURCES:
             await self._apply(name)
         if self.webhook == DOWN:
-            await self._label(DOWN)
+            await self.label(DOWN)
         for _ in range(self.steps):
             await self._step()
             # Not luck: it only lets the operator come in between, as it would between the acts of people.
@@ -188,7 +188,7 @@ class Play:
             with contextlib.suppress(AlreadyExists):
                 await self._create_secret(name)
         if self.webhook != ABSENT:
-            await self._label(UP)
+            await self.label(UP)
         await asyncio.gather(*(self._rest(name) for name in RESOURCES))
 
     async def _rest(self, name: str) -> None:
@@ -250,7 +250,7 @@ class Play:
         else:
             self._note(what)
 
-    async def _label(self, webhook: str) -> None:
+    async def label(self, webhook: str) -> None:
         """Choose what the API server asks about this namespace."""
         self._note(f"the webhook is {webhook}")
         patch = {"metadata": {"labels": {WEBHOOK_LABEL: webhook}}}

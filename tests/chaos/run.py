@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dbupgrade.kube.client import Client
-from e2e.operator import Launch, Operator, free_port
+from e2e.operator import Launch, Operator
+from tests.chaos.guards import ABSENT, DOWN, UP, WEBHOOK_LABEL, Guards, guards
 from tests.chaos.ledger import Ledger
-from tests.chaos.play import ABSENT, DOWN, UP, WEBHOOK_LABEL, Play, Stage
+from tests.chaos.play import Play, Stage
 from tests.chaos.world import World
 from tests.integration.harness.faultproxy import Fault, FaultProxy, Match
-from tests.integration.harness.guard import WebhookConfiguration, install_policy, remove_policy, set_rules
 from tests.integration.harness.namespaces import clear_namespace, create_namespace
+from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,35 +69,42 @@ async def run(api: ApiServer, directory: Path, *, seed: int, steps: int, sequenc
     In one half of them the CRD's rules and the policy are in force, in the other the webhook is all there is. It is up,
     down or absent, each in a third of the plays.
     """
-    outcome, ledger = Outcome(), Ledger()
-    async with (
-        await Client.connect(str(api.kubeconfig)) as admin,
-        _stage(api, admin, directory, ledger) as (stage, operators),
-    ):
-        for rules, share in ((True, range(0, sequences, 2)), (False, range(1, sequences, 2))):
-            await set_rules(admin, present=rules)
-            await (install_policy if rules else remove_policy)(admin)
-            limit = asyncio.Semaphore(SIDE_BY_SIDE)
-            plays = (_play(stage, limit, seed + number, steps, outcome, rules=rules) for number in share)
-            await asyncio.gather(*plays)
-        await set_rules(admin, present=True)
-        ledger.check_intents()
-        outcome.kills = operators.kills
-    outcome.jobs = len(ledger.created_jobs)
-    outcome.problems += ledger.broken
+    outcome = Outcome()
+    seeds = range(seed, seed + sequences)
+    async with await Client.connect(str(api.kubeconfig)) as admin:
+        for rules, share in ((True, seeds[::2]), (False, seeds[1::2])):
+            async with guards(admin, rules=rules) as installed:
+                await _run_half(api, admin, directory, installed, outcome, [(seed, steps) for seed in share])
     return outcome
 
 
-async def _play(
-    stage: Stage, limit: asyncio.Semaphore, seed: int, steps: int, outcome: Outcome, *, rules: bool
+async def _run_half(
+    api: ApiServer,
+    admin: Client,
+    directory: Path,
+    installed: Guards,
+    outcome: Outcome,
+    plays: list[tuple[int, int]],
 ) -> None:
+    """Play the plays, each a seed and its number of steps, under the same guards."""
+    ledger = Ledger()
+    async with _stage(api, admin, directory, ledger, installed) as (stage, operators):
+        limit = asyncio.Semaphore(SIDE_BY_SIDE)
+        await asyncio.gather(*(_play(stage, limit, outcome, *play) for play in plays))
+        ledger.check_intents()
+        outcome.kills += operators.kills
+    outcome.jobs += len(ledger.created_jobs)
+    outcome.problems += ledger.broken
+
+
+async def _play(stage: Stage, limit: asyncio.Semaphore, outcome: Outcome, seed: int, steps: int) -> None:
     async with limit:
         webhook = (UP, DOWN, ABSENT)[seed // 2 % 3]
         # One that is going to be down is up at first: nothing could be created.
         namespace = await create_namespace(stage.admin, {WEBHOOK_LABEL: UP if webhook == DOWN else webhook})
-        if rules or webhook != ABSENT:
+        if stage.rules or webhook != ABSENT:
             stage.world.ledger.spec_locked.add(namespace)
-        if rules:
+        if stage.rules:
             stage.world.ledger.deletion_locked.add(namespace)
         play = Play(stage, namespace, seed, steps, webhook)
         try:
@@ -105,36 +114,29 @@ async def _play(
             outcome.problems.append(f"seed {seed}, namespace {namespace}: {error}\n    {trail}")
         outcome.plays += 1
         outcome.denied += play.denied
-        await clear_namespace(stage.admin, namespace)
+        await play.label(ABSENT)
+        await eventually(partial(_cleared, stage.admin, namespace), what=f"{namespace} can be cleared")
+
+
+async def _cleared(admin: Client, namespace: str) -> bool:
+    await clear_namespace(admin, namespace)
+    return True
 
 
 @contextlib.asynccontextmanager
 async def _stage(
-    api: ApiServer, admin: Client, directory: Path, ledger: Ledger
+    api: ApiServer, admin: Client, directory: Path, ledger: Ledger, installed: Guards
 ) -> AsyncIterator[tuple[Stage, Operators]]:
-    async with FaultProxy(api) as proxy, World(admin, ledger) as world:
-        proxy.inject(Fault(Match("GET", r"/pods/[^/]+/log$"), world, times=None))
+    async with FaultProxy(api) as proxy:
         kubeconfig = api.write_kubeconfig("chaos", api.admin, server=proxy.url)
         prefix = ("setpriv", "--pdeathsig", "KILL", "--")
-        port = free_port()
-        up = WebhookConfiguration(admin, "chaos-up", port, {WEBHOOK_LABEL: UP})
-        down = WebhookConfiguration(admin, "chaos-down", free_port(), {WEBHOOK_LABEL: DOWN})
-        home = await create_namespace(admin, {WEBHOOK_LABEL: UP})
-        settings = {
-            "DBUPGRADE_NAMESPACE": home,
-            "DBUPGRADE_WEBHOOK_ENABLED": "true",
-            "DBUPGRADE_WEBHOOK_PORT": str(port),
-            "DBUPGRADE_WEBHOOK_CONFIGURATION": up.name,
-        }
-        operators = Operators(Launch(kubeconfig, directory / "operator.log", settings, prefix))
-        await up.install()
-        await down.install()
+        launch = Launch(kubeconfig, directory / "operator.log", installed.settings, prefix)
+        operators = Operators(launch)
         await operators.start()
         try:
-            await set_rules(admin, present=False)
-            await up.until_asked(home)
-            yield Stage(admin, world, proxy, operators.kill), operators
+            await installed.in_force()  # before the world watches: a CRD that changes ends all watches
+            async with World(admin, ledger) as world:
+                proxy.inject(Fault(Match("GET", r"/pods/[^/]+/log$"), world, times=None))
+                yield Stage(admin, world, proxy, operators.kill, rules=installed.rules), operators
         finally:
             operators.stop()
-            await up.remove()
-            await down.remove()

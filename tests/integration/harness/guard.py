@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dbupgrade.api import admission, names
-from dbupgrade.kube.errors import AlreadyExists, Invalid, KubeError
+from dbupgrade.kube.errors import AlreadyExists, Invalid, KubeError, NotFound
 from dbupgrade.kube.resources import Resource, ResourceClient
 from tests.integration.harness.crd import CRD_FILE, CRDS
 from tests.integration.harness.namespaces import DBUPGRADES
@@ -79,8 +80,9 @@ async def install_policy(admin: Client) -> None:
 
 
 async def remove_policy(admin: Client) -> None:
-    await ResourceClient(admin, BINDINGS).delete("", admission.POLICY_NAME, propagation="Background")
-    await ResourceClient(admin, POLICIES).delete("", admission.POLICY_NAME, propagation="Background")
+    for kind in (BINDINGS, POLICIES):
+        with contextlib.suppress(NotFound):
+            await ResourceClient(admin, kind).delete("", admission.POLICY_NAME, propagation="Background")
 
 
 class WebhookConfiguration:
