@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 REPOSITORY = Path(__file__).parent.parent
-CRD = REPOSITORY / "deploy" / "kustomize" / "crd" / "dbupgrades.yaml"
+MANIFESTS = REPOSITORY / "deploy" / "kustomize"
+CRD = MANIFESTS / "crd" / "dbupgrades.yaml"
+GUARDS = (MANIFESTS / "policy" / "deletion.yaml", MANIFESTS / "webhook" / "configuration.yaml")
+NAMESPACE, WEBHOOK_SERVICE = "dbupgrade-system", "dbupgrade-webhook"
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.02
@@ -175,11 +179,41 @@ def install_crd(cluster: Cluster) -> None:
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
 
 
+def install_guards(cluster: Cluster, port: int) -> None:
+    """Install the webhook's configuration and the policy; the Service leads out of the cluster, to `port` of the host."""
+    where = cluster.state / "webhook.json"
+    where.write_text(
+        json.dumps({"apiVersion": "v1", "kind": "List", "items": _service(cluster.host_ip, port)})
+    )
+    for manifest in (where, *GUARDS):
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", manifest)
+
+
+def _service(address: str, port: int) -> list[dict[str, object]]:
+    metadata = {"name": WEBHOOK_SERVICE, "namespace": NAMESPACE}
+    ports = [{"name": "https", "port": 443, "targetPort": port}]
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}},
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {**metadata, "labels": {"kubernetes.io/service-name": WEBHOOK_SERVICE}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address]}],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+        },
+    ]
+
+
 def _start(cluster: Cluster) -> None:
     install_crd(cluster)
     _stop(cluster)
     log = cluster.state / "log" / "operator"
-    operator = Operator.start(launch_for(cluster, log))
+    port = free_port()
+    install_guards(cluster, port)
+    webhook = {"DBUPGRADE_WEBHOOK_ENABLED": "true", "DBUPGRADE_WEBHOOK_PORT": str(port)}
+    operator = Operator.start(launch_for(cluster, log, **webhook))
     _pid_file(cluster).write_text(str(operator.pid))
     cluster.write_env()
     with (cluster.state / "env").open("a") as env:

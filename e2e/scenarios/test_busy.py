@@ -37,25 +37,6 @@ def test_a_second_resource_on_the_same_secret_waits_for_the_first(world: World) 
     assert world.live_pods_at_most() == 1
 
 
-def test_a_change_while_a_migration_runs_waits_for_its_end(world: World) -> None:
-    """Without the webhook nothing refuses the change; the run ends undisturbed, then the new image runs."""
-    world.secret()
-    slow, next_image = world.image({**FIRST, **WAIT}), world.image({**FIRST, **WAIT, **FOURTH})
-    with world.database.closed_gate() as gate:
-        world.upgrade(slow)
-        world.wait_migrating()
-        world.upgrade(next_image)
-        gate.open()
-    upgrade = world.wait_for(DONE)
-    first = [version.status for version in world.versions() if version.run.get("sequence") == 1]
-    assert {status["observedGeneration"] for status in first} == {1}  # it says nothing about the change
-    assert [(run["image"], run["result"]) for run in upgrade.history] == [
-        (next_image, "Succeeded"),
-        (slow, "Succeeded"),
-    ]
-    assert world.live_pods_at_most() == 1
-
-
 def test_resources_on_other_databases_do_not_wait(world: World) -> None:
     another = f"{world.database.name}_another"
     world.database.create_another(another)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from e2e.scenarios.support.world import World
 
 RETRY = "dbupgrade.subbug.learning/retry"
+FORCE_DELETE = "dbupgrade.subbug.learning/force-delete"
 GATED = {**FIRST, "20250102000000_wait.sql": WAIT_AT_GATE}
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%shared%' AND pid <> pg_backend_pid()"
 
@@ -36,12 +37,13 @@ def test_a_deleted_job_is_a_cancelled_run_until_somebody_asks_for_a_retry(world:
     world.wait_events({"MigrationStarted": 2, "MigrationFailed": 1, "MigrationSucceeded": 1})
 
 
-def test_a_deleted_resource_takes_its_run_along_and_a_new_one_runs_afresh(world: World) -> None:
+def test_a_resource_deleted_by_force_takes_its_run_along_and_a_new_one_runs_afresh(world: World) -> None:
     world.secret()
     image = world.image(GATED)
     with world.database.closed_gate() as gate:
         first = world.upgrade(image)
         job = world.wait_migrating().run["jobName"]
+        world.annotate("app", FORCE_DELETE, "true")
         world.kubectl("delete", "dbupgrade", "app", "--wait=false")
         world.wait_gone("dbupgrades", "app")
         world.wait_gone("jobs", job)

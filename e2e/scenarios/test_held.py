@@ -33,8 +33,6 @@ AWS = {
     [
         ({"database": {"type": "awsRds", "aws": AWS}}, "AWSNotSupported", "spec.database.aws"),
         ({"database": {"type": "awsAurora", "aws": AWS, "connection": REFERENCE}}, "AWSNotSupported", "aws"),
-        ({"database": {"type": "awsRds"}}, "AWSNotSupported", "neither aws nor connection"),
-        ({"database": {"type": "selfHosted"}}, "InvalidSpec", "spec.database.connection is missing"),
     ],
 )
 def test_what_this_version_cannot_do_is_never_run_unchecked(
