@@ -262,13 +262,17 @@ class MetricTarget(Model):
     """What to ask the metrics API for."""
 
     model_config = rules(
-        *(
-            Rule(
-                f'(self.type == "{kind}") == has(self.{kind.lower()})',
-                f"type {kind} goes with the block {kind.lower()}",
-            )
-            for kind in TargetType
-        )
+        Rule(
+            '(self.type == "Pods") == has(self.pods)',
+            "type Pods needs the block pods, other types must not have it",
+        ),
+        Rule(
+            '(self.type == "Object") == has(self.object)',
+            "type Object needs the block object, other types must not have it",
+        ),
+        Rule(
+            'self.type == "External" || !has(self.external)', "only type External can have the block external"
+        ),
     )
 
     type: TargetType

@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+import orjson
+from pydantic import BaseModel, ValidationError
 
-from dbupgrade.api.models import Database, DatabaseType, MetricCheck, MetricSource, Spec, TargetType
+from dbupgrade.api.models import Database, DatabaseType, Spec
+from dbupgrade.decide import check_rules
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong at `field`, a path from the root such as `spec.checks.pre.metrics[0].target.pods`."""
+    """What is wrong at `field`, a path from the root such as `spec.checks.pre.metrics[0].target`."""
 
     field: str
     message: str
@@ -27,10 +29,15 @@ class Problem:
 def parse(spec: Any) -> tuple[Spec | None, tuple[Problem, ...]]:
     """The spec from JSON, or what is wrong with it; both when it can be read and yet not be meant."""
     try:
-        parsed = Spec.model_validate(spec)
+        # As strict as the CRD: "5" is no number.
+        parsed = Spec.model_validate_json(orjson.dumps(spec), strict=True)
     except ValidationError as error:
         return None, tuple(Problem(_path(item["loc"]), item["msg"]) for item in error.errors())
-    return parsed, (*database_problems(parsed.database), *check_problems(parsed))
+    return parsed, (
+        *_duplicates("spec", parsed),
+        *database_problems(parsed.database),
+        *_check_problems(parsed),
+    )
 
 
 def database_problems(database: Database) -> Iterator[Problem]:
@@ -44,34 +51,27 @@ def database_problems(database: Database) -> Iterator[Problem]:
         yield Problem("spec.database.aws", f"type {database.type} needs either aws or connection")
 
 
-def check_problems(spec: Spec) -> Iterator[Problem]:
-    """Targets must have the block of their type, and a source that serves it."""
-    for phase, checks in (("pre", spec.checks.pre.metrics), ("post", spec.checks.post.metrics)):
-        for index, check in enumerate(checks):
-            path = f"spec.checks.{phase}.metrics[{index}]"
-            yield from _source_problems(path, check)
-            yield from _target_problems(f"{path}.target", check)
+def _check_problems(spec: Spec) -> Iterator[Problem]:
+    for path, message in check_rules.problems(spec.checks):
+        yield Problem(f"spec.checks.{path}", message)
 
 
-def _source_problems(path: str, check: MetricCheck) -> Iterator[Problem]:
-    served = {MetricSource.CUSTOM: TargetType.EXTERNAL, MetricSource.EXTERNAL: TargetType.PODS}
-    if check.target.type is served[check.source]:
-        yield Problem(f"{path}.source", f"{check.source} does not serve a target of type {check.target.type}")
-
-
-def _target_problems(path: str, check: MetricCheck) -> Iterator[Problem]:
-    target = check.target
-    blocks = {
-        TargetType.PODS: target.pods,
-        TargetType.OBJECT: target.object,
-        TargetType.EXTERNAL: target.external,
-    }
-    for kind, block in blocks.items():
-        name = f"{path}.{kind.lower()}"
-        if kind is target.type and block is None:
-            yield Problem(name, f"is required for a target of type {kind}")
-        if kind is not target.type and block is not None:
-            yield Problem(name, f"must not be set for a target of type {target.type}")
+def _duplicates(path: str, model: BaseModel) -> Iterator[Problem]:
+    """Items of a list-map that have the same keys: the API server could not tell which one is meant."""
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        where = f"{path}.{info.alias}"
+        if isinstance(value, BaseModel):
+            yield from _duplicates(where, value)
+        extra = info.json_schema_extra
+        keys = extra.get("x-kubernetes-list-map-keys") if isinstance(extra, dict) else None
+        if isinstance(keys, list) and isinstance(value, tuple):
+            found = [tuple(getattr(item, str(key)) for key in keys) for item in value]
+            yield from (
+                Problem(f"{where}[{index}]", f"duplicate {', '.join(map(str, keys))}: {', '.join(item)}")
+                for index, item in enumerate(found)
+                if item in found[:index]
+            )
 
 
 def _path(location: tuple[int | str, ...]) -> str:

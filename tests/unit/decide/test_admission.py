@@ -173,13 +173,13 @@ PODS: Object = {"pods": {"selector": {}}}
 OBJECT: Object = {"object": {"ref": {"apiVersion": "v1", "kind": "Service", "name": "s"}}}
 EXTERNAL: Object = {"external": {}}
 TARGETS: dict[str, tuple[str, Object, list[str]]] = {
-    "Pods without its block": ("Custom", {"type": "Pods"}, [".target.pods"]),
-    "Object without its block": ("Custom", {"type": "Object"}, [".target.object"]),
-    "External without its block": ("External", {"type": "External"}, [".target.external"]),
-    "another block beside": ("Custom", {"type": "Pods", **PODS, **OBJECT}, [".target.object"]),
-    "another block instead": ("Custom", {"type": "Pods", **OBJECT}, [".target.pods", ".target.object"]),
-    "Custom with External": ("Custom", {"type": "External", **EXTERNAL}, [".source"]),
-    "External with Pods": ("External", {"type": "Pods", **PODS}, [".source"]),
+    "Pods without its block": ("Custom", {"type": "Pods"}, [".target"]),
+    "Object without its block": ("Custom", {"type": "Object"}, [".target"]),
+    "External without its block, which means every series": ("External", {"type": "External"}, []),
+    "another block beside": ("Custom", {"type": "Pods", **PODS, **OBJECT}, [".target"]),
+    "another block instead": ("Custom", {"type": "Pods", **OBJECT}, [".target"]),
+    "Custom with External": ("Custom", {"type": "External", **EXTERNAL}, [".target"]),
+    "External with Pods": ("External", {"type": "Pods", **PODS}, [".target"]),
     "Custom with Pods": ("Custom", {"type": "Pods", **PODS}, []),
     "Custom with Object": ("Custom", {"type": "Object", **OBJECT}, []),
     "External with External": ("External", {"type": "External", **EXTERNAL}, []),
@@ -194,6 +194,44 @@ def test_a_target(phase: str, source: str, target: Object, fields: list[str]) ->
     check = {"name": "c", "metricName": "m", "source": source, "target": target, "threshold": threshold}
     spec = change(checks={phase: {"metrics": [check]}})
     assert rejected(spec) == [f"spec.checks.{phase}.metrics[0]{field}" for field in fields]
+
+
+def a_metric(**changes: Any) -> Object:
+    threshold = {"operator": "<", "value": "0"}
+    return {
+        "name": "c",
+        "metricName": "m",
+        "target": {"type": "Pods", **PODS},
+        "threshold": threshold,
+        **changes,
+    }
+
+
+CHECKS: dict[str, tuple[Object, str]] = {
+    "a minVersion that is no version": (
+        {"pre": {"minPodVersions": [{"selector": {}, "minVersion": "latest"}]}},
+        "spec.checks.pre.minPodVersions[0].minVersion",
+    ),
+    "a threshold that is no quantity": (
+        {"post": {"metrics": [a_metric(threshold={"operator": "<", "value": "5 apples"})]}},
+        "spec.checks.post.metrics[0].threshold.value",
+    ),
+    "two checks of one name": (
+        {"pre": {"metrics": [a_metric(), a_metric(metricName="n")]}},
+        "spec.checks.pre.metrics[1]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("checks", "field"), CHECKS.values(), ids=CHECKS)
+def test_checks_are_rejected_with(checks: Object, field: str) -> None:
+    assert rejected(change(checks=checks)) == [field]
+
+
+@pytest.mark.parametrize("value", [0, 5, -5, "0", "250m", "0.05", "1e3", "1Ki", "-5", ".5"])
+def test_a_threshold_may_be(value: str | int) -> None:
+    check = a_metric(threshold={"operator": "<", "value": value})
+    assert rejected(change(checks={"pre": {"metrics": [check]}})) == []
 
 
 def test_every_problem_is_told_with_its_path() -> None:
