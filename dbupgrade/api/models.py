@@ -12,9 +12,14 @@ from pydantic.alias_generators import to_camel
 
 from dbupgrade.api.names import digest
 
-_MAX_CHECKS = 64  # the API server bounds what the rules on a list may cost
+_MAX_CHECKS = _MAX_LABELS = 64  # the API server bounds what the rules on a list may cost
 _INTEGER_OR_STRING = {"x-kubernetes-int-or-string": True}
 _QUANTITY = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+
+_LABEL_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+_LABEL_KEY = rf"^([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}$"
+
+LabelValue = Annotated[str, Field(max_length=63, json_schema_extra={"pattern": rf"^({_LABEL_NAME})?$"})]
 
 VERSION_PATTERN = (
     r"^[vV]?(?P<major>[0-9]+)(\.(?P<minor>[0-9]+))?(\.(?P<patch>[0-9]+))?(\.[0-9]+)*"
@@ -194,16 +199,23 @@ class LabelSelectorOperator(StrEnum):
 class LabelSelectorRequirement(Model):
     """One requirement on one label."""
 
-    key: str
+    model_config = rules(
+        Rule(
+            '(self.operator in ["In", "NotIn"]) == (has(self.values) && size(self.values) > 0)',
+            "In and NotIn need values, Exists and DoesNotExist take none",
+        )
+    )
+
+    key: str = Field(max_length=317, json_schema_extra={"pattern": _LABEL_KEY})
     operator: LabelSelectorOperator
-    values: tuple[str, ...] = ()
+    values: tuple[LabelValue, ...] = Field((), max_length=_MAX_LABELS)
 
 
 class LabelSelector(Model):
     """A standard metav1 label selector."""
 
     match_labels: dict[str, str] = {}
-    match_expressions: tuple[LabelSelectorRequirement, ...] = ()
+    match_expressions: tuple[LabelSelectorRequirement, ...] = Field((), max_length=_MAX_LABELS)
 
 
 class MinPodVersion(Model):

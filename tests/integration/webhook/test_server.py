@@ -1,0 +1,231 @@
+"""The webhook's server over real TLS: good reviews, bad input, clients that dawdle, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import ssl
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from structlog.testing import capture_logs
+
+from dbupgrade.api.names import WEBHOOK_PATH
+from dbupgrade.kube.errors import Unreachable
+from webhook import server
+from webhook.issue import issue
+from webhook.server import MAX_BODY_BYTES, Webhook
+from webhook.tls import Pair, SwappableContext
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+Object = dict[str, Any]
+ISSUED = issue("localhost", datetime.now(UTC))
+GROUP = "dbupgrade.subbug.learning"
+SPEC = {
+    "migrations": {"image": "registry.example/shop:1.0.0"},
+    "database": {"type": "selfHosted", "connection": {"urlSecretRef": {"name": "database"}}},
+}
+
+
+def resource(*, running: bool = False, **spec: Any) -> Object:
+    condition = {"type": "Progressing", "status": str(running), "reason": "MigrationInProgress"}
+    return {
+        "apiVersion": f"{GROUP}/v1alpha1",
+        "kind": "DBUpgrade",
+        "metadata": {"name": "shop", "namespace": "n"},
+        "spec": {**SPEC, **spec},
+        "status": {"conditions": [condition]},
+    }
+
+
+def review(operation: str = "UPDATE", **objects: Any) -> Object:
+    request = {
+        "uid": "u-1",
+        "kind": {"group": GROUP, "version": "v1alpha1", "kind": "DBUpgrade"},
+        "resource": {"group": GROUP, "version": "v1alpha1", "resource": "dbupgrades"},
+        "operation": operation,
+        "namespace": "n",
+        **objects,
+    }
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+
+def trusting() -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ISSUED.ca_pem.decode())
+
+
+@dataclass
+class Served:
+    """A webhook that runs, and a client of it."""
+
+    webhook: Webhook
+    port: int
+    session: aiohttp.ClientSession
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}{WEBHOOK_PATH}"
+
+    async def ask(self, body: Object) -> Object:
+        status, text = await self.status(json.dumps(body).encode())
+        assert status == 200, text
+        answer: Object = json.loads(text)["response"]
+        return answer
+
+    async def status(self, data: bytes, content_type: str = "application/json") -> tuple[int, str]:
+        headers = {"Content-Type": content_type}
+        async with self.session.post(self.url, data=io.BytesIO(data), headers=headers) as response:
+            return response.status, await response.text()
+
+
+@asynccontextmanager
+async def serving(*, terminating: bool | None = False) -> AsyncIterator[Served]:
+    async def look(_: str) -> bool:
+        if terminating is None:
+            raise Unreachable("GET /api/v1/namespaces/n: refused")
+        return terminating
+
+    webhook, context = Webhook(look), SwappableContext()
+    context.swap(Pair(ISSUED.cert_pem, ISSUED.key_pem))
+    async with webhook.serve(0, context.listening) as port:
+        connector = aiohttp.TCPConnector(ssl=trusting())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            yield Served(webhook, port, session)
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with serving() as found:
+        yield found
+
+
+async def test_a_good_change_is_allowed_and_the_uid_echoed(served: Served) -> None:
+    answer = await served.ask(review(oldObject=resource(), object=resource(suspend=True)))
+    assert answer == {"uid": "u-1", "allowed": True}
+
+
+async def test_a_locked_change_is_denied(served: Served) -> None:
+    changed = resource(migrations={"image": "registry.example/shop:2.0.0"})
+    answer = await served.ask(review(oldObject=resource(running=True), object=changed))
+    assert not answer["allowed"]
+    assert answer["status"]["code"] == 403
+    assert answer["status"]["message"].startswith("cannot update spec while migration is in progress")
+
+
+@pytest.mark.parametrize(
+    ("terminating", "allowed"),
+    [(True, True), (False, False), (None, False)],
+    ids=["ends", "stays", "unknown"],
+)
+async def test_a_deletion_in_a_namespace_that(terminating: bool | None, allowed: bool) -> None:
+    async with serving(terminating=terminating) as served:
+        answer = await served.ask(review("DELETE", oldObject=resource(running=True)))
+        assert answer["allowed"] == allowed
+
+
+BAD: dict[str, tuple[bytes, str, int]] = {
+    "nothing": (b"", "application/json", 400),
+    "malformed JSON": (b'{"kind": ', "application/json", 400),
+    "JSON that is no review": (b"[1]", "application/json", 400),
+    "another content type": (b"{}", "application/yaml", 415),
+    "no UTF-8": (b'{"a": "\xff"}', "application/json", 400),
+    "a missing oldObject": (json.dumps(review(object=resource())).encode(), "application/json", 400),
+    "deep nesting": (b"[" * 100_000, "application/json", 400),
+    "20 MiB": (b" " * (20 * 1024 * 1024), "application/json", 413),
+}
+
+
+@pytest.mark.parametrize(("body", "content_type", "status"), BAD.values(), ids=BAD)
+async def test_bad_input_gets_an_error_without_a_trace(
+    served: Served, body: bytes, content_type: str, status: int
+) -> None:
+    code, text = await served.status(body, content_type)
+    assert code == status
+    assert text.strip()
+    assert "Traceback" not in text
+    assert (await served.ask(review(oldObject=resource(), object=resource())))["allowed"]
+
+
+async def test_a_body_as_large_as_two_objects_of_etcd_is_read(served: Served) -> None:
+    large = resource()
+    large["metadata"]["annotations"] = {"a": "x" * (MAX_BODY_BYTES // 2 - 4096)}
+    assert (await served.ask(review(oldObject=large, object=large)))["allowed"]
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"unknown": 1}], ids=["null", "empty", "unknown fields"])
+async def test_a_spec_that_is_none_is_denied(served: Served, spec: Object | None) -> None:
+    answer = await served.ask(review("CREATE", object={**resource(), "spec": spec}))
+    assert not answer["allowed"]
+    assert "spec" in answer["status"]["message"]
+
+
+async def test_other_paths_and_methods_are_not_there(served: Served) -> None:
+    async with served.session.get(served.url) as response:
+        assert response.status == 405
+    async with served.session.post(f"https://localhost:{served.port}/other", json={}) as response:
+        assert response.status == 404
+
+
+async def test_plain_http_is_turned_away_and_the_next_client_served(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("localhost", served.port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert b"200" not in await reader.read()
+    writer.close()
+    assert (await served.ask(review(oldObject=resource(), object=resource())))["allowed"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [b"", b"POST / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "],
+    ids=["nothing", "half a head"],
+)
+async def test_a_client_that_dawdles_is_let_go(words: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.3)
+    async with serving() as served:
+        reader, writer = await asyncio.open_connection("localhost", served.port, ssl=trusting())
+        writer.write(words)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "READ_SECONDS", 0.3)
+    async with serving() as served:
+        reader, writer = await asyncio.open_connection("localhost", served.port, ssl=trusting())
+        head = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        writer.write(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+        async with asyncio.timeout(10):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+        writer.close()
+
+
+async def test_what_clients_send_is_not_in_the_log(served: Served) -> None:
+    with capture_logs() as logs:
+        await served.status(b'{"password": "hunter2"')
+        await served.status(json.dumps({**review(), "kind": "hunter2"}).encode())
+        await served.ask(review("CREATE", object=resource(migrations={"image": "hunter2 hunter2"})))
+    assert [entry["event"] for entry in logs] == ["admission_denied"]
+    assert logs[0]["fields"] == ["spec.migrations.image"]
+    assert "hunter2" not in str(logs)
+
+
+async def test_while_it_drains_each_answer_closes_its_connection(served: Served) -> None:
+    served.webhook.draining = True
+    body = review(oldObject=resource(), object=resource())
+    async with served.session.post(served.url, json=body) as response:
+        assert response.status == 200
+        assert response.headers["Connection"] == "close"
+
+
+async def test_a_burst_of_reviews_loses_none(served: Served) -> None:
+    body = review(oldObject=resource(), object=resource(migrations={"image": "registry.example/shop:2"}))
+    answers = await asyncio.gather(*(served.ask(body) for _ in range(2000)))
+    assert [answer["allowed"] for answer in answers] == [True] * 2000
