@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.harness.guard import set_rules
 from tests.integration.harness.scene import Scene, open_scene
 
 if TYPE_CHECKING:
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 
     from dbupgrade.kube.client import Client
     from tests.integration.harness.apiserver import ApiServer
+
+
+@pytest.fixture
+async def without_rules(admin: Client) -> AsyncIterator[None]:
+    """Take the CRD's rules away, and the lock with them."""
+    await set_rules(admin, present=False)
+    yield
+    await set_rules(admin, present=True)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from dbupgrade.api import names
 from dbupgrade.kube.errors import Forbidden
 from dbupgrade.kube.resources import Resource, ResourceClient
@@ -155,6 +157,7 @@ class TestResource:
         assert gone.used == 1
         assert "reconcile_failed" not in scene.log.read_text()
 
+    @pytest.mark.usefixtures("without_rules")
     async def test_a_spec_that_changes_during_a_run_runs_after_it(self, scene: Scene) -> None:
         await scene.start()
         await scene.create()

@@ -36,11 +36,14 @@ def guard(api: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
             await set_rules(admin, present=by_crd)
             await (install_policy if by_crd else remove_policy)(admin)
 
-    by_crd = request.param == "the CRD"
-    asyncio.run(prepare(by_crd=by_crd))
+    async def restore() -> None:
+        async with await Client.connect(str(api.kubeconfig)) as admin:
+            await set_rules(admin, present=True)
+            await remove_policy(admin)
+
+    asyncio.run(prepare(by_crd=request.param == "the CRD"))
     yield request.param
-    if not by_crd:
-        asyncio.run(prepare(by_crd=True))
+    asyncio.run(restore())
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from dbupgrade.kube.errors import Conflict, NotFound
 from dbupgrade.kube.resources import SECRETS, ResourceClient
 from e2e.operator import free_port
+from tests.integration.harness.certificates import store_pairs
 from tests.integration.harness.guard import WebhookConfiguration
 from tests.integration.harness.waiting import eventually
 from webhook.certificates import Mounted, NoCertificateError, SelfManaged, bundle_of, keep_fresh
@@ -46,17 +47,6 @@ def replica(admin: Client, namespace: str, configuration: WebhookConfiguration) 
 async def stored(admin: Client, namespace: str) -> dict[str, bytes]:
     secret = await ResourceClient(admin, SECRETS).get(namespace, SECRET)
     return {key: base64.b64decode(value) for key, value in secret["data"].items()}
-
-
-async def store(admin: Client, namespace: str, **pairs: Any) -> None:
-    """Put pairs into the Secret, as time would have; keyed by prefix: `current`, `next`."""
-    data: dict[str, str] = {}
-    for name, pair in pairs.items():
-        prefix = "" if name == "current" else f"{name}-"
-        values = {"ca.crt": pair.ca_pem, "tls.crt": pair.cert_pem, "tls.key": pair.key_pem}
-        data |= {f"{prefix}{key}": base64.b64encode(value).decode() for key, value in values.items()}
-    body = {"metadata": {"name": SECRET}, "type": "kubernetes.io/tls", "data": data}
-    await ResourceClient(admin, SECRETS).create(namespace, body)
 
 
 async def test_the_first_replica_makes_it_and_the_others_take_it_over(
@@ -111,7 +101,7 @@ async def test_a_renewal_is_trusted_before_it_is_served(
 ) -> None:
     now = datetime.now(UTC)
     old = issue(HOST, now - LIFETIME + RENEW_BEFORE)
-    await store(admin, namespace, current=old)
+    await store_pairs(admin, namespace, SECRET, current=old)
     one, two = (replica(admin, namespace, configuration) for _ in range(2))
     assert (await one.pair()).chain_pem == old.cert_pem
     kept = await stored(admin, namespace)
@@ -124,7 +114,7 @@ async def test_a_renewal_that_all_have_heard_of_is_served_by_all_and_the_old_one
 ) -> None:
     now = datetime.now(UTC)
     old, new = issue(HOST, now - LIFETIME + RENEW_BEFORE), issue(HOST, now - PROPAGATION)
-    await store(admin, namespace, current=old, next=new)
+    await store_pairs(admin, namespace, SECRET, current=old, next=new)
     one, two = (replica(admin, namespace, configuration) for _ in range(2))
     assert (await one.pair()).chain_pem == old.cert_pem  # its authority was not in the caBundle yet
     assert (await one.pair()).chain_pem == new.cert_pem
