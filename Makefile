@@ -37,16 +37,14 @@ demo: up ## Migrate a shop's database twice, and show each step
 	$(PYTHON) -m e2e.demo --state $(STATE)
 
 .PHONY: test
-test: lint types unit integration e2e ## Everything: lint, types, unit, integration, e2e
+test: lint types unit packaging integration e2e installation ## Everything: lint, types, all tests
 
 .PHONY: lint
-lint: venv ## Style, import direction, and whether the committed manifests are the generated ones
+lint: venv ## Style, import direction, and whether generated files are up to date
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports --no-logo
-	$(PYTHON) -m dbupgrade crd | diff -u deploy/kustomize/crd/dbupgrades.yaml -
-	$(PYTHON) -m dbupgrade policy | diff -u deploy/kustomize/policy/deletion.yaml -
-	$(PYTHON) -m dbupgrade webhook | diff -u deploy/kustomize/webhook/configuration.yaml -
+	$(PYTHON) -m deploy.generate --check
 
 .PHONY: types
 types: venv ## Check types
@@ -56,6 +54,10 @@ types: venv ## Check types
 unit: venv ## Decisions and machinery, without input or output
 	.venv/bin/pytest tests/unit -n 2
 
+.PHONY: packaging
+packaging: build ## Chart, kustomize, alerts, health checks, scripts and workflows, with the real tools
+	.venv/bin/pytest tests/packaging -n 2
+
 .PHONY: integration
 integration: build ## The operator against a real API server, with faults
 	.venv/bin/pytest tests/integration -n 2 --dist loadfile
@@ -63,6 +65,10 @@ integration: build ## The operator against a real API server, with faults
 .PHONY: e2e
 e2e: build ## Real pods and a real PostgreSQL on a local cluster of its own
 	bash e2e/run.sh $(TEST_STATE)
+
+.PHONY: installation
+installation: build ## Image, chart and kustomize on a fresh local cluster: two replicas, upgrade, uninstall
+	bash e2e/install.sh $(TEST_STATE)-install
 
 SEED ?= $(shell date +%s)
 STEPS ?= 25
@@ -90,11 +96,23 @@ bench-pods: build ## What it costs to wait for N pods of an application, as JSON
 bench-idle: build ## The latencies of 30 resources, one after the other, as JSON
 	$(PYTHON) -m bench.burst --sequential 30
 
-.PHONY: crd
-crd: venv ## Write the CRD and the rest that is generated, after a change of the models
-	$(PYTHON) -m dbupgrade crd > deploy/kustomize/crd/dbupgrades.yaml
-	$(PYTHON) -m dbupgrade policy > deploy/kustomize/policy/deletion.yaml
-	$(PYTHON) -m dbupgrade webhook > deploy/kustomize/webhook/configuration.yaml
+IMG ?= subbug/dbupgrade-operator:0.1.0
+
+.PHONY: docker-build
+docker-build: ## Build the operator's image with Docker: IMG=...
+	docker build --tag $(IMG) .
+
+.PHONY: deploy
+deploy: ## Install CRD and operator into the cluster of the kubeconfig: IMG=...
+	kubectl kustomize deploy/kustomize/default | sed 's#image: subbug/dbupgrade-operator:.*#image: $(IMG)#' | kubectl apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: ## Remove the operator; the CRD and all DBUpgrades stay
+	for part in policy webhook manager rbac; do kubectl delete --ignore-not-found -k deploy/kustomize/$$part; done
+
+.PHONY: manifests
+manifests: build ## Write the generated files below deploy, after a change of the models or of the chart
+	PATH="$$($(PYTHON) -m e2e.cluster build):$$PATH" $(PYTHON) -m deploy.generate
 
 .PHONY: format
 format: venv ## Format the code

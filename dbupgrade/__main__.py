@@ -1,9 +1,11 @@
-"""The command line: `run` the operator, or print what is to be installed with it."""
+"""The command line: `run` the operator, print what is installed with it, or a command for people (`kubectl dbupgrade`)."""
 
 import argparse
 import asyncio
 import sys
 from typing import Any
+
+from dbupgrade.cli import COMMANDS
 
 USAGE_ERROR = 2
 
@@ -17,15 +19,19 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("run", help="run the operator (its flags: dbupgrade run --help)", add_help=False)
     commands.add_parser("crd", help="print the CustomResourceDefinition as YAML")
     commands.add_parser("policy", help="print the ValidatingAdmissionPolicy for deletions as YAML")
-    webhook = commands.add_parser("webhook", help="print the ValidatingWebhookConfiguration as YAML")
-    webhook.add_argument("--namespace", default="dbupgrade-system", help="namespace of the webhook's Service")
-    webhook.add_argument("--service", default="dbupgrade-webhook", help="name of the webhook's Service")
-    given, rest = parser.parse_known_args(arguments)
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
+    words = sys.argv[1:] if arguments is None else arguments
+    given, rest = parser.parse_known_args(words)
+    if given.command in COMMANDS:
+        from dbupgrade.cli import commands as for_people  # noqa: PLC0415
+
+        return for_people.main(words)
     if given.command == "run":
         return _run(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
-    _print(*_manifests(given))
+    _print(*_manifests(given.command))
     return 0
 
 
@@ -44,18 +50,11 @@ def _run(arguments: list[str]) -> int:
         return USAGE_ERROR
 
 
-def _manifests(given: argparse.Namespace) -> list[dict[str, Any]]:
+def _manifests(command: str) -> list[dict[str, Any]]:
     from dbupgrade.api import admission  # noqa: PLC0415
     from dbupgrade.api.crd import custom_resource_definition  # noqa: PLC0415
 
-    match given.command:
-        case "crd":
-            return [custom_resource_definition()]
-        case "policy":
-            return admission.deletion_policy()
-        case _:
-            client = admission.in_cluster_client(given.namespace, given.service)
-            return [admission.webhook_configuration(client)]
+    return admission.deletion_policy() if command == "policy" else [custom_resource_definition()]
 
 
 def _print(*manifests: dict[str, Any]) -> None:

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 REPOSITORY = Path(__file__).parent.parent
-MANIFESTS = REPOSITORY / "deploy" / "kustomize"
-CRD = MANIFESTS / "crd" / "dbupgrades.yaml"
-GUARDS = (MANIFESTS / "policy" / "deletion.yaml", MANIFESTS / "webhook" / "configuration.yaml")
-NAMESPACE, WEBHOOK_SERVICE = "dbupgrade-system", "dbupgrade-webhook"
+KUSTOMIZE = REPOSITORY / "deploy" / "kustomize"
+CRD = KUSTOMIZE / "crd" / "dbupgrades.yaml"
+GUARDS = (KUSTOMIZE / "policy" / "deletion.yaml", KUSTOMIZE / "webhook" / "configuration.yaml")
+NAMESPACE = "dbupgrade-system"
+ACCOUNT = "dbupgrade-operator"
+WEBHOOK = "dbupgrade-operator-webhook"
+TOKEN_HOURS = 24
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.02
@@ -170,13 +173,27 @@ def launch_for(cluster: Cluster, log: Path, **settings: str) -> Launch:
         "DBUPGRADE_INSECURE_REGISTRIES": "true",
         **settings,
     }
-    return Launch(cluster.kubeconfig, log, given, prefix=("nsenter", "--target", init, "--pid", "--"))
+    return Launch(_kubeconfig(cluster), log, given, prefix=("nsenter", "--target", init, "--pid", "--"))
 
 
-def install_crd(cluster: Cluster) -> None:
-    """Install the CRD and wait until it is served."""
-    cluster.kubectl("apply", "--server-side", "-f", CRD)
+def install(cluster: Cluster) -> None:
+    """Install the CRD, and an account with exactly the permissions that an installation gives to the operator."""
+    cluster.kubectl("apply", "--server-side", "-f", CRD, "-k", KUSTOMIZE / "namespace")
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
+    cluster.kubectl("apply", "--server-side", "-k", KUSTOMIZE / "rbac")
+    cluster.kubectl("apply", "--server-side", "-f", KUSTOMIZE / "manager" / "serviceaccount.yaml")
+    token = cluster.kubectl(
+        "--namespace", NAMESPACE, "create", "token", ACCOUNT, f"--duration={TOKEN_HOURS}h"
+    )  # fmt: skip
+    config = json.loads(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token.strip()}
+    path = _kubeconfig(cluster)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config))
+
+
+def _kubeconfig(cluster: Cluster) -> Path:
+    return cluster.state / "operator.kubeconfig"
 
 
 def install_guards(cluster: Cluster, port: int) -> None:
@@ -190,15 +207,14 @@ def install_guards(cluster: Cluster, port: int) -> None:
 
 
 def _service(address: str, port: int) -> list[dict[str, object]]:
-    metadata = {"name": WEBHOOK_SERVICE, "namespace": NAMESPACE}
+    metadata = {"name": WEBHOOK, "namespace": NAMESPACE}
     ports = [{"name": "https", "port": 443, "targetPort": port}]
     return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
         {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}},
         {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
-            "metadata": {**metadata, "labels": {"kubernetes.io/service-name": WEBHOOK_SERVICE}},
+            "metadata": {**metadata, "labels": {"kubernetes.io/service-name": WEBHOOK}},
             "addressType": "IPv4",
             "endpoints": [{"addresses": [address]}],
             "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
@@ -207,12 +223,17 @@ def _service(address: str, port: int) -> list[dict[str, object]]:
 
 
 def _start(cluster: Cluster) -> None:
-    install_crd(cluster)
+    install(cluster)
     _stop(cluster)
     log = cluster.state / "log" / "operator"
     port = free_port()
     install_guards(cluster, port)
-    webhook = {"DBUPGRADE_WEBHOOK_ENABLED": "true", "DBUPGRADE_WEBHOOK_PORT": str(port)}
+    webhook = {
+        "DBUPGRADE_WEBHOOK_ENABLED": "true",
+        "DBUPGRADE_WEBHOOK_PORT": str(port),
+        "DBUPGRADE_WEBHOOK_CONFIGURATION": WEBHOOK,
+        "DBUPGRADE_WEBHOOK_SECRET": f"{WEBHOOK}-cert",
+    }
     operator = Operator.start(launch_for(cluster, log, **webhook))
     _pid_file(cluster).write_text(str(operator.pid))
     cluster.write_env()

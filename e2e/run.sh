@@ -9,6 +9,9 @@ trap '.venv/bin/python -m e2e.cluster down --state "$state"' EXIT
 export DBUPGRADE_E2E_STATE=$state
 # Scenarios that kill operators bring their own; the shared one leaves their resources alone.
 export DBUPGRADE_WATCH_LABEL_SELECTOR='e2e-operator!=own'
+export DBUPGRADE_LEADER_ELECTION_ENABLED=true
 .venv/bin/python -m e2e.operator start --state "$state"
-unset DBUPGRADE_WATCH_LABEL_SELECTOR
+unset DBUPGRADE_WATCH_LABEL_SELECTOR DBUPGRADE_LEADER_ELECTION_ENABLED
 .venv/bin/pytest e2e/scenarios -n 6 --dist worksteal "$@"
+# A part of the scenarios does not use all permissions.
+[ $# -gt 0 ] || .venv/bin/python -m e2e.privileges --state "$state"

@@ -101,9 +101,8 @@ class SelfManaged:
         if secret is None:
             await self._secrets.create(self._namespace, _secret_body(self._secret, kept))
         elif kept != stored:
-            version = secret["metadata"]["resourceVersion"]
-            body = _secret_body(self._secret, kept, version)
-            await self._secrets.replace(self._namespace, self._secret, body)
+            # The rest stays: an installer may have made the Secret, empty and with labels of its own; its type cannot change.
+            await self._secrets.replace(self._namespace, self._secret, {**secret, "data": _data(kept)})
         if bundle_of(configuration) != kept.trusted():
             await self._trust(configuration, kept.trusted())
         self._last = kept
@@ -170,20 +169,22 @@ def _kept(secret: dict[str, Any]) -> Kept:
     return Kept(pair(_CURRENT), pair(_UPCOMING), data.get(_PREVIOUS_CA, b""))
 
 
-def _secret_body(name: str, kept: Kept, version: str | None = None) -> dict[str, Any]:
-    data = {_PREVIOUS_CA: kept.previous_ca} if kept.previous_ca else {}
-    for keys, pair in ((_CURRENT, kept.current), (_UPCOMING, kept.upcoming)):
-        if pair:
-            data |= dict(zip(keys, (pair.ca_pem, pair.cert_pem, pair.key_pem), strict=True))
-    metadata = {"name": name} | ({"resourceVersion": version} if version else {})
-    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+def _secret_body(name: str, kept: Kept) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "kubernetes.io/tls",
-        "metadata": metadata,
-        "data": encoded,
+        "metadata": {"name": name},
+        "data": _data(kept),
     }
+
+
+def _data(kept: Kept) -> dict[str, str]:
+    data = {_PREVIOUS_CA: kept.previous_ca} if kept.previous_ca else {}
+    for keys, pair in ((_CURRENT, kept.current), (_UPCOMING, kept.upcoming)):
+        if pair:
+            data |= dict(zip(keys, (pair.ca_pem, pair.cert_pem, pair.key_pem), strict=True))
+    return {key: base64.b64encode(value).decode() for key, value in data.items()}
 
 
 def _decoded(value: str) -> bytes:

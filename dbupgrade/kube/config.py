@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from dbupgrade.kube.errors import ConfigurationError
 from dbupgrade.kube.package import (
     SERVICE_CERT_FILENAME,
@@ -69,6 +71,33 @@ async def from_kubeconfig(path: str, context: str | None = None) -> Configuratio
         raise ConfigurationError(f"kubeconfig {path}: {_words(error)}") from None
     configuration.refresh_api_key_hook = _periodic(loader.load_and_set)
     return configuration
+
+
+def default_namespace(kubeconfig: str | None = None, context: str | None = None) -> str:
+    """The namespace that a person means who names none: the context's, or the pod's own; else `default`.
+
+    Looks where `load` looks. Raises ConfigurationError for a file that is no kubeconfig.
+    """
+    path = kubeconfig or os.environ.get("KUBECONFIG")
+    if not path and os.environ.get(SERVICE_HOST_ENV_NAME):
+        return _read(Path(SERVICE_TOKEN_FILENAME).parent / "namespace") or "default"
+    contexts: dict[str, Any] = {}
+    for part in (path or str(Path.home() / ".kube" / "config")).split(os.pathsep):
+        try:
+            found = yaml.safe_load(_read(Path(part))) or {}
+            context = context or found.get("current-context")
+            contexts = {**{item["name"]: item["context"] for item in found.get("contexts") or ()}, **contexts}
+        except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+            raise ConfigurationError(f"kubeconfig {part}: malformed ({type(error).__name__})") from None
+    return str((contexts.get(context or "") or {}).get("namespace") or "default")
+
+
+def _read(path: Path) -> str:
+    """The text of a file; nothing when there is none."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def _new() -> Configuration:

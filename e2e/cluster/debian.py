@@ -7,10 +7,14 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from e2e.cluster import tools
 from e2e.cluster.commands import run
 from e2e.cluster.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # What to look for, and the package that brings it. Looking for files and not for packages leaves alone a
 # machine that has runc from Docker's own packages, for example.
@@ -18,6 +22,7 @@ PACKAGES = {
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "/usr/share/doc/busybox-static": "busybox-static",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
+    "buildah": "buildah",
     "conntrack": "conntrack",
     "faketime": "faketime",
     "ip": "iproute2",
@@ -30,6 +35,7 @@ PACKAGES = {
     "nft": "nftables",
     "ps": "procps",
     "runc": "runc",
+    "shellcheck": "shellcheck",
     "unshare": "util-linux",
 }
 POSTGRESQL = Path("/usr/lib/postgresql")
@@ -60,26 +66,29 @@ def install_missing() -> None:
         NO_MAIN_CLUSTER.unlink()
 
 
+def download(packages: Iterable[str], folder: Path) -> list[Path]:
+    """Fetch packages without installing them; returns their files."""
+    command = ("apt-get", "download", "-q", *packages)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:  # the lists of packages are missing, or older than what the archive has
+        _apt("update")
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ClusterError(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}")
+    return sorted(folder.glob("*.deb"))
+
+
 def unpacked(package: str) -> Path:
-    """Return a folder with the files of a Debian package that is not installed: nothing of it starts by itself."""
+    """Return a folder with the files of a package that is not to be installed, for its programs in usr/bin."""
+    folder = tools.cache_dir() / "debian" / package
 
     def unpack(new: Path) -> None:
-        with tempfile.TemporaryDirectory() as scratch:
-            if _download(package, scratch) != 0:
-                _apt("update")
-                if _download(package, scratch) != 0:
-                    raise ClusterError(f"apt-get could not download {package}")
-            (archive,) = Path(scratch).glob("*.deb")
-            run("dpkg", "-x", archive, new)
+        with tempfile.TemporaryDirectory(prefix="dbupgrade-debian-") as scratch:
+            (file,) = download([package], Path(scratch))
+            run("dpkg-deb", "--extract", file, new)
 
-    folder = tools.cache_dir() / "debian" / package
     tools.install(folder, unpack)
     return folder
-
-
-def _download(package: str, folder: str) -> int:
-    command = ["apt-get", "-q", "download", package]
-    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
 
 
 def require_root() -> None:

@@ -136,11 +136,24 @@ def _spawn(cluster: Cluster, claim: Claim, report: int) -> int:
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
             (os.POSIX_SPAWN_DUP2, 1, 2),
+            *_closings(),
             # A descriptor copied onto itself is one that the new process inherits.
             (os.POSIX_SPAWN_DUP2, report, report),
             (os.POSIX_SPAWN_DUP2, claim.file.fileno(), claim.file.fileno()),
         ],
     )
+
+
+def _closings() -> list[tuple[int, int]]:
+    """Actions that close what this process inherited itself: `flock FILE make up` would else lock as long as the cluster lives."""
+    open_now = {int(path.name) for path in Path("/proc/self/fd").iterdir()} - {0, 1, 2}
+    return [(os.POSIX_SPAWN_CLOSE, number) for number in open_now if _is_inheritable(number)]
+
+
+def _is_inheritable(number: int) -> bool:
+    with contextlib.suppress(OSError):  # the descriptor by which the folder was read has gone
+        return os.get_inheritable(number)
+    return False
 
 
 class _Report:

@@ -160,7 +160,8 @@ class Node:
             f"--tls-private-key-file={pki}/apiserver.key",
             f"--client-ca-file={pki}/ca.crt",
             "--authorization-mode=Node,RBAC",
-            "--enable-admission-plugins=NodeRestriction",
+            # The second is what OpenShift has on: who sets an owner must be allowed to finalize it.
+            "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
             f"--service-cluster-ip-range={slot.services}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={pki}/service-account.crt",

@@ -104,6 +104,23 @@ TOOLS = (
         "sigs.k8s.io/prometheus-adapter/cmd/adapter",
         150,
     ),
+    Tool("helm", "helm", "helm.sh/helm/v4", "helm.sh/helm/v4/cmd/helm", 60),
+    Tool(
+        "kube-state-metrics",
+        "kube-state-metrics",
+        "k8s.io/kube-state-metrics/v2",
+        "k8s.io/kube-state-metrics/v2",
+        60,
+    ),
+    Tool(
+        "actionlint",
+        "actionlint",
+        "github.com/rhysd/actionlint",
+        "github.com/rhysd/actionlint/cmd/actionlint",
+        15,
+    ),
+    Tool("kstatus", "kstatus", "sigs.k8s.io/cli-utils", ".", 15),
+    Tool("glua", "glua", "github.com/yuin/gopher-lua", "github.com/yuin/gopher-lua/cmd/glua", 5),
 )
 
 

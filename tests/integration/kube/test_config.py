@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 import time
 from datetime import timedelta
@@ -184,3 +185,19 @@ class TestKubeconfig:
         path = tmp_path / "kubeconfig"
         path.write_text(yaml.safe_dump(content))
         return path
+
+
+def test_the_namespace_of_the_context_is_the_default_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("contexts: [{name: a, context: {cluster: c, namespace: shop}}]\n")
+    two.write_text("current-context: a\ncontexts: [{name: b, context: {cluster: c}}]\n")
+    monkeypatch.setenv("KUBECONFIG", f"{one}{os.pathsep}{two}")
+    assert config.default_namespace() == "shop"
+    assert config.default_namespace(context="b") == "default"
+    assert config.default_namespace(str(two)) == "default"
+    assert config.default_namespace(str(tmp_path / "none")) == "default"
+    one.write_text("[1, 2]")
+    with pytest.raises(ConfigurationError, match="malformed"):
+        config.default_namespace()

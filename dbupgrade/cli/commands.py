@@ -1,0 +1,216 @@
+"""What the commands do: read a resource, perhaps patch it, and print."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from dbupgrade.api import names
+from dbupgrade.api.conditions import READY, STALLED
+from dbupgrade.cli import view
+from dbupgrade.cli.arguments import Output, parse
+from dbupgrade.cli.explain import explain
+from dbupgrade.cli.view import Object, Seen
+from dbupgrade.kube import config
+from dbupgrade.kube.client import Client
+from dbupgrade.kube.errors import KubeError, NotFound, ServerError, TooManyRequests, Unreachable
+from dbupgrade.kube.listwatch import ListWatcher
+from dbupgrade.kube.resources import PODS, Resource, ResourceClient, pod_log
+
+DBUPGRADES = Resource(names.GROUP, names.VERSION, names.PLURAL)
+POLL_SECONDS = 1.0
+PAGE = 500
+LOG_BYTES = 1024 * 1024
+LOG_LINES = 1000
+_COLOURS = {"Ready": 32, "Running": 36, "Failed": 31, "Waiting": 33, "Suspended": 33, "Unseen": 33}
+
+
+class CommandError(Exception):
+    """A command that cannot do what it was asked for; the message is for the person."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command; returns the exit code: 0, or 1 with a message on standard error."""
+    given = parse(arguments)
+    try:
+        asyncio.run(_run(given))
+    except (CommandError, KubeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+async def _run(given: argparse.Namespace) -> None:
+    namespace = given.namespace or config.default_namespace(given.kubeconfig, given.context)
+    async with await Client.connect(given.kubeconfig, given.context) as client:
+        await Commands(client, namespace, given).run()
+
+
+class Commands:
+    """One command on one cluster."""
+
+    def __init__(self, client: Client, namespace: str, given: argparse.Namespace) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._given = given
+        self._resources = ResourceClient(client, DBUPGRADES)
+
+    async def run(self) -> None:
+        """Do what the command line says. Raises CommandError or a KubeError."""
+        await getattr(self, f"_{self._given.command}")()
+
+    async def _status(self) -> None:
+        if self._given.name is None:
+            await self._list()
+            return
+        seen = await self._get()
+        pods = await self._pods(seen)
+        self._print(view.summary(seen, pods), view.tree(seen, pods, datetime.now(UTC)))
+
+    async def _list(self) -> None:
+        namespace = "" if self._given.all_namespaces else self._namespace
+        found = [Seen.of(obj) async for obj in self._every(DBUPGRADES, namespace)]
+        rows = [view.list_row(seen) for seen in found]
+        lines = (
+            view.table(view.LIST_HEADS, rows)
+            if rows
+            else [f"no DBUpgrades in {namespace or 'any namespace'}"]
+        )
+        self._print([view.summary(seen, []) for seen in found], lines)
+
+    async def _history(self) -> None:
+        runs = (await self._get()).status.history
+        now = datetime.now(UTC)
+        rows = [view.history_row(run, now) for run in runs]
+        data = [run.model_dump(mode="json", by_alias=True, exclude_none=True) for run in runs]
+        self._print(data, view.table(view.HISTORY_HEADS, rows) if rows else ["no run has ended yet"])
+
+    async def _explain(self) -> None:
+        found = explain(await self._get())
+        self._print(found, found)
+
+    async def _logs(self) -> None:
+        seen = await self._get()
+        run = seen.status.run
+        pods = await self._pods(seen)
+        if run is None or not pods:
+            raise CommandError(
+                "there is no pod: no run yet, or its Job has expired; `history` has the result"
+            )
+        pod = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+        container = self._given.container or _talkative(pod)
+        text = await pod_log(
+            self._client,
+            seen.namespace,
+            pod["metadata"]["name"],
+            container,
+            limit_bytes=LOG_BYTES,
+            tail_lines=LOG_LINES,
+        )
+        print(text, end="" if text.endswith("\n") else "\n")
+
+    async def _wait(self) -> None:
+        """Until Ready about the spec as it is, printing what changes. Raises CommandError when that will not be."""
+        deadline = time.monotonic() + self._given.timeout
+        shown = ""
+        while True:
+            try:
+                seen = await self._get()
+                line = f"{seen.state}  {seen.reason}: {seen.message}"
+            except NotFound:
+                seen, line = None, f"Waiting  {self._namespace}/{self._given.name} does not exist yet"
+            except (Unreachable, ServerError, TooManyRequests) as error:
+                seen, line = None, f"Waiting  {error}"  # as an API server that restarts
+            if line != shown:
+                print(self._coloured(line), flush=True)
+                shown = line
+            if seen and self._concerns(seen):
+                if seen.is_true(READY):
+                    return
+                if seen.is_true(STALLED):
+                    raise CommandError("it failed, and nothing will happen without a person: see `explain`")
+            if time.monotonic() >= deadline:
+                raise CommandError(f"it was not ready after {view.length(self._given.timeout)}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _concerns(self, seen: Seen) -> bool:
+        """Whether the status is about what is waited for, and not about a spec before it."""
+        return seen.looked_at and self._given.image in (None, seen.image)
+
+    async def _retry(self) -> None:
+        seen = await self._get()
+        if seen.is_true(READY) and seen.looked_at:
+            raise CommandError("it is done: a retry is for failures and has no effect here")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        await self._patch({"metadata": {"annotations": {names.ANNOTATION_RETRY: now}}})
+        print(f"{seen.namespace}/{seen.name} will be tried again")
+
+    async def _suspend(self) -> None:
+        await self._set_suspended(suspended=True)
+
+    async def _resume(self) -> None:
+        await self._set_suspended(suspended=False)
+
+    async def _set_suspended(self, *, suspended: bool) -> None:
+        await self._patch({"spec": {"suspend": suspended}})
+        print(f"{self._namespace}/{self._given.name} is {'suspended' if suspended else 'resumed'}")
+
+    async def _get(self) -> Seen:
+        return Seen.of(await self._resources.get(self._namespace, self._given.name))
+
+    async def _patch(self, patch: Object) -> None:
+        await self._resources.patch(self._namespace, self._given.name, patch)
+
+    async def _pods(self, seen: Seen) -> list[Object]:
+        """The pods of the last run."""
+        job = seen.status.run.job_name if seen.status.run else None
+        found = [pod async for pod in self._every(PODS, seen.namespace, view.pods_selector(seen.uid))]
+        return [
+            pod
+            for pod in found
+            if pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name") == job
+        ]
+
+    async def _every(self, resource: Resource, namespace: str, selector: str = "") -> AsyncIterator[Object]:
+        watcher, token = ListWatcher(self._client, resource, namespace, selector), ""
+        while True:
+            page = await watcher.list_page(PAGE, token)
+            for item in page.items:
+                yield item
+            if not (token := page.continue_token):
+                return
+
+    def _print(self, data: Any, lines: list[str]) -> None:
+        match self._given.output:
+            case Output.JSON:
+                print(json.dumps(data, indent=2))
+            case Output.YAML:
+                print(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), end="")
+            case _:
+                print("\n".join(map(self._coloured, lines)))
+
+    def _coloured(self, line: str) -> str:
+        """The first state in the line in its colour, on a terminal only."""
+        if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+            return line
+        state = next((word for word in line.split("  ") if word in _COLOURS), None)
+        return line.replace(state, f"\x1b[{_COLOURS[state]}m{state}\x1b[0m", 1) if state else line
+
+
+def _talkative(pod: Object) -> str:
+    """The container whose log tells more: `migrate`, unless the migrations never came that far."""
+    status = pod.get("status") or {}
+    for container in status.get("containerStatuses", ()):
+        state = container.get("state") or {}
+        if container["name"] == names.CONTAINER_MIGRATE and ("running" in state or "terminated" in state):
+            return names.CONTAINER_MIGRATE
+    return names.CONTAINER_FETCH if status.get("initContainerStatuses") else names.CONTAINER_MIGRATE

@@ -1,0 +1,210 @@
+"""What people are shown of a resource: pure functions from objects to plain data and to lines of text."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dbupgrade.api import conditions, names
+from dbupgrade.api.status import Run, Status
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A resource as the API server has it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    image: str
+    suspended: bool
+    status: Status
+
+    @classmethod
+    def of(cls, obj: Object) -> "Seen":
+        """Read an object; a status that nobody has written is an empty one."""
+        metadata, spec = obj["metadata"], obj.get("spec") or {}
+        return cls(
+            metadata["namespace"],
+            metadata["name"],
+            metadata["uid"],
+            metadata.get("generation", 0),
+            str((spec.get("migrations") or {}).get("image", "")),
+            bool(spec.get("suspend")),
+            Status.model_validate(obj.get("status") or {}),
+        )
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether the status is about the spec as it is now."""
+        return self.status.observed_generation == self.generation
+
+    def is_true(self, condition: str) -> bool:
+        """Whether a condition holds."""
+        found = conditions.find_condition(self.status.conditions, condition)
+        return found is not None and found.status is conditions.ConditionStatus.TRUE
+
+    @property
+    def reason(self) -> str:
+        """The reason of Progressing, which always tells the step or the cause."""
+        found = conditions.find_condition(self.status.conditions, conditions.PROGRESSING)
+        return found.reason if found else "Unseen"
+
+    @property
+    def message(self) -> str:
+        """What the operator says, or that it has said nothing yet."""
+        found = conditions.find_condition(self.status.conditions, conditions.PROGRESSING)
+        return found.message if found else "the operator has not looked at this resource yet"
+
+    @property
+    def state(self) -> str:
+        """One word for it."""
+        if not self.looked_at:
+            return "Unseen"
+        for condition, word in (
+            (conditions.READY, "Ready"),
+            (conditions.PROGRESSING, "Running"),
+            (conditions.STALLED, "Failed"),
+        ):
+            if self.is_true(condition):
+                return word
+        return "Suspended" if self.reason == conditions.Reason.SUSPENDED else "Waiting"
+
+
+def summary(seen: Seen, pods: list[Object]) -> Object:
+    """Everything that `status` shows, for JSON and YAML."""
+    status = seen.status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {
+        "namespace": seen.namespace,
+        "name": seen.name,
+        "state": seen.state,
+        "reason": seen.reason,
+        "message": seen.message,
+        "image": seen.image,
+        "currentVersion": seen.status.current_version,
+        "checks": status.get("checks", []),
+        "run": status.get("run"),
+        "pods": [{"name": pod["metadata"]["name"], "phase": phase(pod)} for pod in pods],
+    }
+
+
+def phase(pod: Object) -> str:
+    """What a pod does; the reason why a container waits says more than `Pending`."""
+    status = pod.get("status") or {}
+    for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") not in (None, "PodInitializing"):
+            return str(waiting["reason"])
+    return str(status.get("phase", "Unknown"))
+
+
+def tree(seen: Seen, pods: list[Object], now: datetime) -> list[str]:
+    """A resource with its checks, its run and the run's pods."""
+    lines = [
+        f"{seen.namespace}/{seen.name}  {seen.state}  {seen.reason}",
+        f"  {seen.message}",
+        f"  image  {seen.image}",
+    ]
+    if seen.status.current_version:
+        lines.append(f"  version  {seen.status.current_version}")
+    branches = [
+        [
+            f"{check.phase.lower()}-check {check.name}  {check.verdict}  {check.message or check.last_value or ''}".rstrip()
+        ]
+        for check in seen.status.checks
+    ]
+    if seen.status.run:
+        leaves = [[f"pod {pod['metadata']['name']}  {phase(pod)}"] for pod in pods]
+        branches.append([*_run(seen.status.run, now), *_branches(leaves)])
+    return [*lines, *(f"  {line}" for line in _branches(branches))]
+
+
+def _run(run: Run, now: datetime) -> list[str]:
+    """The lines about a run, the first of which is its heading."""
+    lines = [f"run {run.sequence}  {result(run)}  {took(run, now)}  job {run.job_name}"]
+    if run.image:
+        lines.append(f"  image  {run.image}")
+    if run.applied_count is not None:
+        lines.append(
+            f"  {run.from_version or 'nothing'} -> {run.to_version or 'nothing'}, {run.applied_count} files"
+        )
+    if run.failed_file:
+        lines.append(f"  file  {run.failed_file}")
+    if run.failed_statement:
+        lines.append(f"  statement  {run.failed_statement}")
+    if run.error:
+        lines.append(f"  error  {run.error}")
+    return lines
+
+
+def _branches(branches: list[list[str]]) -> list[str]:
+    """Draw each branch (its heading, and lines below it) as one of a tree."""
+    drawn = []
+    for number, (heading, *below) in enumerate(branches, start=1):
+        last = number == len(branches)
+        drawn.append(("└─ " if last else "├─ ") + heading)
+        drawn += [("   " if last else "│  ") + line for line in below]
+    return drawn
+
+
+def result(run: Run) -> str:
+    """How a run ended, with the class of its failure, or that it has not."""
+    if run.result is None:
+        return "Running"
+    return f"{run.result} ({run.failure})" if run.failure else str(run.result)
+
+
+def took(run: Run, now: datetime) -> str:
+    """How long a run took, or is on."""
+    return length(((run.finished_at or now) - run.started_at).total_seconds())
+
+
+def length(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    whole = max(0, int(seconds))
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days}d{hours}h"
+    if hours:
+        return f"{hours}h{minutes}m"
+    return f"{minutes}m{whole % 60}s" if minutes else f"{whole}s"
+
+
+LIST_HEADS = ("NAMESPACE", "NAME", "STATE", "REASON", "VERSION", "IMAGE")
+HISTORY_HEADS = ("RUN", "RESULT", "IMAGE", "FROM", "TO", "FILES", "STARTED", "TOOK")
+
+
+def list_row(seen: Seen) -> tuple[str, ...]:
+    """The row of a resource in a list."""
+    return (seen.namespace, seen.name, seen.state, seen.reason, seen.status.current_version or "", seen.image)
+
+
+def history_row(run: Run, now: datetime) -> tuple[str, ...]:
+    """The row of a run in a history."""
+    return (
+        str(run.sequence),
+        result(run),
+        run.image,
+        run.from_version or "",
+        run.to_version or "",
+        "" if run.applied_count is None else str(run.applied_count),
+        f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        took(run, now),
+    )
+
+
+def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows below their heads, in columns."""
+    every = [heads, *rows]
+    widths = [max(len(row[column]) for row in every) for column in range(len(heads))]
+    return [
+        "   ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+        for row in every
+    ]
+
+
+def pods_selector(uid: str) -> str:
+    """The label selector of the pods of a resource."""
+    return f"{names.LABEL_UID}={uid}"

@@ -1,0 +1,1 @@
+"""Everything that installs the operator: the chart, kustomize, and what watches it."""

@@ -1,0 +1,211 @@
+"""Writes the files below `deploy` that are made from others, or says which of them are out of date.
+
+    python -m deploy.generate            write them (make manifests)
+    python -m deploy.generate --check    compare only
+
+- CRD and policy of the chart and of kustomize: what `python -m dbupgrade` prints.
+- The chart's README: from the comments of its values.
+- The kustomize bases and overlays: what the chart renders, so that both install the same (needs helm on PATH; left out without).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from deploy.chart import CHART, without_dependencies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DEPLOY = Path(__file__).parent
+KUSTOMIZE = DEPLOY / "kustomize"
+NAMESPACE = "dbupgrade-system"
+NOTICE = "# Rendered from deploy/helm/dbupgrade-operator by `make manifests`; change the chart, not this.\n"
+HELM_LABELS = ("helm.sh/chart", "app.kubernetes.io/managed-by")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A folder of kustomize: the chart with some values, in one file a template."""
+
+    folder: str
+    files: tuple[tuple[str, str], ...]
+    values: tuple[str, ...]
+
+
+OWN_CERTIFICATE = ("webhook.certManager.enabled=false",)
+MANAGER = (
+    ("deployment", "manager"),
+    ("serviceaccount", "serviceaccount"),
+    ("metrics", "manager"),
+    ("availability", "manager"),
+)
+WEBHOOK = (("webhook", "webhook"), ("webhook-configuration", "configuration"))
+VARIANTS = (
+    Variant("rbac", (("rbac", "rbac"),), OWN_CERTIFICATE),
+    Variant("manager", MANAGER, OWN_CERTIFICATE),
+    Variant("webhook", WEBHOOK, OWN_CERTIFICATE),
+    Variant("overlays/cert-manager", (("rbac", "rbac"), *MANAGER, *WEBHOOK), ()),
+    Variant("overlays/without-webhook", (("rbac", "rbac"), *MANAGER), ("webhook.enabled=false",)),
+    Variant(
+        "overlays/single-namespace",
+        (("rbac", "rbac"), *MANAGER, *WEBHOOK),
+        (*OWN_CERTIFICATE, f"watch.namespaces={{{NAMESPACE}}}"),
+    ),
+)
+
+
+def main() -> int:
+    """Run the command line; 1 when files are out of date."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.generate")
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    check = parser.parse_args().check
+    stale = []
+    for path, text in files():
+        if not path.exists() or path.read_text() != text:
+            stale.append(path.relative_to(DEPLOY.parent))
+            if not check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+    for path in stale:
+        print(f"{path} {'is out of date: run `make manifests`' if check else 'written'}")
+    return 1 if check and stale else 0
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """Every generated file and what has to be in it."""
+    for command, folder, name in (("crd", "crd", "dbupgrades.yaml"), ("policy", "policy", "deletion.yaml")):
+        text = printed(command)
+        yield KUSTOMIZE / folder / name, text
+        yield CHART / "files" / name, text
+    yield CHART / "README.md", readme()
+    if shutil.which("helm"):
+        with tempfile.TemporaryDirectory() as scratch:
+            chart = without_dependencies(Path(scratch))
+            for variant in VARIANTS:
+                yield from rendered(chart, variant)
+
+
+def printed(command: str) -> str:
+    """What the operator's own command prints."""
+    words = [sys.executable, "-m", "dbupgrade", command]
+    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, cwd=DEPLOY.parent).stdout
+
+
+def rendered(chart: Path, variant: Variant) -> Iterator[tuple[Path, str]]:
+    """The files of one folder of kustomize."""
+    by_file: dict[str, list[dict[str, Any]]] = {}
+    for template, file in variant.files:
+        by_file.setdefault(file, []).extend(render(chart, template, variant.values))
+    for file, objects in by_file.items():
+        text = yaml.safe_dump_all(objects, sort_keys=False, width=110)
+        yield KUSTOMIZE / variant.folder / f"{file}.yaml", NOTICE + text
+
+
+def render(chart: Path, template: str, values: Iterable[str]) -> list[dict[str, Any]]:
+    """The objects of one of the chart's templates, without what only Helm needs."""
+    settings = [word for value in values for word in ("--set", value)]
+    text = subprocess.run(
+        [
+            "helm", "template", "dbupgrade-operator", str(chart),
+            "--namespace", NAMESPACE, "--show-only", f"templates/{template}.yaml", *settings,
+        ],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout  # fmt: skip
+    objects = [obj for obj in yaml.safe_load_all(text) if obj]
+    for obj in objects:
+        for label in HELM_LABELS:
+            obj["metadata"]["labels"].pop(label, None)
+    return objects
+
+
+# --- the chart's README ---------------------------------------------------------------------------------------------
+
+INTRODUCTION = """\
+# dbupgrade-operator
+
+Installs the DBUpgrade operator, which runs the database migrations of your applications.
+
+```
+helm install dbupgrade-operator oci://registry-1.docker.io/subbug/dbupgrade-operator \\
+  --namespace {namespace} --create-namespace --set replicaCount=2
+```
+
+By default the webhook's certificate comes from cert-manager, which has to be there before. Without it, add
+`--set webhook.certManager.enabled=false`: the operator then makes and renews its own.
+
+`helm upgrade` brings the CustomResourceDefinition up to date, `helm uninstall` keeps it and all DBUpgrades (`crds.keep`).
+A CRD that was installed in another way is taken over with `--take-ownership`.
+
+More: [install](../../../docs/install.md), [upgrade and uninstall](../../../docs/upgrade.md),
+[who can read what](../../../docs/security.md).
+
+## Values
+
+This file is made from the comments in `values.yaml`.
+
+| value | default | meaning |
+|---|---|---|
+"""
+
+
+def readme() -> str:
+    """The README: an introduction, and a row for each documented value."""
+    rows = [f"| `{path}` | {_default(default)} | {text} |" for path, default, text in values_documented()]
+    return INTRODUCTION.format(namespace=NAMESPACE) + "\n".join(rows) + "\n"
+
+
+def values_documented() -> Iterator[tuple[str, Any, str]]:
+    """Path, default and meaning of every value with a comment `# --`, in the order of values.yaml.
+
+    Headings of a group (a comment before a mapping whose own keys are documented) make no row.
+    """
+    text = (CHART / "values.yaml").read_text()
+    found: list[tuple[str, str]] = []
+    parents: list[tuple[int, str]] = []
+    comment: list[str] = []
+    for line in text.splitlines():
+        if match := re.match(r"\s*# (-- )?(.*)", line):
+            comment = [match[2]] if match[1] else [*comment, match[2]] if comment else []
+        elif match := re.match(r"( *)([A-Za-z]\w*):", line):
+            indent = len(match[1])
+            parents = [(width, name) for width, name in parents if width < indent]
+            parents.append((indent, match[2]))
+            if comment:
+                found.append((".".join(name for _, name in parents), " ".join(comment)))
+            comment = []
+        else:
+            comment = []
+    defaults = yaml.safe_load(text)
+    for path, meaning in found:
+        if any(other.startswith(f"{path}.") for other, _ in found):
+            continue
+        value = defaults
+        for name in path.split("."):
+            value = value[name]
+        yield path, value, meaning
+
+
+def _default(value: Any) -> str:
+    """A default as it stands in a table; a structure in one line."""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, str):
+        return f"`{' '.join(value.split())}`" if value else '`""`'
+    return f"`{yaml.safe_dump(value, default_flow_style=True, width=1000).splitlines()[0]}`"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

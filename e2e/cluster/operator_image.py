@@ -1,0 +1,129 @@
+"""The operator's image: its real Dockerfile, built by buildah on a Python base that is made of Debian packages.
+
+No container engine and no image registry is needed. Base and image are kept in the cache of the tools under names that
+follow from all that goes into them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from e2e.cluster import debian, tools
+from e2e.cluster.commands import run
+from e2e.cluster.images import CERTIFICATES
+
+REPOSITORY = Path(__file__).parent.parent.parent
+SOURCES = ("Dockerfile", ".dockerignore", "requirements.lock", "dbupgrade", "webhook")
+# What the Dockerfile asks of a base. Without libraries that only package management needs.
+BASE_PACKAGES = (
+    "python3",
+    "python3-venv",
+    "python3-pip",
+    "ca-certificates",
+    "dash",
+    "coreutils",
+    "base-files",
+)
+UNWANTED = (
+    "debconf",
+    "cdebconf",
+    "perl",
+    "libperl",
+    "dpkg",
+    "tar",
+    "install-info",
+    "openssl",
+    "sensible-utils",
+)
+LITTER = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info")
+BASE = "localhost/dbupgrade-base"
+
+
+def build() -> Path:
+    """Return the image of this checkout as an OCI layout, built first when the cache does not have it."""
+    kept = tools.cache_dir() / "images" / f"operator-{_key()}"
+    tools.install(kept, _build)
+    return kept
+
+
+def push(bin_dir: Path, registry: str, name: str) -> str:
+    """Push the image as `name` (with its tag) to a registry and return its reference."""
+    reference = f"{registry}/{name}"
+    run(bin_dir / "crane", "push", "--insecure", build(), reference)
+    return reference
+
+
+def _key() -> str:
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for source in SOURCES:
+        path = REPOSITORY / source
+        files = sorted(path.rglob("*.*")) if path.is_dir() else [path]
+        for file in files:
+            if file.is_file() and file.suffix != ".pyc":
+                digest.update(f"{file.relative_to(REPOSITORY)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _build(target: Path) -> None:
+    base = _base()
+    # Where a proxy that reads TLS stands before the package registry, the host trusts it and the base does not.
+    trust = f"{CERTIFICATES}:{CERTIFICATES}:ro"
+    _buildah(
+        "bud", "--quiet", "--layers", "--isolation", "chroot", "--network", "host", "--timestamp", "0",
+        "--volume", trust, "--build-arg", f"BASE_IMAGE={base}", "--tag", "localhost/operator", str(REPOSITORY),
+    )  # fmt: skip
+    _buildah("push", "--quiet", "localhost/operator", f"oci:{target}")
+
+
+def _base() -> str:
+    """Make the base image unless buildah's store has it."""
+    recipe = f"{BASE_PACKAGES} {UNWANTED} {LITTER}"
+    name = f"{BASE}:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    if _buildah("images", "--quiet", "--filter", f"reference={name}"):
+        return name
+    with tempfile.TemporaryDirectory(prefix="dbupgrade-base-") as scratch:
+        root = Path(scratch) / "root"
+        _unpack_packages(Path(scratch), root)
+        container = _buildah("from", "scratch")
+        _buildah("add", "--quiet", container, str(root), "/")
+        _buildah("commit", "--quiet", "--rm", "--timestamp", "0", container, name)
+    return name
+
+
+def _unpack_packages(scratch: Path, root: Path) -> None:
+    """Unpack the packages and all that they depend on; what their install scripts would do is done here."""
+    options = [
+        f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
+    ]
+    lines = run("apt-cache", "depends", "--recurse", *options, *BASE_PACKAGES, "base-passwd", "libc-bin")
+    found = {line for line in lines.splitlines() if line[0].isalnum() and ":" not in line}
+    wanted = sorted(name for name in found if not name.startswith(UNWANTED))
+    for package in debian.download(wanted, scratch):
+        run("dpkg-deb", "--extract", package, root)
+    for folder in LITTER:
+        shutil.rmtree(root / folder, ignore_errors=True)
+    shell = root / "bin" / "sh"
+    if not shell.exists():
+        shell.symlink_to("dash")
+    for managed in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
+        managed.unlink()
+    for name in ("passwd", "group"):
+        shutil.copy(root / f"usr/share/base-passwd/{name}.master", root / "etc" / name)
+    bundle = root / str(CERTIFICATES).lstrip("/")
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    authorities = sorted(root.glob("usr/share/ca-certificates/mozilla/*.crt"))
+    bundle.write_bytes(b"".join(authority.read_bytes() for authority in authorities))
+    (root / "tmp").mkdir(exist_ok=True)
+    (root / "tmp").chmod(0o1777)
+
+
+def _buildah(*arguments: str) -> str:
+    """Run buildah on a store of its own in the cache."""
+    store = tools.cache_dir() / "buildah"
+    return run(
+        "buildah", "--root", store / "root", "--runroot", f"/run/dbupgrade-buildah-{os.getuid()}", *arguments
+    ).strip()

@@ -1,0 +1,90 @@
+"""The fixtures of the installation tests. They need a fresh cluster: `e2e/install.sh` starts one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.chart import without_dependencies
+from e2e.cluster import Cluster, operator_image
+from e2e.installation.release import Release
+from e2e.operator import NAMESPACE
+from e2e.scenarios.support.api import Api
+from e2e.scenarios.support.database import Database
+from e2e.scenarios.support.diagnosis import describe
+from e2e.scenarios.support.record import Record
+from e2e.scenarios.support.rules import violations
+from e2e.scenarios.support.world import World, new_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+IMAGE = "subbug/dbupgrade-operator:0.1.0"
+_worlds = pytest.StashKey[World]()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    return Cluster.load(Path(os.environ["DBUPGRADE_E2E_STATE"]))
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Cluster) -> Api:
+    return Api(cluster.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def image(cluster: Cluster) -> str:
+    """The operator's image, in the cluster's registry."""
+    return operator_image.push(cluster.bin_dir, cluster.registry, IMAGE)
+
+
+@pytest.fixture(scope="session")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return without_dependencies(tmp_path_factory.mktemp("chart"))
+
+
+@pytest.fixture(scope="module")
+def release(cluster: Cluster, chart: Path, image: str) -> Iterator[Release]:
+    """The chart, installed with two replicas that look after their certificate themselves."""
+    made = Release(cluster, chart, image)
+    made.install()
+    yield made
+    made.uninstall()
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, cluster: Cluster, api: Api) -> Iterator[World]:
+    """A namespace and a database; what the scenarios hold true for every resource is held true here."""
+    unique = secrets.token_hex(3)
+    namespace = new_namespace(api, request.node.name, unique)
+    database = Database.create(cluster.database_admin_url, f"db_{unique}")
+    record = Record(api, namespace)
+    made = World(cluster, api, namespace, database, record, {cluster.database_password, database.password})
+    request.node.stash[_worlds] = made
+    try:
+        yield made
+        assert not violations(made, [])
+    finally:
+        record.close()
+        api.request("DELETE", f"/api/v1/namespaces/{namespace}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what the cluster and the operator's pods say to the report of a test that failed."""
+    report = yield
+    if report.failed and (world := item.stash.get(_worlds, None)):
+        report.sections.append((f"namespace {world.namespace}", describe(world)))
+        for command in (
+            ("get", "all"),
+            ("describe", "pods"),
+            ("logs", "--all-pods", "deployment/dbupgrade-operator"),
+        ):
+            said = world.cluster.kubectl("--namespace", NAMESPACE, *command)
+            report.sections.append((f"kubectl {' '.join(command)}", said))
+    return report

@@ -1,0 +1,116 @@
+"""`kubectl dbupgrade` as its own process, against a real API server and an operator that works."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import yaml
+
+from tests.integration.harness.scene import NAME, is_finished, run_of
+from tests.integration.harness.standin import SQL_ERROR, SUCCESS
+
+if TYPE_CHECKING:
+    from tests.integration.harness.scene import Scene
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+async def command(scene: Scene, *words: str) -> Answer:
+    """Run a command on the scene's namespace, which the kubeconfig's context names; pods' logs come from the stand-in."""
+    path = scene.api.write_kubeconfig("person", scene.api.admin, server=scene.proxy.url)
+    config = yaml.safe_load(path.read_text())
+    config["contexts"][0]["context"]["namespace"] = scene.namespace
+    own = scene.directory / "person.kubeconfig"
+    own.write_text(yaml.safe_dump(config))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "dbupgrade", *words,
+        env={**os.environ, "KUBECONFIG": str(own)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    return Answer(process.returncode or 0, out.decode(), err.decode())
+
+
+async def test_a_person_follows_a_run_to_its_end(scene: Scene) -> None:
+    assert (await command(scene, "status")).out == f"no DBUpgrades in {scene.namespace}\n"
+    waiting = asyncio.create_task(command(scene, "wait", NAME, "--timeout", "1m"))
+    await scene.start()
+    scene.standin.ending = SUCCESS
+    await scene.create()
+    waited = await waiting
+    assert waited.code == 0
+    assert waited.out.splitlines()[-1].startswith("Ready  MigrationComplete: applied")
+
+    tree = (await command(scene, "status", NAME)).out
+    assert tree.startswith(f"{scene.namespace}/{NAME}  Ready  MigrationComplete\n")
+    assert "└─ run 1  Succeeded" in tree
+    assert "└─ pod " in tree
+    assert "\x1b" not in tree  # colours are for terminals
+    as_json = json.loads((await command(scene, "status", NAME, "-o", "json")).out)
+    assert as_json == yaml.safe_load((await command(scene, "status", NAME, "-o", "yaml")).out)
+    assert as_json["run"] == run_of(await scene.get())
+    heads, row = (await command(scene, "history", NAME)).out.splitlines()
+    assert heads.split()[:2] == ["RUN", "RESULT"]
+    assert row.split()[:2] == ["1", "Succeeded"]
+    assert "It is done" in (await command(scene, "explain", NAME)).out
+    assert '"applied"' in (await command(scene, "logs", NAME)).out
+    refused = await command(scene, "retry", NAME)
+    assert (refused.code, "has no effect" in refused.err) == (1, True)
+
+
+async def test_a_failure_is_explained_and_tried_again(scene: Scene) -> None:
+    await scene.start()
+    scene.standin.ending = SQL_ERROR
+    await scene.create()
+    await scene.until(is_finished)
+    waited = await command(scene, "wait", NAME)
+    assert waited.code == 1
+    assert "see `explain`" in waited.err
+    explained = (await command(scene, "explain", NAME)).out
+    assert "What to do:" in explained
+    assert "Nothing will happen without a person" in explained
+    scene.standin.ending = SUCCESS
+    assert (await command(scene, "retry", NAME)).code == 0
+    await scene.until_ready(sequence=2)
+    rows = json.loads((await command(scene, "history", NAME, "-o", "json")).out)
+    assert [row["result"] for row in rows] == ["Succeeded", "Failed"]
+
+
+async def test_a_suspended_resource_starts_when_it_is_resumed(scene: Scene) -> None:
+    await scene.start()
+    scene.standin.ending = SUCCESS
+    await scene.create(suspend=True)
+    await scene.until_reason("Suspended")
+    assert "spec.suspend is true" in (await command(scene, "explain", NAME)).out
+    timed_out = await command(scene, "wait", NAME, "--timeout", "0")
+    assert (timed_out.code, "it was not ready after 0s" in timed_out.err) == (1, True)
+    assert (await command(scene, "resume", NAME)).code == 0
+    await scene.until_ready()
+    assert (await command(scene, "suspend", NAME)).code == 0
+    assert (await scene.get())["spec"]["suspend"] is True
+
+
+async def test_it_waits_for_the_image_it_is_told_and_not_for_the_one_before(scene: Scene) -> None:
+    await scene.start()
+    scene.standin.ending = SUCCESS
+    await scene.create()
+    await scene.until_ready()
+    newer = "registry.example/shop:2.0.0"
+    assert (await command(scene, "wait", NAME, "--image", newer, "--timeout", "0")).code == 1
+    await scene.set_image(newer)
+    assert (await command(scene, "wait", NAME, "--image", newer)).code == 0
+
+
+async def test_what_is_not_there_is_an_error_in_one_line(scene: Scene) -> None:
+    answer = await command(scene, "status", "nothing")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("error: ")
+    assert len(answer.err.splitlines()) == 1

@@ -1,0 +1,41 @@
+"""Shell scripts and workflows, by their linters; they run where Docker or GitHub is."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import yaml
+
+from tests.packaging.conftest import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCRIPTS = [*sorted((REPOSITORY / "e2e").glob("*.sh")), REPOSITORY / ".ci/run"]
+WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yaml"))
+CHART = yaml.safe_load((REPOSITORY / "deploy/helm/dbupgrade-operator/Chart.yaml").read_text())
+
+
+def test_scripts() -> None:
+    assert len(SCRIPTS) == 5
+    done = subprocess.run(["shellcheck", *map(str, SCRIPTS)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_workflows(bin_dir: Path) -> None:
+    assert len(WORKFLOWS) == 2
+    # It runs shellcheck on the steps' scripts too.
+    done = subprocess.run([bin_dir / "actionlint", *WORKFLOWS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_chart_package_and_kustomize_have_one_version(bin_dir: Path) -> None:
+    project = (REPOSITORY / "pyproject.toml").read_text()
+    assert f'\nversion = "{CHART["version"]}"\n' in project
+    assert CHART["appVersion"] == CHART["version"]
+    manager = yaml.safe_load_all((REPOSITORY / "deploy/kustomize/manager/manager.yaml").read_text())
+    (container,) = next(obj for obj in manager if obj["kind"] == "Deployment")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert container["image"] == f"subbug/dbupgrade-operator:{CHART['appVersion']}"
