@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.chart import without_dependencies
-from e2e.cluster import Cluster, operator_image
+from e2e.cluster import Cluster, ClusterError, operator_image
 from e2e.installation.release import Release
 from e2e.operator import NAMESPACE
 from e2e.scenarios.support.api import Api
@@ -78,13 +79,15 @@ def world(request: pytest.FixtureRequest, cluster: Cluster, api: Api) -> Iterato
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add what the cluster and the operator's pods say to the report of a test that failed."""
     report = yield
-    if report.failed and (world := item.stash.get(_worlds, None)):
-        report.sections.append((f"namespace {world.namespace}", describe(world)))
+    if report.failed:
+        if world := item.stash.get(_worlds, None):
+            report.sections.append((f"namespace {world.namespace}", describe(world)))
+        cluster = Cluster.load(Path(os.environ["DBUPGRADE_E2E_STATE"]))
         for command in (
-            ("get", "all"),
             ("describe", "pods"),
-            ("logs", "--all-pods", "deployment/dbupgrade-operator"),
+            ("logs", "--all-pods", "--prefix", "deployment/dbupgrade-operator"),
         ):
-            said = world.cluster.kubectl("--namespace", NAMESPACE, *command)
-            report.sections.append((f"kubectl {' '.join(command)}", said))
+            with contextlib.suppress(ClusterError):  # there may be no operator
+                said = cluster.kubectl("--namespace", NAMESPACE, *command)
+                report.sections.append((f"kubectl {' '.join(command)}", said))
     return report

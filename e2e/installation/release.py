@@ -30,12 +30,12 @@ class Release:
     def install(self) -> None:
         """Install it and wait until it is ready."""
         self.helm(
-            "install", NAME, str(self.chart), "--create-namespace", *self._values(), "--wait", "--timeout=3m"
+            "install", NAME, str(self.chart), "--create-namespace", *self._values(), "--wait", "--timeout=90s"
         )
 
     def upgrade(self, *values: str) -> None:
         """Upgrade it with further values and wait until the new replicas are ready."""
-        self.helm("upgrade", NAME, str(self.chart), *self._values(*values), "--wait", "--timeout=3m")
+        self.helm("upgrade", NAME, str(self.chart), *self._values(*values), "--wait", "--timeout=90s")
 
     def uninstall(self) -> None:
         """Take it away; a second time does nothing."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import tomllib
 from typing import TYPE_CHECKING
 
 import yaml
@@ -39,3 +41,10 @@ def test_chart_package_and_kustomize_have_one_version(bin_dir: Path) -> None:
         "containers"
     ]
     assert container["image"] == f"subbug/dbupgrade-operator:{CHART['appVersion']}"
+
+
+def test_the_images_lock_has_every_package_that_the_operator_needs() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (REPOSITORY / "requirements.lock").read_text(), re.MULTILINE))
+    wanted = {re.split(r"[^a-z0-9-]", dependency)[0] for dependency in project["dependencies"]}
+    assert wanted - locked == set(), "run `make lock`"
