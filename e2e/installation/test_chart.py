@@ -16,12 +16,14 @@ from e2e.scenarios.support.upgrade import DONE
 from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from e2e.cluster import Cluster
+    from e2e.scenarios.support.api import Api
     from e2e.scenarios.support.world import World
 
 GATED = {**FIRST, "20250102000000_wait.sql": WAIT_AT_GATE}
+CRD = "dbupgrades.dbupgrade.subbug.learning"
 TAKEOVER_SECONDS = 20
 
 
@@ -59,31 +61,31 @@ def test_when_the_leader_is_asked_to_end_the_other_replica_leads_at_once(
     world.wait_for(DONE)
 
 
-def test_an_upgrade_during_a_run_ends_it_with_the_same_job_and_brings_the_crd_up_to_date(
-    release: Release, world: World, tmp_path: Path
-) -> None:
-    crd = release.chart / "files" / "dbupgrades.yaml"
-    original = crd.read_text()
-    newer = yaml.safe_load(original)
-    newer["spec"]["names"]["categories"] = ["all"]
+def test_an_upgrade_during_a_run_ends_it_with_the_same_job(release: Release, world: World) -> None:
     old_pods = release.pods()
     world.secret()
     with world.database.closed_gate() as gate:
         world.upgrade(world.image(GATED))
         job = world.wait_migrating().run["jobName"]
-        crd.write_text(yaml.safe_dump(newer))
-        try:
-            release.upgrade("log.level=debug")
-        finally:
-            crd.write_text(original)
+        release.upgrade("log.level=debug")
         wait_until(lambda: pod_of(release.leader()) not in {"", *old_pods}, "a new replica leads")
         gate.open()
         upgrade = world.wait_for(DONE)
     assert upgrade.run["appliedCount"] == 2
     assert world.created_jobs() == [job]
-    stored = json.loads(
-        release.kubectl("get", "crd", "dbupgrades.dbupgrade.subbug.learning", "--output=json")
-    )
+
+
+def test_an_upgrade_brings_the_crd_up_to_date(release: Release) -> None:
+    file = release.chart / "files" / "dbupgrades.yaml"
+    original = file.read_text()
+    newer = yaml.safe_load(original)
+    newer["spec"]["names"]["categories"] = ["all"]
+    file.write_text(yaml.safe_dump(newer))
+    try:
+        release.upgrade()
+    finally:
+        file.write_text(original)
+    stored = json.loads(release.kubectl("get", "crd", CRD, "--output=json"))
     assert stored["spec"]["names"]["categories"] == ["all"]
 
 
@@ -102,29 +104,33 @@ def test_an_uninstall_leaves_the_crd_with_the_resources_and_nothing_else(
     world.upgrade(world.image(THREE))
     world.wait_for(DONE)
     release.uninstall()
-    left = [
-        line for line in everything(release.cluster) if "dbupgrade" in line and world.namespace not in line
+    assert sorted(
+        name for name in everything(world.api) if "dbupgrade" in name and world.namespace not in name
+    ) == [
+        "apiservices v1alpha1.dbupgrade.subbug.learning",  # the API server makes it for the CRD
+        f"customresourcedefinitions {CRD}",
+        f"namespaces {NAMESPACE}",
     ]
-    assert left == ["customresourcedefinitions.apiextensions.k8s.io dbupgrades.dbupgrade.subbug.learning"]
-    inside = set(everything(release.cluster, NAMESPACE))
-    assert inside == {"configmaps kube-root-ca.crt", "serviceaccounts default"}
+    inside = [name for name in everything(world.api) if name.endswith(f" in {NAMESPACE}")]
+    assert sorted(inside) == [
+        f"configmaps kube-root-ca.crt in {NAMESPACE}",
+        f"serviceaccounts default in {NAMESPACE}",
+    ]
     assert (
         world.kubectl("get", "dbupgrade", "app", "--output=name")
         == "dbupgrade.dbupgrade.subbug.learning/app\n"
     )
 
 
-def everything(cluster: Cluster, namespace: str = "") -> list[str]:
-    """`kind name` of every object of the cluster, or of a namespace; Events and what has an owner left out."""
-    scope = ("--namespaced=true",) if namespace else ()
-    kinds = cluster.kubectl("api-resources", "--verbs=list,get", "--output=name", *scope).split()
-    where = ("--namespace", namespace) if namespace else ("--all-namespaces",)
-    found = []
-    for kind in sorted(set(kinds) - {"events", "events.events.k8s.io"}):
-        items = json.loads(cluster.kubectl("get", kind, *where, "--output=json"))["items"]
-        found += [
-            f"{kind} {item['metadata']['name']}"
-            for item in items
-            if not item["metadata"].get("ownerReferences")
-        ]
-    return found
+def everything(api: Api) -> Iterator[str]:
+    """Every object of the cluster, as `kind name in namespace`; Events and what goes with its owner are left out."""
+    groups = [group["preferredVersion"]["groupVersion"] for group in api.request("GET", "/apis")["groups"]]
+    for root in ("/api/v1", *(f"/apis/{group}" for group in groups)):
+        for kind in api.request("GET", root)["resources"]:
+            if "list" not in kind["verbs"] or kind["name"] == "events":
+                continue
+            for item in api.request("GET", f"{root}/{kind['name']}")["items"]:
+                metadata = item["metadata"]
+                if not metadata.get("ownerReferences"):
+                    where = f" in {metadata['namespace']}" if "namespace" in metadata else ""
+                    yield f"{kind['name']} {metadata['name']}{where}"
