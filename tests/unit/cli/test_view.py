@@ -80,6 +80,7 @@ def test_a_resource_that_was_never_looked_at_can_be_shown() -> None:
 def test_the_tree_shows_checks_run_and_pods() -> None:
     check = {
         "phase": "Pre",
+        "kind": "PodVersion",
         "name": "web",
         "verdict": "Holds",
         "message": "5 of 5 pods",
@@ -183,6 +184,7 @@ def test_an_unseen_change_points_at_the_operator() -> None:
 def test_a_failed_check_and_a_stall_are_named() -> None:
     check = {
         "phase": "Pre",
+        "kind": "PodVersion",
         "name": "web",
         "verdict": "Fails",
         "message": "2 of 5 below 2.0.0",
