@@ -178,9 +178,9 @@ def launch_for(cluster: Cluster, log: Path, **settings: str) -> Launch:
 
 def install(cluster: Cluster) -> None:
     """Install the CRD, and an account with exactly the permissions that an installation gives to the operator."""
-    cluster.kubectl("apply", "--server-side", "-f", CRD, "-k", KUSTOMIZE / "namespace")
+    for part in ("namespace", "crd", "rbac"):
+        cluster.kubectl("apply", "--server-side", "-k", KUSTOMIZE / part)
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
-    cluster.kubectl("apply", "--server-side", "-k", KUSTOMIZE / "rbac")
     cluster.kubectl("apply", "--server-side", "-f", KUSTOMIZE / "manager" / "serviceaccount.yaml")
     token = cluster.kubectl(
         "--namespace", NAMESPACE, "create", "token", ACCOUNT, f"--duration={TOKEN_HOURS}h"

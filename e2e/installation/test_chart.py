@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from e2e.installation.monitoring import firing, kube_state_metrics, series
+from e2e.installation.monitoring import read as read_metrics
 from e2e.installation.release import NAME, Release, kill, pod_of
 from e2e.operator import NAMESPACE
 from e2e.privileges import INSTALLED_ONLY, read, used
 from e2e.scenarios.support.database import WAIT_AT_GATE
 from e2e.scenarios.support.images import FIRST, THREE
-from e2e.scenarios.support.upgrade import DONE
+from e2e.scenarios.support.upgrade import DONE, held
 from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from e2e.cluster import Cluster
     from e2e.scenarios.support.api import Api
@@ -33,6 +36,33 @@ def test_a_migration_runs_and_the_webhook_has_a_say(release: Release, world: Wor
     assert world.wait_for(DONE).run["appliedCount"] == len(THREE)
     assert release.lease()["holderIdentity"].startswith(NAME)
     assert len(release.pods()) == 2
+
+
+def test_kube_state_metrics_tells_the_conditions_by_which_the_alert_fires(
+    release: Release, world: World, tmp_path: Path
+) -> None:
+    image = world.image(THREE)
+    connection = {"urlSecretRef": {"name": "absent"}}
+    world.upgrade(image, "stuck", database={"type": "selfHosted", "connection": connection})
+    world.wait_for(held("SecretNotFound"), "stuck")
+    world.secret()
+    world.upgrade(image, "done")
+    world.wait_for(DONE, "done")
+    with kube_state_metrics(release.cluster) as url:
+        wait_until(
+            lambda: len(series(read_metrics(url), world.namespace)) == 2 * 3 * 3,
+            "two resources, three conditions",
+        )
+        found = series(read_metrics(url), world.namespace)
+    labels = (
+        'customresource_group="dbupgrade.subbug.learning",customresource_kind="DBUpgrade",'
+        f'customresource_version="v1alpha1",name="done",namespace="{world.namespace}"'
+    )
+    condition = "kube_customresource_dbupgrade_status_condition"
+    assert found[f'{condition}{{{labels},status="True",type="Ready"}}'] == 1
+    assert found[f'{condition}{{{labels},status="False",type="Ready"}}'] == 0
+    assert found[f'{condition}{{{labels},status="False",type="Progressing"}}'] == 1
+    assert firing("DBUpgradeFailed", found, tmp_path) == {"stuck"}
 
 
 def test_when_the_leader_is_killed_in_a_run_the_other_replica_ends_it(release: Release, world: World) -> None:

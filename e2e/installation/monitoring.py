@@ -1,0 +1,96 @@
+"""kube-state-metrics as a process of this machine, and what an alert makes of the series that it writes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+from e2e.cluster import debian
+from e2e.operator import REPOSITORY, free_port
+from e2e.scenarios.support.world import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from e2e.cluster import Cluster
+
+CONFIGURATION = REPOSITORY / "deploy/monitoring/kube-state-metrics.yaml"
+ALERTS = REPOSITORY / "deploy/helm/dbupgrade-operator/files/alerts.yaml"
+SERIES = re.compile(r"(kube_customresource_\w+)(\{.*\}) (\S+)")
+
+
+@contextlib.contextmanager
+def kube_state_metrics(cluster: Cluster) -> Iterator[str]:
+    """Run it with our configuration; yields the URL of its metrics."""
+    port, telemetry = free_port(), free_port()
+    command: list[str | Path] = [
+        cluster.bin_dir / "kube-state-metrics",
+        f"--kubeconfig={cluster.kubeconfig}",
+        f"--custom-resource-state-config-file={CONFIGURATION}",
+        "--custom-resource-state-only",
+        "--host=127.0.0.1", f"--port={port}",
+        "--telemetry-host=127.0.0.1", f"--telemetry-port={telemetry}",
+    ]  # fmt: skip
+    with (cluster.state / "log" / "kube-state-metrics").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}/metrics"
+    try:
+        wait_until(lambda: read(url) != "", "kube-state-metrics answers")
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def read(url: str) -> str:
+    """The metrics; nothing while there are none."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own URL
+            return str(answer.read().decode())
+    except (urllib.error.URLError, OSError):
+        return ""
+
+
+def series(text: str, namespace: str) -> dict[str, float]:
+    """The series about a namespace, written as in an expression, and their values."""
+    found = [match.groups() for match in map(SERIES.match, text.splitlines()) if match]
+    return {
+        f"{name}{labels}": float(value)
+        for name, labels, value in found
+        if f'namespace="{namespace}"' in labels
+    }
+
+
+def firing(alert: str, given: dict[str, float], folder: Path) -> set[str]:
+    """Names of the resources for which an alert fires when these series have stayed for an hour."""
+    case = {
+        "rule_files": [str(ALERTS)],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": name, "values": f"{value:g}x60"} for name, value in given.items()
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": f'count by (name) (ALERTS{{alertname="{alert}",alertstate="firing"}})',
+                        "eval_time": "1h",
+                        "exp_samples": [{"labels": '{name="nothing has this name"}', "value": 0}],
+                    }
+                ],
+            }
+        ],
+    }
+    file = folder / "case.yaml"
+    file.write_text(json.dumps(case))
+    promtool = debian.unpacked("prometheus") / "usr/bin/promtool"
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
+    _, _, got = (done.stdout + done.stderr).partition("got:")
+    return set(re.findall(r'name="([^"]+)"', got))
