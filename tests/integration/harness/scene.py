@@ -100,9 +100,11 @@ class Scene:
 
     # --- operators -------------------------------------------------------------------------------------------------
 
-    def spawn(self, **settings: str) -> Operator:
-        """Start an operator without waiting for it."""
-        kubeconfig = self.api.write_kubeconfig("operator", self.api.admin, server=self.proxy.url)
+    def spawn(self, direct: bool = False, /, **settings: str) -> Operator:
+        """Start an operator without waiting for it; a direct one passes by the proxy."""
+        kubeconfig = self.api.kubeconfig
+        if not direct:
+            kubeconfig = self.api.write_kubeconfig("operator", self.api.admin, server=self.proxy.url)
         given = {"DBUPGRADE_WATCH_NAMESPACES": self.namespace, **settings}
         # It must not outlive the tests, whatever ends them.
         prefix = ("setpriv", "--pdeathsig", "KILL", "--")
@@ -110,9 +112,9 @@ class Scene:
         self.operators.append(operator)
         return operator
 
-    async def start(self, **settings: str) -> Operator:
+    async def start(self, direct: bool = False, /, **settings: str) -> Operator:
         """Start an operator and wait until its caches are filled."""
-        operator = self.spawn(**settings)
+        operator = self.spawn(direct, **settings)
         await asyncio.to_thread(operator.wait_ready)
         return operator
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from dbupgrade.kube.resources import LEASES, ResourceClient
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 LEASE = "dbupgrade-controller-manager.subbug.learning"
 
 
+def elected(scene: Scene) -> dict[str, str]:
+    """The settings of a replica."""
+    return {"DBUPGRADE_LEADER_ELECTION_ENABLED": "true", "DBUPGRADE_NAMESPACE": scene.namespace}
+
+
 async def start_two(scene: Scene) -> tuple[Operator, Operator]:
     """Start two replicas; returns the leader first."""
-    settings = {
-        "DBUPGRADE_LEADER_ELECTION_ENABLED": "true",
-        "DBUPGRADE_NAMESPACE": scene.namespace,
-    }
-    one, two = await scene.start(**settings), await scene.start(**settings)
+    one, two = await scene.start(**elected(scene)), await scene.start(**elected(scene))
     await eventually(lambda: holder(scene), what="somebody leads")
     return (one, two) if await leads(scene, one) else (two, one)
 
@@ -79,6 +81,27 @@ async def test_after_sigkill_of_the_leader_the_other_ends_the_run_when_the_lease
     assert len(scene.standin.created) == 1
     assert await scene.stop(standby) == 0
     assert await holder(scene) == ""
+
+
+async def test_a_leader_cut_off_from_the_api_server_has_ended_when_the_other_leads(scene: Scene) -> None:
+    cut_off = await scene.start(**elected(scene))
+    await eventually(lambda: leads(scene, cut_off))
+    await scene.create()
+    job = await scene.standin.job()
+    await scene.until(lambda resource: "jobUid" in run_of(resource))
+    standby = await scene.start(True, **elected(scene))
+    scene.proxy.freeze()
+    try:
+        while not await leads(scene, standby):
+            ended = cut_off.ended()
+            await asyncio.sleep(0.05)
+        # Asked before the lease was read for the last time: it had stopped before the other could begin.
+        assert ended
+    finally:
+        scene.proxy.thaw()
+    await scene.standin.end(job, SUCCESS)
+    await scene.until_ready(within=40)
+    assert len(scene.standin.created) == 1
 
 
 async def test_sigterm_lets_a_write_that_has_begun_end(scene: Scene) -> None:
