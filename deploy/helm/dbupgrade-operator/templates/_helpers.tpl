@@ -71,7 +71,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .enabled .external }}
 - apiGroups: [external.metrics.k8s.io]
   resources: {{ toJson .external }}
-  verbs: [get]
+  verbs: [list]
 {{- end }}
 {{- end }}
 {{- end }}
