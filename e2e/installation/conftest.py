@@ -19,7 +19,7 @@ from e2e.scenarios.support.database import Database
 from e2e.scenarios.support.diagnosis import describe
 from e2e.scenarios.support.record import Record
 from e2e.scenarios.support.rules import violations
-from e2e.scenarios.support.world import World, new_namespace
+from e2e.scenarios.support.world import World, delete_namespace, new_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -72,7 +72,7 @@ def world(request: pytest.FixtureRequest, cluster: Cluster, api: Api) -> Iterato
         assert not violations(made, [])
     finally:
         record.close()
-        api.request("DELETE", f"/api/v1/namespaces/{namespace}")
+        delete_namespace(api, namespace)
 
 
 @pytest.hookimpl(wrapper=True)

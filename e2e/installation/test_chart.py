@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from e2e.cluster.images import BUSYBOX
 from e2e.installation.monitoring import firing, kube_state_metrics, series
 from e2e.installation.monitoring import read as read_metrics
 from e2e.installation.release import NAME, Release, kill, pod_of
-from e2e.operator import NAMESPACE
+from e2e.operator import NAMESPACE, REPOSITORY
 from e2e.privileges import INSTALLED_ONLY, read, used
 from e2e.scenarios.support.database import WAIT_AT_GATE
-from e2e.scenarios.support.images import FIRST, THREE
+from e2e.scenarios.support.images import FIRST, THREE, folder
 from e2e.scenarios.support.upgrade import DONE, held
 from e2e.scenarios.support.world import wait_until
 
@@ -63,6 +64,38 @@ def test_kube_state_metrics_tells_the_conditions_by_which_the_alert_fires(
     assert found[f'{condition}{{{labels},status="False",type="Ready"}}'] == 0
     assert found[f'{condition}{{{labels},status="False",type="Progressing"}}'] == 1
     assert firing("DBUpgradeFailed", found, tmp_path) == {"stuck"}
+
+
+def test_new_pods_wait_in_an_init_container_until_the_migration_of_their_image_is_done(
+    release: Release, world: World, tmp_path: Path
+) -> None:
+    world.secret(name="shop-database")
+    contents = {**folder(release.cluster, GATED), "/bin/busybox": BUSYBOX}
+    image = release.cluster.push_image(
+        f"{world.namespace}/shop:1", contents, entrypoint=("/bin/busybox", "sleep", "infinity")
+    )
+    example = (REPOSITORY / "examples/gitops/plain/shop.yaml").read_text()
+    example = example.replace("registry.example.com/shop:2.0.0", image)
+    file = tmp_path / "shop.yaml"
+    file.write_text(example.replace("subbug/dbupgrade-operator:0.1.0", release.image))
+    with world.database.closed_gate() as gate:
+        world.kubectl("apply", "-f", str(file))
+        world.wait_migrating("shop")
+        world.wait(lambda: waits_in_init(world) == 2, "both pods wait")
+        gate.open()
+        world.wait_for(DONE, "shop")
+    world.kubectl("rollout", "status", "deployment/shop", "--timeout=60s")
+
+
+def waits_in_init(world: World) -> int:
+    """How many pods of the application run their init container."""
+    statuses = [
+        status
+        for pod in world.record.latest("pods").values()
+        if pod["metadata"].get("labels", {}).get("app") == "shop"
+        for status in pod["status"].get("initContainerStatuses", ())
+    ]
+    return sum("running" in status["state"] for status in statuses)
 
 
 def test_when_the_leader_is_killed_in_a_run_the_other_replica_ends_it(release: Release, world: World) -> None:

@@ -19,7 +19,7 @@ from e2e.scenarios.support.database import Database
 from e2e.scenarios.support.diagnosis import describe
 from e2e.scenarios.support.record import Record
 from e2e.scenarios.support.rules import violations
-from e2e.scenarios.support.world import OWN_OPERATOR, World, new_namespace
+from e2e.scenarios.support.world import OWN_OPERATOR, World, delete_namespace, new_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -141,7 +141,7 @@ def _furnished(
     finally:
         record.close()
         all_secrets |= world.secrets
-        api.request("DELETE", f"/api/v1/namespaces/{namespace}")
+        delete_namespace(api, namespace)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -33,7 +33,9 @@ class RefusedError(AssertionError):
         super().__init__(f"{what}: {status.get('message', status)}")
         self.code = int(status.get("code", 0))
         self.message = str(status.get("message", ""))
-        self.fields = {str(cause.get("field")) for cause in (status.get("details") or {}).get("causes", ())}
+        causes = (status.get("details") or {}).get("causes", ())
+        # "<nil>" stands where the server says that it left out further rules, as the object is invalid anyway.
+        self.fields = {str(cause.get("field")) for cause in causes} - {"<nil>"}
 
 
 def path(kind: str, namespace: str, name: str = "", sub: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -229,6 +230,13 @@ def new_namespace(api: Api, test: str, unique: str) -> str:
     api.request("POST", "/api/v1/namespaces", body)
     wait_until(lambda: _exists(api, path("serviceaccounts", name, "default")), "a service account")
     return name
+
+
+def delete_namespace(api: Api, name: str) -> None:
+    """Delete a namespace, unless the scenario has done so itself; its end is not waited for."""
+    if _exists(api, f"/api/v1/namespaces/{name}"):
+        with contextlib.suppress(RefusedError):  # it may be on its way out
+            api.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
 def _exists(api: Api, where: str) -> bool:
