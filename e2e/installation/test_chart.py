@@ -13,6 +13,7 @@ from e2e.installation.monitoring import read as read_metrics
 from e2e.installation.release import NAME, Release, kill, pod_of
 from e2e.operator import NAMESPACE, REPOSITORY
 from e2e.privileges import INSTALLED_ONLY, read, used
+from e2e.scenarios.support.api import RefusedError
 from e2e.scenarios.support.database import WAIT_AT_GATE
 from e2e.scenarios.support.images import FIRST, THREE, folder
 from e2e.scenarios.support.upgrade import DONE, held
@@ -138,7 +139,7 @@ def test_an_upgrade_during_a_run_ends_it_with_the_same_job(release: Release, wor
     assert world.created_jobs() == [job]
 
 
-def test_an_upgrade_brings_the_crd_up_to_date(release: Release) -> None:
+def test_an_upgrade_brings_the_crd_up_to_date(release: Release, api: Api) -> None:
     file = release.chart / "files" / "dbupgrades.yaml"
     original = file.read_text()
     newer = yaml.safe_load(original)
@@ -150,6 +151,16 @@ def test_an_upgrade_brings_the_crd_up_to_date(release: Release) -> None:
         file.write_text(original)
     stored = json.loads(release.kubectl("get", "crd", CRD, "--output=json"))
     assert stored["spec"]["names"]["categories"] == ["all"]
+    wait_until(lambda: served(api), "the API server serves the resource again")
+
+
+def served(api: Api) -> bool:
+    """Whether DBUpgrades can be listed; not for a moment after a change of the CRD."""
+    try:
+        api.request("GET", "/apis/dbupgrade.subbug.learning/v1alpha1/dbupgrades")
+    except RefusedError:
+        return False
+    return True
 
 
 def test_the_operator_was_forbidden_nothing_and_used_what_only_an_installation_has(

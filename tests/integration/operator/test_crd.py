@@ -205,7 +205,7 @@ async def test_defaults_are_those_of_the_contract(admin: Client, namespace: str)
     check = {
         "name": "a",
         "metricName": "m",
-        "target": {"type": "Pods"},
+        "target": {"type": "Pods", "pods": {"selector": {}}},
         "threshold": {"operator": "<", "value": 1},
     }
     pods = {"selector": {}, "minVersion": "1.0.0"}
