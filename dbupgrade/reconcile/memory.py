@@ -52,37 +52,50 @@ class Memories:
         self._by_key.pop(key, None)
 
 
-@dataclass(frozen=True)
-class _Launch:
+@dataclass
+class _Unended:
     database: str
     uid: str
-    at: float
+    launched: float | None = None
+    shown: bool = False
 
 
-class Launches:
-    """Jobs that were just created and that the cache has not shown: their databases are taken.
+class UnendedJobs:
+    """Jobs that were created or seen at work and were not seen to end: their databases are not known to be free.
 
-    It matters when a resource is deleted and made anew at once: its claim went with it, its Job is not seen yet.
+    A Job that has gone, and one that no watch ever showed, may have left pods at work that no watch shows either: it stays
+    here until the API server was asked. Keys are those of Jobs, databases are label values.
     """
 
     def __init__(self) -> None:
-        self._by_job: dict[Key, _Launch] = {}
+        self._by_job: dict[Key, _Unended] = {}
 
-    def note(self, job: Key, database: str, uid: str) -> None:
+    def launched(self, job: Key, database: str, uid: str) -> None:
         """The Job is about to be created, for the resource with that uid."""
-        self._by_job[job] = _Launch(database, uid, time.monotonic())
+        self._by_job[job] = _Unended(database, uid, launched=time.monotonic())
 
-    def seen(self, job: Key) -> None:
-        """The cache has shown the Job."""
+    def shown(self, job: Key, database: str, uid: str) -> None:
+        """The cache shows the Job at work."""
+        self._by_job.setdefault(job, _Unended(database, uid)).shown = True
+
+    def ended(self, job: Key) -> None:
+        """The Job has ended, its pods with it."""
         self._by_job.pop(job, None)
 
-    def unseen(self, database: str, uid: str) -> str:
-        """A Job of another resource on that database that the cache may not show yet, for the message."""
-        now = time.monotonic()
-        self._by_job = {
-            job: seen for job, seen in self._by_job.items() if now - seen.at < EXPECTATION_SECONDS
+    def on(self, database: str, namespace: str) -> dict[Key, str]:
+        """The Jobs on a database, with the uids of their resources.
+
+        Of other namespaces only those that this process has created count: anybody could forge a label.
+        """
+        return {
+            job: entry.uid
+            for job, entry in self._by_job.items()
+            if entry.database == database and (job.namespace == namespace or entry.launched is not None)
         }
-        for job, launch in self._by_job.items():
-            if launch.database == database and launch.uid != uid:
-                return f"Job {job.namespace}/{job.name} was just created"
-        return ""
+
+    def is_settled(self, job: Key) -> bool:
+        """Whether the API server can tell of the Job: its creation may still be under way some seconds later."""
+        entry = self._by_job[job]
+        if entry.shown or entry.launched is None:
+            return True
+        return time.monotonic() - entry.launched >= EXPECTATION_SECONDS

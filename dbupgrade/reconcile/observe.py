@@ -23,7 +23,7 @@ from dbupgrade.decide.observed import (
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
 from dbupgrade.reconcile.lookout import Lookout
 from dbupgrade.reconcile.memory import Memory
-from dbupgrade.reconcile.stores import BY_UID, Stores
+from dbupgrade.reconcile.stores import BY_UID, Stores, is_over
 from dbupgrade.runtime.objects import Key, Object, key_of
 from dbupgrade.runtime.store import Store
 
@@ -73,6 +73,13 @@ class Observer:
         if pod is not None:
             observed = replace(observed, report=await self._report(observed, pod, memory))
         return observed
+
+    async def has_ended(self, job: Key, uid: str) -> bool:
+        """Whether neither the Job nor a pod of its resource `uid` is at work, as the API server has it. Raises a KubeError."""
+        found = await self._reads.job(job.namespace, job.name)  # before its pods, which only a Job can bring
+        if found and not is_over(found):
+            return False
+        return all(is_over(pod) for pod in await self._reads.pods(job.namespace, uid))
 
     def _cached(self, resource: Resource, memory: Memory) -> Observed:
         run = resource.status.run

@@ -12,7 +12,7 @@ from dbupgrade.decide.observed import Observed, Resource, pod_from, resource_fro
 from dbupgrade.decide.plan import plan, questions
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.claims import Claimant, Claims
-from dbupgrade.reconcile.memory import Launches, Memories
+from dbupgrade.reconcile.memory import Memories, UnendedJobs
 from dbupgrade.reconcile.observe import Observer
 from dbupgrade.reconcile.stores import BY_DATABASE, Stores, has_unfinished_run, is_over, label, owner_key
 from dbupgrade.runtime.controller import Result
@@ -37,7 +37,7 @@ class Reconciler:
         self._enqueue = enqueue
         self._claims = Claims()
         self._memories = Memories()
-        self._launches = Launches()
+        self._unended = UnendedJobs()
 
     async def reconcile(self, key: Key) -> Result:
         """Bring the resource one step on. Raises a KubeError; Conflict when the cache was behind."""
@@ -49,6 +49,7 @@ class Reconciler:
         if version == memory.overwritten:
             return Result()  # our own write is on its way to the cache, and brings the key back
         observed = await self._observer.observe(obj, memory)
+        await self._look_for_lost(observed)
         current = self._stores.resources.get(key)
         if current is None or version_of(current) != version:
             return Result()  # it changed or went meanwhile, and that has brought the key back
@@ -93,13 +94,21 @@ class Reconciler:
         known = new or old
         if known is None:
             return
-        self._launches.seen(key_of(known))
+        if known["kind"] == "Job":
+            self._note_job(known, gone=new is None)
         key = owner_key(known)
         if key:
             self._note_started(key, known)
             self._enqueue(key)
         if new is None or is_over(new):
             self._wake(self._claims.waiters(label(known, names.LABEL_DATABASE)))
+
+    def _note_job(self, job: Object, *, gone: bool) -> None:
+        """Remember a Job until it was seen to end."""
+        if is_over(job):
+            self._unended.ended(key_of(job))
+        elif not gone:
+            self._unended.shown(key_of(job), label(job, names.LABEL_DATABASE), label(job, names.LABEL_UID))
 
     def _note_started(self, key: Key, obj: Object) -> None:
         """Remember that `migrate` started: the pod may be gone before anybody reconciles."""
@@ -113,11 +122,33 @@ class Reconciler:
         if resource.spec is None:
             return ""
         database = _database(resource)
+        lost = next(iter(self._others(resource)), None)
         return (
             self._claims.busy(database, _claimant(resource))
-            or self._launches.unseen(database, resource.uid)
             or _at_work(self._stores, resource.namespace, database)
+            or (f"the end of Job {lost.namespace}/{lost.name} was not seen yet" if lost else "")
         )
+
+    def _others(self, resource: Resource) -> dict[Key, str]:
+        """The unended Jobs on the resource's database but that of its own run, which `plan` decides about."""
+        run = resource.status.run
+        own = Key(resource.namespace, run.job_name) if run and run.active else None
+        unended = self._unended.on(_database(resource), resource.namespace)
+        return {job: uid for job, uid in unended.items() if job != own}
+
+    async def _look_for_lost(self, observed: Observed) -> None:
+        """Before a Job is created, ask the API server for the end of those before it that no watch has shown."""
+        resource = observed.resource
+        others = self._others(resource) if resource.spec else {}
+        if not others or not _creates_job(plan(observed, self._settings)):
+            return
+        for job, uid in others.items():
+            if self._stores.jobs.get(job):
+                continue  # a watch shows it, and will show its end
+            # Of the resource's own Jobs none is being created now: a key is reconciled once at a time.
+            settled = uid == resource.uid or self._unended.is_settled(job)
+            if settled and await self._observer.has_ended(job, uid):
+                self._unended.ended(job)
 
     def _settle(self, observed: Observed, decision: Decision) -> None:
         """Claim or release the database as `decision` says, and wake those that this lets go on."""
@@ -127,8 +158,8 @@ class Reconciler:
         waits = not holds and _waits(observed, decision)
         database = run.database if run and holds else _database(resource) if resource.spec else ""
         self._wake(self._claims.settle(database, _claimant(resource), holds=holds, waits=waits))
-        if run and any(isinstance(action, CreateJob) for action in decision.actions):
-            self._launches.note(Key(resource.namespace, run.job_name), run.database, resource.uid)
+        if run and _creates_job(decision):
+            self._unended.launched(Key(resource.namespace, run.job_name), run.database, resource.uid)
 
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -143,6 +174,10 @@ def _waits(observed: Observed, decision: Decision) -> bool:
     condition = find_condition(decision.status.conditions, PROGRESSING)
     busy = condition is not None and condition.reason == Reason.DATABASE_BUSY
     return busy and (observed.busy != "" or decision.checks is not None)
+
+
+def _creates_job(decision: Decision) -> bool:
+    return any(isinstance(action, CreateJob) for action in decision.actions)
 
 
 def _claimant(resource: Resource) -> Claimant:

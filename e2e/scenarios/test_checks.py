@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from e2e.scenarios.support.world import World
 
+CUSTOM, EXTERNAL = "/apis/custom.metrics.k8s.io/v1beta2", "/apis/external.metrics.k8s.io/v1beta1"
 CHECKS = Path(__file__).parents[2] / "examples" / "checks" / "checks.yaml"
 
 
@@ -76,6 +77,7 @@ def test_checks_hold_a_run_until_pods_and_queue_are_right_and_then_its_success(
     queue = {"namespace": world.namespace, "queue": "mail"}
     deploy(world, app_image(world, "1.9"))
     chain.export("queue_depth", 7, **queue)
+    chain.wait_served(f"{EXTERNAL}/namespaces/{world.namespace}/queue_depth?labelSelector=queue%3Dmail", 1)
     world.secret()
     world.upgrade(world.image(THREE), checks=yaml.safe_load(CHECKS.read_text()))
     held = world.wait_for(because("PreCheckImageVersionFailed"))
@@ -87,6 +89,7 @@ def test_checks_hold_a_run_until_pods_and_queue_are_right_and_then_its_success(
     assert world.jobs() == {}
     for pod in running_pods(world):
         chain.export("http_errors", 0.5, namespace=world.namespace, pod=pod)
+    chain.wait_served(f"{CUSTOM}/namespaces/{world.namespace}/pods/*/http_errors?labelSelector=app%3Dweb", 2)
     chain.export("queue_depth", 5, **queue)
 
     failed = world.wait_for(because("PostCheckFailed"))

@@ -35,6 +35,7 @@ SECONDS = 60.0
 class Chain:
     """What the exporter exports: the value of each series, a metric's name with its labels."""
 
+    api: Api
     textfile: Path
     prometheus: str
     _values: dict[str, float] = field(default_factory=dict)
@@ -48,6 +49,16 @@ class Chain:
         new.write_text("".join(f"{name} {number}\n" for name, number in self._values.items()))
         new.rename(self.textfile)
         wait_until(lambda: self._current(series) == value, f"Prometheus has {series} {value}", SECONDS)
+
+    def wait_served(self, path: str, series: int) -> None:
+        """Wait until the metrics API has so many series at `path`: the adapter looks for new ones now and then only."""
+        wait_until(lambda: self._served(path) == series, f"{series} series at {path}", SECONDS)
+
+    def _served(self, path: str) -> int:
+        try:
+            return len(self.api.request("GET", path)["items"])
+        except RefusedError:
+            return 0
 
     def _current(self, series: str) -> float | None:
         query = urllib.parse.urlencode({"query": series})
@@ -67,7 +78,7 @@ def metrics_chain(cluster: Cluster, api: Api, folder: Path, namespace: str) -> I
         started.append(_adapter(cluster, folder, adapter, prometheus))
         _register(api, namespace, cluster.host_ip, adapter)
         started[-1].wait(lambda: all(_is_available(api, name) for name in NAMES), "serve the metrics APIs")
-        yield Chain(folder / "textfiles" / "app.prom", f"http://127.0.0.1:{prometheus}")
+        yield Chain(api, folder / "textfiles" / "app.prom", f"http://127.0.0.1:{prometheus}")
     finally:
         for name in NAMES:  # before the adapter goes, or the API server asks in vain
             with contextlib.suppress(RefusedError):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dbupgrade.reconcile.memory import Launches, Memories, Memory
+from dbupgrade.reconcile.memory import Memories, Memory, UnendedJobs
 from dbupgrade.runtime.objects import Key
 
-JOB, KEY = Key("shop", "orders-1"), Key("shop", "orders")
+JOB, OTHER, KEY = Key("shop", "orders-1"), Key("shop", "users-1"), Key("shop", "orders")
 
 
 def test_a_job_is_expected_for_five_seconds_and_by_its_name() -> None:
@@ -38,27 +38,41 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return result
 
 
-def test_a_job_that_was_just_created_takes_its_database_from_others(time: Time) -> None:
-    launches = Launches()
-    launches.note(JOB, "red", "uid-1")
-    assert launches.unseen("red", "uid-2") == "Job shop/orders-1 was just created"
-    assert launches.unseen("red", "uid-1") == ""
-    assert launches.unseen("blue", "uid-2") == ""
+def test_a_job_is_unended_from_its_launch_to_its_end(time: Time) -> None:
+    jobs = UnendedJobs()
+    jobs.launched(JOB, "red", "uid-1")
+    assert jobs.on("red", "shop") == {JOB: "uid-1"}
+    assert jobs.on("blue", "shop") == {}
+    jobs.shown(JOB, "red", "uid-1")
+    time.now += 3600
+    assert jobs.on("red", "shop") == {JOB: "uid-1"}
+    jobs.ended(JOB)
+    jobs.ended(JOB)
+    assert jobs.on("red", "shop") == {}
 
 
-def test_a_job_that_the_cache_shows_is_not_just_created(time: Time) -> None:
-    launches = Launches()
-    launches.note(JOB, "red", "uid-1")
-    launches.seen(Key("shop", "other"))
-    assert launches.unseen("red", "uid-2")
-    launches.seen(JOB)
-    assert launches.unseen("red", "uid-2") == ""
+def test_a_job_of_another_namespace_counts_only_if_this_process_made_it(time: Time) -> None:
+    jobs = UnendedJobs()
+    jobs.shown(JOB, "red", "uid-1")
+    assert jobs.on("red", "elsewhere") == {}
+    jobs.launched(JOB, "red", "uid-1")
+    assert jobs.on("red", "elsewhere") == {JOB: "uid-1"}
+    jobs.shown(JOB, "red", "uid-1")
+    assert jobs.on("red", "elsewhere") == {JOB: "uid-1"}
 
 
-def test_a_job_that_never_shows_is_believed_for_five_seconds(time: Time) -> None:
-    launches = Launches()
-    launches.note(JOB, "red", "uid-1")
+def test_a_job_is_settled_once_it_is_shown_or_five_seconds_have_passed(time: Time) -> None:
+    jobs = UnendedJobs()
+    jobs.launched(JOB, "red", "uid-1")
+    jobs.launched(OTHER, "red", "uid-2")
+    jobs.shown(OTHER, "red", "uid-2")
     time.now += 4.9
-    assert launches.unseen("red", "uid-2")
+    assert (jobs.is_settled(JOB), jobs.is_settled(OTHER)) == (False, True)
     time.now += 0.1
-    assert launches.unseen("red", "uid-2") == ""
+    assert jobs.is_settled(JOB)
+
+
+def test_a_job_that_was_found_at_work_is_settled(time: Time) -> None:
+    jobs = UnendedJobs()
+    jobs.shown(JOB, "red", "uid-1")
+    assert jobs.is_settled(JOB)
