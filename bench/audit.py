@@ -54,13 +54,13 @@ class Log:
         """Milliseconds from a resource's creation to that of its Job."""
         created = self._times(self._others, "create", "dbupgrades")
         jobs = {_owner(name): at for name, at in self._times(self._operators, "create", "jobs").items()}
-        return _percentiles([at - created[name] for name, at in jobs.items() if name in created])
+        return percentiles([at - created[name] for name, at in jobs.items() if name in created])
 
     def job_done_to_ready(self) -> dict[str, float]:
         """Milliseconds from a Job's Complete to the last status of its resource."""
         ready = self._times(self._operators, "patch", "dbupgrades/status")
         done = {_owner(name): at for name, at in self._times(self._others, "patch", "jobs/status").items()}
-        return _percentiles([at - done[name] for name, at in ready.items() if name in done])
+        return percentiles([at - done[name] for name, at in ready.items() if name in done])
 
     def calls_per_resource(self, number: int) -> dict[str, float]:
         """The operator's calls by verb and resource, per resource, and all together."""
@@ -95,7 +95,8 @@ def _owner(job: str) -> str:
     return job.rpartition("-")[0]
 
 
-def _percentiles(seconds: list[float]) -> dict[str, float]:
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """Median and 99th percentile, in milliseconds."""
     if len(seconds) == 1:
         seconds = seconds * 2
     cuts = statistics.quantiles(seconds, n=100, method="inclusive")

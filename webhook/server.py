@@ -6,6 +6,7 @@ It runs on every replica, asks the status that comes with the request and no cac
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -33,6 +34,9 @@ IDLE_SECONDS = 100.0
 """For a head, and between two requests: longer than the 90 s of the API server's client, so that idle connections are
 closed by the side that knows whether it is about to use one."""
 _BACKLOG = 2048  # a burst of reviews, each on a connection of its own
+_TLS_BUFFER_BYTES = 16 * 1024
+"""For each connection, as much as a TLS record holds. asyncio takes 256 KiB: 600 connections, as many as an API server may open,
+would be more memory than the pod has."""
 _HOST = "0.0.0.0"  # noqa: S104 - the API server comes from outside the pod
 _JSON = "application/json"
 
@@ -50,6 +54,7 @@ class Webhook:
     @asynccontextmanager
     async def serve(self, port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
         """Serve on `port` (0: any free one) with TLS; yields the port. Raises CannotListenError."""
+        asyncio.sslproto.SSLProtocol.max_size = _TLS_BUFFER_BYTES  # there is no parameter for it
         application = web.Application(client_max_size=MAX_BODY_BYTES)
         application.add_routes([web.post(WEBHOOK_PATH, self._handle)])
         runner = web.AppRunner(application, access_log=None, keepalive_timeout=IDLE_SECONDS)

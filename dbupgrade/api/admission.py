@@ -15,7 +15,7 @@ WEBHOOK_NAME = "vdbupgrade.kb.io"
 DELETION_WEBHOOK_NAME = "vdbupgrade-delete.kb.io"
 CONFIGURATION_NAME = "dbupgrade-webhook"
 POLICY_NAME = "dbupgrade-deletion"
-_TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 10
 
 
 def webhook_configuration(client: Object, name: str = CONFIGURATION_NAME) -> Object:
@@ -79,7 +79,7 @@ def _webhook(name: str, client: Object, failure_policy: str, *operations: str) -
         "failurePolicy": failure_policy,
         "matchPolicy": "Equivalent",
         "sideEffects": "None",
-        "timeoutSeconds": _TIMEOUT_SECONDS,
+        "timeoutSeconds": TIMEOUT_SECONDS,
         "admissionReviewVersions": ["v1"],
     }
 
