@@ -123,7 +123,9 @@ async def measure(api: ApiServer, directory: Path, given: argparse.Namespace) ->
 async def _load(cluster: Cluster, given: argparse.Namespace) -> dict[str, Any]:
     number = given.sequential or given.number
     pid = cluster.operator.pid
-    rss, cpu, began = resident_mib(pid), cpu_seconds(pid), time.monotonic()
+    processes = {"operator": pid, **cluster.api.pids, "bench": os.getpid()}
+    before = {name: cpu_seconds(process) for name, process in processes.items()}
+    rss, began = resident_mib(pid), time.monotonic()
     skipped, load = len(cluster.api.audit()), os.getloadavg()[0]
     await (sequence if given.sequential else burst)(cluster, number)
     wall = time.monotonic() - began
@@ -136,7 +138,7 @@ async def _load(cluster: Cluster, given: argparse.Namespace) -> dict[str, Any]:
 
     log = await eventually(told, within=60)
     assert log is not None
-    used = cpu_seconds(pid) - cpu
+    used = {name: cpu_seconds(process) - before[name] for name, process in processes.items()}
     figures: dict[str, Any] = {
         "load_before": round(load, 1),
         "resources": number,
@@ -145,7 +147,7 @@ async def _load(cluster: Cluster, given: argparse.Namespace) -> dict[str, Any]:
         "per_s": round(number / wall, 1),
         "create_to_job_ms": log.create_to_job(),
         "job_done_to_ready_ms": log.job_done_to_ready(),
-        "cpu_ms_per_resource": round(1000 * used / number, 1),
+        "cpu_ms_per_resource": {name: round(1000 * seconds / number, 1) for name, seconds in used.items()},
         "rss_mib": {"before": rss, "after": resident_mib(pid)},
         "api_calls_per_resource": log.calls_per_resource(number),
     }

@@ -197,6 +197,11 @@ class ApiServer:
             "--v=1",
         ]
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids of the two servers."""
+        return {"etcd": self._etcd.pid, "kube-apiserver": self._apiserver.pid}
+
     def _restart(self, process: Process) -> None:
         process.stop(signal.SIGKILL)
         process.start()

@@ -42,6 +42,13 @@ class Process:
     def running(self) -> bool:
         return self._popen is not None and self._popen.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its process id. Raises RuntimeError when it was not started."""
+        if self._popen is None:
+            raise RuntimeError(f"{self.log.stem} does not run")
+        return self._popen.pid
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Signal the process group and wait; with force when it takes too long."""
         if self._popen is None:
