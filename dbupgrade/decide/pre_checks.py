@@ -20,6 +20,8 @@ FRESH = timedelta(seconds=5)
 
 def questions(observed: Observed, spec: Spec) -> Questions:
     """What to look at while a run wants to start; once all seems well, all that is not fresh again."""
+    if not _has_checks(spec):
+        return Questions()
     metrics = _metrics(spec)
     found = _verdicts(observed, spec)
     stale = _stale(observed, spec) if _all_hold(found) and not observed.busy else frozenset()
@@ -34,6 +36,8 @@ def questions(observed: Observed, spec: Spec) -> Questions:
 
 def gate(observed: Observed, spec: Spec) -> Decision | None:
     """What the checks hold a run back with; None when all hold by what was just seen, or the database is busy anyway."""
+    if not _has_checks(spec):
+        return None
     found = _verdicts(observed, spec)
     look_again = next_look(observed, spec)
     failing = [check for check in found if check and check.verdict is not Verdict.HOLDS]
@@ -72,6 +76,11 @@ def passed(observed: Observed, spec: Spec) -> tuple[CheckStatus, ...]:
         for check in _verdicts(observed, spec)
         if check
     )
+
+
+def _has_checks(spec: Spec) -> bool:
+    """Most resources have none, and need not pay for them with each reconcile."""
+    return bool(spec.checks.pre.min_pod_versions or spec.checks.pre.metrics)
 
 
 def _metrics(spec: Spec) -> dict[str, MetricCheck]:
