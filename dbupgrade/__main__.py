@@ -21,7 +21,14 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("policy", help="print the ValidatingAdmissionPolicy for deletions as YAML")
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text, add_help=False)
+    commands.add_parser(
+        "migrate",
+        help="migrations of a folder, without the operator (its commands: dbupgrade migrate --help)",
+        add_help=False,
+    )
     words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["migrate"]:  # its own commands have flags that this parser must not look at
+        return _migrate(words[1:])
     given, rest = parser.parse_known_args(words)
     if given.command in COMMANDS:
         from dbupgrade.cli import commands as for_people  # noqa: PLC0415
@@ -48,6 +55,15 @@ def _run(arguments: list[str]) -> int:
     except (settings.BadSettingsError, app.NotAvailableError, CannotListenError, ConfigurationError) as error:
         print(f"dbupgrade: {error}", file=sys.stderr)
         return USAGE_ERROR
+
+
+def _migrate(arguments: list[str]) -> int:
+    try:
+        from dbupgrade.toolkit import commands  # noqa: PLC0415 - its packages are optional
+    except ModuleNotFoundError as error:
+        print(f"dbupgrade: {error.name} is missing: install requirements-toolkit.lock", file=sys.stderr)
+        return USAGE_ERROR
+    return commands.main(arguments)
 
 
 def _manifests(command: str) -> list[dict[str, Any]]:

@@ -1,0 +1,69 @@
+"""Database URLs: built from parts with everything escaped, and given a lock time-out. Pure."""
+
+import ipaddress
+import re
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+SSL_MODES = ("disable", "require", "verify-ca", "verify-full")
+"""Those that the driver of Atlas knows."""
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+class BadAddressError(ValueError):
+    """Parts that make no URL; the message holds no credential."""
+
+
+def build(*, host: str, port: str, name: str, user: str, password: str, ssl_mode: str) -> str:
+    """A PostgreSQL URL. Raises BadAddressError."""
+    if ssl_mode not in SSL_MODES:
+        raise BadAddressError(f"DB_SSLMODE is {ssl_mode!r}; it must be one of {', '.join(SSL_MODES)}")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):  # noqa: PLR2004
+        raise BadAddressError(f"DB_PORT is {port!r}; it must be a number from 1 to 65535")
+    secret = f":{quote(password, safe='')}" if password else ""
+    return f"postgres://{quote(user, safe='')}{secret}@{_host(host)}:{port}/{quote(name, safe='')}?sslmode={ssl_mode}"
+
+
+def _host(host: str) -> str:
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        if ipaddress.ip_address(bare).version == 6:  # noqa: PLR2004
+            return f"[{bare}]"
+    except ValueError:
+        pass
+    if not _HOST_NAME.fullmatch(host):
+        raise BadAddressError(
+            f"DB_HOST is {host!r}; it must be a host name or an address, its port is in DB_PORT"
+        )
+    return host
+
+
+def is_postgresql(url: str) -> bool:
+    """Whether it is a PostgreSQL that the URL leads to."""
+    return url.startswith("postgres://")
+
+
+def normalise(url: str) -> str:
+    """`url` with the one spelling of PostgreSQL's scheme that all of us know."""
+    return "postgres://" + url.removeprefix("postgresql://") if url.startswith("postgresql://") else url
+
+
+def with_lock_timeout(url: str, milliseconds: int) -> str:
+    """`url` with `lock_timeout` among its session settings, those that are there kept; 0 sets none.
+
+    A `lock_timeout` that is there already stays: it was somebody's decision.
+    """
+    if not milliseconds or not is_postgresql(url):
+        return url
+    parts = urlsplit(url)
+    pairs = [pair for pair in parts.query.split("&") if pair]
+    given = next((i for i, pair in enumerate(pairs) if pair.partition("=")[0] == "options"), None)
+    existing = "" if given is None else unquote(pairs[given].partition("=")[2].replace("+", " ")).strip()
+    if "lock_timeout" in existing:
+        return url
+    options = f"options={quote(f'{existing} -c lock_timeout={milliseconds}'.strip(), safe='=')}"
+    if given is None:
+        pairs.append(options)
+    else:
+        pairs[given] = options
+    return urlunsplit(parts._replace(query="&".join(pairs)))

@@ -1,0 +1,44 @@
+"""The command line of `dbupgrade migrate`."""
+
+import argparse
+from pathlib import Path
+
+from dbupgrade.toolkit.output import Format
+
+COMMANDS = {
+    "status": "compare the folder with the database; reads only",
+    "validate": "check the folder and atlas.sum, offline; with --dev-url the SQL too",
+    "apply": "apply what is pending",
+    "hash": "write atlas.sum, after a change of the folder",
+    "baseline": "record a database that has tables but no history as being at VERSION",
+    "rollback": "there is none: explains how to write a reverse migration",
+}
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line; ends the program as argparse does when it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="dbupgrade migrate",
+        description="Database migrations of a folder, without the operator. The database comes from DATABASE_URL, or from "
+        "DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD_FILE or DB_PASSWORD, and DB_SSLMODE.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in COMMANDS.items():
+        _add(commands.add_parser(name, help=text, description=text.capitalize()), name)
+    return parser.parse_args(arguments)
+
+
+def _add(parser: argparse.ArgumentParser, command: str) -> None:
+    parser.add_argument("--dir", type=Path, help="the folder; MIGRATION_DIR, else /migrations, by default")
+    parser.add_argument(
+        "--format", type=Format, choices=list(Format), help="MIGRATE_FORMAT, else text, by default"
+    )
+    if command == "validate":
+        parser.add_argument(
+            "--dev-url",
+            default="",
+            help="an empty database on which the files are run; best given as DEV_DATABASE_URL, which other processes cannot "
+            "read",
+        )
+    if command == "baseline":
+        parser.add_argument("version", help="the version of the last file that the database already has")

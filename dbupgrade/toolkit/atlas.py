@@ -1,0 +1,180 @@
+"""Runs Atlas. The URLs reach it through its environment: arguments can be read by every process of the machine."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from dbupgrade.api.status import Failure
+from dbupgrade.decide import report
+from dbupgrade.decide.redact import url_secrets
+from dbupgrade.decide.report import Report, Text
+from dbupgrade.toolkit.environment import BadEnvironmentError
+
+_CONFIG = 'env "run" {\n  url = getenv("DATABASE_URL")\n  dev = getenv("DEV_URL")\n}\n'
+_STATUS = (
+    '{"current":{{ json .Current }},"error":{{ json (printf "%.4000s" .Error) }},'
+    '"available":[{{ range $i, $f := .Available }}{{ if $i }},{{ end }}'
+    '{"name":{{ json $f.Name }},"version":{{ json $f.Version }}}{{ end }}],'
+    '"pending":[{{ range $i, $f := .Pending }}{{ if $i }},{{ end }}'
+    '{"name":{{ json $f.Name }},"version":{{ json $f.Version }}}{{ end }}],'
+    '"applied":[{{ range $i, $r := .Applied }}{{ if $i }},{{ end }}{{ json $r.Version }}{{ end }}]}'
+)
+_NONE_APPLIED = "No migration applied yet"
+
+
+class AtlasError(Exception):
+    """Atlas refused; the message is free of credentials."""
+
+    def __init__(self, failure: Failure, text: str = "") -> None:
+        super().__init__(text or failure.value)
+        self.failure = failure
+
+
+class File(BaseModel):
+    """A migration file."""
+
+    name: str
+    version: str
+
+
+class State(BaseModel):
+    """Folder and database compared."""
+
+    current: Text = ""
+    error: Text = ""
+    available: list[File] = []
+    pending: list[File] = []
+    applied: list[str] = []
+
+    @classmethod
+    def without_history(cls, paths: list[Path]) -> "State":
+        """The state of a database in which nothing is recorded."""
+        files = [File(name=path.name, version=path.stem.partition("_")[0]) for path in paths]
+        return cls(available=files, pending=files)
+
+    @property
+    def missing(self) -> list[str]:
+        """Versions that were applied and have no file any more, as when the folder is older than the database."""
+        there = {file.version for file in self.available}
+        return [version for version in self.applied if version not in there]
+
+    @property
+    def skipped(self) -> list[str]:
+        """Files that Atlas passes over for ever: they came after files of a higher version were applied."""
+        applied = set(self.applied)
+        return [
+            file.name
+            for file in self.available
+            if applied and min(applied) < file.version < self.current and file.version not in applied
+        ]
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """One folder and one database."""
+
+    binary: str
+    work: Path
+    """A folder of our own, for the configuration and for whatever Atlas writes to its home."""
+    url: str = ""
+    dev_url: str = ""
+    revisions_schema: str = ""
+
+    def version(self) -> str:
+        """What the binary says of itself."""
+        return self._run("version").stdout.partition("\n")[0].removeprefix("atlas version").strip()
+
+    def hash(self, folder: Path) -> None:
+        """Write atlas.sum."""
+        self._checked("migrate", "hash", "--dir", f"file://{folder}")
+
+    def validate_offline(self, folder: Path) -> None:
+        """Compare atlas.sum with the files. Raises AtlasError."""
+        self._checked("migrate", "validate", "--dir", f"file://{folder}")
+
+    def validate(self, folder: Path) -> None:
+        """Compare atlas.sum with the files; with a dev database, run them there. Raises AtlasError."""
+        arguments = ["migrate", "validate", "--dir", f"file://{folder}"]
+        done = self._run(*arguments, *(self._environment() if self.dev_url else ()))
+        if done.returncode != 0:
+            # Atlas repeats the statement and the database's words, which people of a dev database may read.
+            replayed = done.stderr.partition("replaying the migration directory:")[2]
+            raise AtlasError(
+                Failure.SQL if replayed else report.classify(done.stderr), " ".join(replayed.split())[:1000]
+            )
+
+    def status(self, folder: Path) -> State:
+        """Compare folder and history; reads only. Raises AtlasError."""
+        done = self._checked(
+            "migrate", "status", "--dir", f"file://{folder}", "--format", _STATUS, *self._target()
+        )
+        try:
+            state = State.model_validate_json(done.stdout)
+        except ValidationError:
+            raise AtlasError(Failure.UNKNOWN, "Atlas gave a status that cannot be read") from None
+        return state.model_copy(update={"current": ""}) if state.current == _NONE_APPLIED else state
+
+    def apply_next(self, folder: Path, *, lock_seconds: float, baseline: str = "") -> Report:
+        """Apply the next file; what happened is in the report."""
+        arguments = ["migrate", "apply", "1", "--dir", f"file://{folder}", "--format", report.TEMPLATE]
+        arguments += ["--lock-timeout", f"{round(lock_seconds * 1000)}ms", *self._target()]
+        if baseline:
+            arguments += ["--baseline", baseline]
+        done = self._run(*arguments)
+        return report.parse(
+            f"{done.stdout}\n{done.stderr}", succeeded=done.returncode == 0, secrets=url_secrets(self.url)
+        )
+
+    def set_version(self, folder: Path, version: str) -> None:
+        """Record everything up to `version` as applied. Raises AtlasError."""
+        done = self._run("migrate", "set", version, "--dir", f"file://{folder}", *self._target())
+        if done.returncode != 0:
+            missing = "migration with version" in done.stderr and "not found" in done.stderr
+            raise AtlasError(Failure.BASELINE_NOT_FOUND if missing else report.classify(done.stderr))
+
+    def _target(self) -> list[str]:
+        schema = ["--revisions-schema", self.revisions_schema] if self.revisions_schema else []
+        return [*self._environment(), *schema]
+
+    def _environment(self) -> list[str]:
+        config = self.work / "atlas.hcl"
+        if not config.exists():
+            config.write_text(_CONFIG)
+        return ["--config", f"file://{config}", "--env", "run"]
+
+    def _checked(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        done = self._run(*arguments)
+        if done.returncode != 0:
+            raise AtlasError(report.classify(done.stderr))
+        return done
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        own = {"DATABASE_URL": self.url, "DEV_URL": self.dev_url, "HOME": str(self.work)}
+        try:
+            return subprocess.run(
+                [self.binary, *arguments],
+                env=os.environ | own | {"ATLAS_NO_UPDATE_NOTIFIER": "1"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        except OSError as error:
+            raise BadEnvironmentError(
+                f"{self.binary} cannot be run ({error.strerror}): put Atlas's community CLI on PATH, or its path into "
+                "ATLAS_BIN"
+            ) from None
+
+
+def find(binary: str) -> str:
+    """The path of Atlas. Raises BadEnvironmentError."""
+    if found := shutil.which(binary):
+        return found
+    raise BadEnvironmentError(
+        f"there is no {binary} to run: put Atlas's community CLI on PATH, or its path into ATLAS_BIN"
+    )

@@ -1,0 +1,99 @@
+"""The database itself: whether it lets us in."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+
+from dbupgrade.api.status import Failure
+from dbupgrade.toolkit import address
+from dbupgrade.toolkit.atlas import AtlasError
+
+CONNECT_SECONDS = 10.0
+PAUSE_SECONDS = 1.0
+_CLIENT_SETTINGS = {"connect_timeout", "fallback_application_name", "binary_parameters"}
+"""Parameters of a URL that the driver of Atlas keeps to itself; ours would send them to the server."""
+_DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "mariadb": 3306}
+_NOT_YET = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ConnectionDoesNotExistError,
+)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A database that answered."""
+
+    seconds: float
+    """How long the connection took that succeeded."""
+    attempts: int
+
+
+async def wait(url: str, seconds: float, waiting: Callable[[str], None]) -> Reached:
+    """Wait until the database lets us in, at most `seconds`. Raises AtlasError with the class of the refusal.
+
+    A wrong password or an unknown database is no matter of time: it is told at once.
+    """
+    deadline = time.monotonic() + seconds
+    attempts = 0
+    while True:
+        attempts += 1
+        began = time.monotonic()
+        try:
+            await _knock(url)
+            return Reached(time.monotonic() - began, attempts)
+        except _NOT_YET as error:
+            reason = type(error).__name__
+        if time.monotonic() + PAUSE_SECONDS >= deadline:
+            raise AtlasError(
+                Failure.DATABASE_UNREACHABLE, f"it did not answer within {seconds:g} s ({reason})"
+            )
+        if attempts == 1:
+            waiting(reason)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _knock(url: str) -> None:
+    if address.is_postgresql(url):
+        await (await connect(url)).close()
+        return
+    parts = urlsplit(url)
+    _, writer = await asyncio.wait_for(
+        asyncio.open_connection(parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme]), CONNECT_SECONDS
+    )
+    writer.close()
+    await writer.wait_closed()
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """Connect. Raises AtlasError for a refusal, and one of _NOT_YET when trying again may help."""
+    parts = urlsplit(url)
+    pairs = [
+        pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in _CLIENT_SETTINGS
+    ]
+    try:
+        return await asyncpg.connect(
+            urlunsplit(parts._replace(query=urlencode(pairs))), timeout=CONNECT_SECONDS
+        )
+    except asyncpg.InvalidAuthorizationSpecificationError:  # the wrong password too
+        raise AtlasError(Failure.AUTHENTICATION) from None
+    except asyncpg.InvalidCatalogNameError:
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, "the server has no database of that name") from None
+    except asyncpg.InsufficientPrivilegeError:
+        raise AtlasError(Failure.AUTHENTICATION, "the user may not connect to that database") from None
+    except _NOT_YET as error:
+        if isinstance(error, ConnectionError) and "rejected SSL" in str(error):
+            raise AtlasError(
+                Failure.CONNECTION_SETTINGS, "the server has no TLS, and sslmode asks for it"
+            ) from None
+        raise
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise AtlasError(
+            Failure.CONNECTION_SETTINGS, f"the driver refused it: {type(error).__name__}"
+        ) from None

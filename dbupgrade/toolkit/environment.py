@@ -1,0 +1,106 @@
+"""What the environment asks for. Pure: files are read by a function that is given."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dbupgrade.decide import database_url
+from dbupgrade.toolkit import address
+
+LOCK_SECONDS = 30.0
+WAIT_SECONDS = 60.0
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class BadEnvironmentError(Exception):
+    """The environment cannot be used; the message names the variable and holds no credential."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The settings of a call."""
+
+    directory: Path
+    url: str = field(default="", repr=False)
+    """Empty when no database is named."""
+    url_problem: str = (
+        "no database is named: set DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD_FILE"
+    )
+    revisions_schema: str = ""
+    baseline: str = ""
+    lock_seconds: float = LOCK_SECONDS
+    wait_seconds: float = WAIT_SECONDS
+    atlas: str = "atlas"
+    metrics_file: str = ""
+    pushgateway: str = ""
+
+    @property
+    def database(self) -> str:
+        """The database's URL. Raises BadEnvironmentError when there is none."""
+        if not self.url:
+            raise BadEnvironmentError(self.url_problem)
+        return self.url
+
+
+def read(variables: Mapping[str, str], read_file: Callable[[str], str]) -> Environment:
+    """The settings in `variables`. Raises BadEnvironmentError."""
+    return Environment(
+        directory=Path(variables.get("MIGRATION_DIR") or "/migrations"),
+        url=_url(variables, read_file),
+        revisions_schema=variables.get("ATLAS_REVISIONS_SCHEMA", ""),
+        baseline=variables.get("MIGRATE_BASELINE_VERSION", ""),
+        lock_seconds=_seconds(variables, "MIGRATE_LOCK_TIMEOUT", LOCK_SECONDS),
+        wait_seconds=_seconds(variables, "MIGRATE_WAIT_TIMEOUT", WAIT_SECONDS),
+        atlas=variables.get("ATLAS_BIN") or "atlas",
+        metrics_file=variables.get("MIGRATE_METRICS_FILE", ""),
+        pushgateway=variables.get("MIGRATE_PUSHGATEWAY_URL", ""),
+    )
+
+
+def _url(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:
+    if url := variables.get("DATABASE_URL", ""):
+        url = address.normalise(url)
+        if problem := database_url.problem(url):
+            raise BadEnvironmentError(f"DATABASE_URL cannot be used: {problem}")
+        return url
+    parts = {name: variables.get(name, "") for name in ("DB_HOST", "DB_NAME", "DB_USER")}
+    if not any(parts.values()):
+        return ""
+    if missing := [name for name, value in parts.items() if not value]:
+        raise BadEnvironmentError(f"without DATABASE_URL, {' and '.join(missing)} must be set as well")
+    try:
+        return address.build(
+            host=parts["DB_HOST"],
+            port=variables.get("DB_PORT") or "5432",
+            name=parts["DB_NAME"],
+            user=parts["DB_USER"],
+            password=_password(variables, read_file),
+            ssl_mode=variables.get("DB_SSLMODE") or "require",
+        )
+    except address.BadAddressError as error:
+        raise BadEnvironmentError(str(error)) from None
+
+
+def _password(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:
+    path = variables.get("DB_PASSWORD_FILE", "")
+    if not path:
+        return variables.get("DB_PASSWORD", "")
+    try:
+        return read_file(path).rstrip("\r\n")
+    except OSError as error:
+        raise BadEnvironmentError(f"DB_PASSWORD_FILE {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadEnvironmentError(f"DB_PASSWORD_FILE {path} is not UTF-8") from None
+
+
+def _seconds(variables: Mapping[str, str], name: str, default: float) -> float:
+    text = variables.get(name, "")
+    if not text:
+        return default
+    match = re.fullmatch(r"(\d{1,9})(ms|s|m|h)?", text)
+    if match is None:
+        raise BadEnvironmentError(
+            f"{name} is {text!r}; write a time as 30s, 500ms, 10m or a number of seconds"
+        )
+    return float(match[1]) * _UNITS[match[2] or "s"]

@@ -1,0 +1,40 @@
+"""What a call prints: lines for people, or one JSON object a line with constant event names."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TextIO
+
+from dbupgrade.decide.redact import remove_secrets
+
+
+class Format(StrEnum):
+    """How a call answers."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass
+class Output:
+    """Where a call prints; known secrets are removed from whatever comes this way."""
+
+    form: Format = Format.TEXT
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    stream: TextIO = field(default_factory=lambda: sys.stdout)
+
+    def event(self, name: str, text: str, *, level: str = "info", **values: Any) -> None:
+        """Say `text` to people, or the event with its values to machines."""
+        if self.form is Format.TEXT:
+            line = text if level == "info" else f"{level}: {text}"
+        else:
+            time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            known = {key: value for key, value in values.items() if value is not None}
+            line = json.dumps({"event": name, "level": level, "timestamp": time, "message": text, **known})
+        self.raw(line)
+
+    def raw(self, text: str) -> None:
+        """Print a whole document, or a line."""
+        print(remove_secrets(text, self.secrets), file=self.stream, flush=True)

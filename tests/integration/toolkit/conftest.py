@@ -1,0 +1,197 @@
+"""A real PostgreSQL and the real Atlas, and the command line run on them as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import asyncpg
+import pytest
+
+from e2e.cluster import debian, tools
+from tests.integration.harness.processes import Process, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[3]
+PASSWORD = "p@ss:w/rd#?% hunter2"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL that asks for passwords."""
+
+    port: int
+
+    def url(self, database: str, password: str = PASSWORD) -> str:
+        return f"postgres://admin:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}?sslmode=disable"
+
+    def execute(self, database: str, *statements: str) -> None:
+        async def run() -> None:
+            connection = await asyncpg.connect(self.url(database))
+            try:
+                for statement in statements:
+                    await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        asyncio.run(run())
+
+    def fetch(self, database: str, query: str) -> list[Any]:
+        async def run() -> list[Any]:
+            connection = await asyncpg.connect(self.url(database))
+            try:
+                return [row[0] for row in await connection.fetch(query)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    programs = debian.postgresql_bin()
+    base = Path("/tmp") / f"dbupgrade-pg-{secrets.token_hex(4)}"
+    base.mkdir(mode=0o755)
+    user = (
+        ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
+        if os.geteuid() == 0
+        else []
+    )
+    if user:
+        shutil.chown(base, "postgres", "postgres")
+    secret = base / "password"
+    secret.write_text(PASSWORD)
+    secret.chmod(0o644)
+    command = [
+        *user,
+        str(programs / "initdb"),
+        "-D",
+        str(base / "data"),
+        "-U",
+        "admin",
+        "-A",
+        "scram-sha-256",
+    ]
+    subprocess.run([*command, f"--pwfile={secret}", "--no-sync"], check=True, capture_output=True, cwd=base)
+    port = free_port()
+    options = ["-c", "fsync=off", "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1"]
+    process = Process(
+        [*user, str(programs / "postgres"), "-D", str(base / "data"), "-p", str(port), *options], base / "log"
+    )
+    found = Server(port)
+    try:
+        process.start()
+        asyncio.run(_until_it_answers(found))
+        yield found
+    finally:
+        process.stop()
+        shutil.rmtree(base)
+
+
+async def _until_it_answers(server: Server) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(OSError, asyncpg.CannotConnectNowError):
+                await (await asyncpg.connect(server.url("postgres"))).close()
+                return
+            await asyncio.sleep(0.1)
+
+
+@dataclass
+class Result:
+    """How a call ended."""
+
+    code: int
+    text: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
+
+    def event(self, name: str) -> dict[str, Any]:
+        return next(event for event in self.events if event["event"] == name)
+
+
+@dataclass
+class Toolkit:
+    """A database of one's own, a folder of one's own, and the command line."""
+
+    server: Server
+    database: str
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def write(self, **files: str) -> None:
+        """Write files by their version, and atlas.sum."""
+        for name, sql in files.items():
+            (self.folder / f"{name.removeprefix('v')}_x.sql").write_text(sql)
+        assert self.run("hash").code == 0
+
+    def run(self, *arguments: str, **variables: str) -> Result:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "ATLAS_BIN": str(tools.binary("atlas")),
+            "MIGRATION_DIR": str(self.folder),
+            "MIGRATE_FORMAT": "json",
+            "DATABASE_URL": self.server.url(self.database),
+            **self.variables,
+            **variables,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "dbupgrade", "migrate", *arguments],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        for spelling in (PASSWORD, quote(PASSWORD, safe=""), "hunter2"):
+            assert spelling not in done.stdout + done.stderr
+        return Result(done.returncode, done.stdout + done.stderr)
+
+    def execute(self, *statements: str) -> None:
+        self.server.execute(self.database, *statements)
+
+    def fetch(self, query: str) -> list[Any]:
+        return self.server.fetch(self.database, query)
+
+    @contextmanager
+    def hold(self, statement: str) -> Iterator[None]:
+        """Run a statement in a transaction that stays open."""
+        with asyncio.Runner() as runner:
+            connection = runner.run(asyncpg.connect(self.server.url(self.database)))
+            runner.run(connection.execute(f"begin; {statement}"))
+            try:
+                yield
+            finally:
+                runner.run(connection.close())
+
+    def tables(self) -> set[str]:
+        return set(
+            self.fetch(
+                "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+            )
+        )
+
+
+@pytest.fixture
+def toolkit(server: Server, tmp_path: Path) -> Toolkit:
+    database = f"t{secrets.token_hex(6)}"
+    server.execute("postgres", f"create database {database}")
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    return Toolkit(server, database, folder)
