@@ -10,6 +10,7 @@ import contextlib
 import json
 import random
 import secrets
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -48,6 +49,8 @@ class World:
         self._logs: dict[str, str] = {}
         self._pod_of: dict[str, Object] = {}
         self._ending: set[str] = set()
+        self._kubelets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By pod: one thing at a time becomes of it, and what has ended does not start."""
 
     async def __aenter__(self) -> Self:
         kinds: tuple[tuple[ListWatcher, Callable[[str, Object], None]], ...] = (
@@ -93,15 +96,18 @@ class World:
     async def start(self, job: Object) -> None:
         """Let the Job's pod start."""
         pod = self._pod_of.get(job["metadata"]["uid"])
-        if pod is None or pod["metadata"]["name"] in self._logs:
+        if pod is None:
             return
+        name = pod["metadata"]["name"]
         status = {
             "phase": "Running",
             "initContainerStatuses": [_container(names.CONTAINER_FETCH, _terminated(0))],
             "containerStatuses": [_container(names.CONTAINER_MIGRATE, {"running": {"startedAt": now()}})],
         }
-        with contextlib.suppress(*_GONE):
-            await self._status(self._pods, pod, status)
+        async with self._kubelets[name]:
+            if name not in self._logs:
+                with contextlib.suppress(*_GONE):
+                    await self._status(self._pods, pod, status)
 
     async def delete_job(self, job: Object) -> None:
         """Delete a Job as a person does, in the background."""
@@ -176,15 +182,15 @@ class World:
 
     async def _end_pod(self, pod: Object, *, succeed: bool) -> None:
         name = pod["metadata"]["name"]
-        if name in self._logs:
-            return
-        self._logs[name] = _report(succeed=succeed)
         status = {
             "phase": "Succeeded" if succeed else "Failed",
             "initContainerStatuses": [_container(names.CONTAINER_FETCH, _terminated(0))],
             "containerStatuses": [_container(names.CONTAINER_MIGRATE, _terminated(0 if succeed else 1))],
         }
-        await self._status(self._pods, pod, status)
+        async with self._kubelets[name]:
+            if name not in self._logs:
+                self._logs[name] = _report(succeed=succeed)
+                await self._status(self._pods, pod, status)
 
     async def _end_job(self, job: Object, *, succeed: bool) -> None:
         at = now()
