@@ -52,7 +52,7 @@ def _run(arguments: list[str]) -> int:
         loaded = settings.load(arguments)
         logs.configure(loaded.log_level, for_people=loaded.log_format is settings.LogFormat.CONSOLE)
         return asyncio.run(app.run(loaded))
-    except (settings.BadSettingsError, app.NotAvailableError, CannotListenError, ConfigurationError) as error:
+    except (settings.BadSettingsError, CannotListenError, ConfigurationError) as error:
         print(f"dbupgrade: {error}", file=sys.stderr)
         return USAGE_ERROR
 

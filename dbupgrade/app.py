@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -30,13 +31,14 @@ from dbupgrade.reconcile.podwatches import PodWatches
 from dbupgrade.reconcile.reconciler import Reconciler
 from dbupgrade.reconcile.samples import Samples
 from dbupgrade.reconcile.stores import Stores
+from dbupgrade.reconcile.tokens import Signer, TokenSecrets
 from dbupgrade.runtime.backoff import Backoff
 from dbupgrade.runtime.clock import LoopClock
 from dbupgrade.runtime.controller import Controller
 from dbupgrade.runtime.objects import Key
 from dbupgrade.runtime.reflector import Reflector
 from dbupgrade.runtime.workqueue import WorkQueue
-from dbupgrade.settings import Settings
+from dbupgrade.settings import BadSettingsError, Settings
 from dbupgrade.telemetry import metrics
 from dbupgrade.telemetry.endpoints import serve_health, serve_metrics
 from webhook.certificates import Mounted, SelfManaged, Source, keep_fresh
@@ -53,10 +55,6 @@ _POD_CHANGES_SECONDS = 0.2
 _RETRY_BASE_SECONDS, _RETRY_CAP_SECONDS = 0.05, 30.0
 
 _log = structlog.get_logger()
-
-
-class NotAvailableError(Exception):
-    """A setting asks for a part that this version does not have."""
 
 
 class Operator:
@@ -90,8 +88,11 @@ class Operator:
             crane_image=self._settings.crane_image,
             atlas_image=self._settings.atlas_image,
             insecure_registries=self._settings.insecure_registries,
+            aws_authority=bool(self._settings.aws_ca_bundle),
         )
-        observer, actor = Observer(self._stores, cluster, self._lookout), Actor(cluster, self._recorder)
+        tokens = TokenSecrets(cluster, _signer(self._settings))
+        observer = Observer(self._stores, cluster, self._lookout, tokens)
+        actor = Actor(cluster, self._recorder, tokens)
         return Reconciler(observer, actor, job_settings, self._queue.add)
 
     def _build_lookout(self) -> Lookout:
@@ -212,7 +213,6 @@ async def _end(task: asyncio.Task[Any]) -> None:
 
 async def run(settings: Settings) -> int:
     """Run the operator until SIGTERM or SIGINT; returns the exit code."""
-    _check_available(settings)
     async with await Client.connect() as client:
         work = asyncio.create_task(Operator(client, settings).run())
         _on_signals(work.cancel)
@@ -227,11 +227,28 @@ async def run(settings: Settings) -> int:
     return 0
 
 
-def _check_available(settings: Settings) -> None:
-    if settings.aws_enabled:
-        raise NotAvailableError(
-            "DBUPGRADE_AWS_ENABLED: this version has no AWS authentication yet; set it to false"
-        )
+def _signer(settings: Settings) -> Signer | None:
+    """What makes AWS tokens. Nothing of AWS is loaded, or takes memory, unless it is enabled."""
+    if not settings.aws_enabled:
+        return None
+    from dbupgrade.aws.sessions import Sessions  # noqa: PLC0415
+    from dbupgrade.aws.tokens import Tokens  # noqa: PLC0415
+
+    return Tokens(Sessions(settings.aws_region), _authority(settings.aws_ca_bundle))
+
+
+def _authority(path: str) -> str:
+    """The certificates in a file, which must be some. Raises BadSettingsError."""
+    if not path:
+        return ""
+    try:
+        text = Path(path).read_text()
+        ssl.create_default_context(cadata=text)
+    except (OSError, ValueError) as error:
+        reason = type(error).__name__
+        message = f"DBUPGRADE_AWS_CA_BUNDLE: no certificates in PEM can be read from {path} ({reason})"
+        raise BadSettingsError(message) from error
+    return text
 
 
 def _on_signals(stop: Callable[[], object]) -> None:

@@ -62,7 +62,10 @@ class Settings(BaseSettings):
         "", description="folder with tls.crt and tls.key of cert-manager; empty: the operator makes its own"
     )
     aws_enabled: bool = Field(False, description="allow AWS IAM authentication")
-    aws_region: str = Field("", description="default AWS region")
+    aws_region: str = Field("", description="region of the STS endpoint; the database's when empty")
+    aws_ca_bundle: str = Field(
+        "", description="file with the CA certificates of AWS databases; empty: these are not verified"
+    )
     leader_election_enabled: bool = Field(False, description="elect one leader among replicas")
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="comma-separated namespaces to watch; all when empty"

@@ -137,6 +137,9 @@ class Connection(Model):
     url_secret_ref: UrlSecretRef
 
 
+_POSTGRES_PORT, _MYSQL_PORT = 5432, 3306
+
+
 class Dialect(StrEnum):
     """SQL dialect of an AWS database."""
 
@@ -147,13 +150,29 @@ class Dialect(StrEnum):
 class Aws(Model):
     """An AWS database with IAM authentication."""
 
-    role_arn: str = Field(min_length=1, max_length=2048)
-    region: str = Field(min_length=1, max_length=64)
-    host: str = Field(min_length=1, max_length=253)
-    port: int = Field(5432, ge=1, le=65535)
+    role_arn: str = Field(
+        min_length=1,
+        max_length=2048,
+        description="Role that the operator assumes; it may connect to the database.",
+    )
+    region: str = Field(max_length=64, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    host: str = Field(
+        max_length=253,
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
+        description="The endpoint's own name, for which a token is valid; not an alias of it.",
+    )
+    port: int = Field(
+        _POSTGRES_PORT, ge=1, le=65535, description="With dialect mysql, 5432 (the default) means 3306."
+    )
     db_name: str = Field(min_length=1, max_length=128)
     username: str = Field(min_length=1, max_length=128)
     dialect: Dialect = Dialect.POSTGRES
+
+    @property
+    def server_port(self) -> int:
+        """Where the server listens; the schema's default is the same for each dialect."""
+        default = self.port == _POSTGRES_PORT and self.dialect is Dialect.MYSQL
+        return _MYSQL_PORT if default else self.port
 
 
 DATABASE_IMMUTABLE = (
@@ -417,7 +436,7 @@ def database_identity(namespace: str, database: Database) -> tuple[str, ...]:
     A resource without either (which the API server or `InvalidSpec` stops) has only its namespace.
     """
     if database.uses_aws and database.aws:
-        return "aws", database.aws.host, str(database.aws.port), database.aws.db_name
+        return "aws", database.aws.host.lower(), str(database.aws.server_port), database.aws.db_name
     if database.connection:
         reference = database.connection.url_secret_ref
         return "secret", namespace, reference.name, reference.key

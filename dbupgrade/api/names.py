@@ -48,6 +48,11 @@ def job_name(resource: str, uid: str, sequence: int) -> str:
     return f"{prefix}-{digest(uid, sequence, length=_HASH_LENGTH)}"
 
 
+def token_secret(job: str) -> str:
+    """Name of the Secret with the database URL of a run that authenticates with a token."""
+    return f"{job}-token"
+
+
 def database_label(identity: tuple[str, ...]) -> str:
     """Label value for a database's identity (see `models.database_identity`)."""
     return digest(*identity, length=32)

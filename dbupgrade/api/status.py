@@ -32,6 +32,8 @@ class Failure(StrEnum):
     JOB_REFUSED = "JobRefused"
     DATABASE_UNREACHABLE = "DatabaseUnreachable"
     DATABASE_LOCKED = "DatabaseLocked"
+    TOKEN_REFUSED = "TokenRefused"  # noqa: S105 - a class, not a token
+    TLS_FAILED = "TLSFailed"
     MISSING_FOLDER = "MissingFolder"
     EMPTY_FOLDER = "EmptyFolder"
     UNSAFE_LINK = "UnsafeLink"
@@ -76,6 +78,9 @@ class Run(Model):
     generation: int
     secret_version: str | None = Field(
         None, description="Secret that the run started with: uid and resourceVersion."
+    )
+    token_secret: str | None = Field(
+        None, description="Secret with the run's AWS token; removed when the run ends."
     )
     started_at: datetime
     finished_at: datetime | None = None

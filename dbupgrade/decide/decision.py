@@ -10,9 +10,21 @@ from dbupgrade.decide.metrics import Query
 
 @dataclass(frozen=True)
 class CreateJob:
-    """Create the run's Job, or adopt the one that an earlier try has made."""
+    """Create the run's Job, or adopt the one that an earlier try has made; its token before it, if it uses one."""
 
     body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RenewToken:
+    """Put a fresh token into the Secret of the run, which has not begun to migrate."""
+
+
+@dataclass(frozen=True)
+class RemoveToken:
+    """Remove the Secret with the token of a run that has ended."""
+
+    name: str
 
 
 @dataclass(frozen=True)
@@ -31,12 +43,14 @@ class SetTtl:
     seconds: int
 
 
-Action = CreateJob | DeleteJob | SetTtl
+Action = CreateJob | RenewToken | DeleteJob | SetTtl
 
 
 @dataclass(frozen=True)
 class Decision:
     """The status to write first (under a resourceVersion precondition), then the actions, in order.
+
+    `before` precedes the status: once that says that the run has ended, nobody would know of its token any more.
 
     `requeue_after` is in seconds. `backoff` asks for a retry with growing delays, for what cannot be watched.
     `checks` is what is now known of the checks, where the status does not tell it yet.
@@ -44,6 +58,7 @@ class Decision:
 
     status: Status
     actions: tuple[Action, ...] = ()
+    before: RemoveToken | None = None
     requeue_after: float | None = None
     backoff: bool = False
     checks: tuple[CheckStatus, ...] | None = None

@@ -13,6 +13,11 @@ from dbupgrade.decide.report import Report
 from dbupgrade.decide.statuses import failure_message, held, with_history
 
 _OUT_OF_MEMORY = "OOMKilled"
+# A token is no password that somebody could correct: the next run has a new one.
+_WITH_TOKEN = {
+    Failure.AUTHENTICATION: Failure.TOKEN_REFUSED,
+    Failure.CONNECTION_SETTINGS: Failure.TLS_FAILED,
+}
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 
 
@@ -47,6 +52,8 @@ def _why(run: Run, current: JobView, pod: PodView | None, fetched: fetch.Fetched
     if pod.migrate.end_reason in _NEVER_RAN:
         return Report(failure=Failure.POD_SETTINGS)
     failure = report.failure or Failure.UNKNOWN
+    if run.token_secret and failure in _WITH_TOKEN:
+        return replace(report, failure=_WITH_TOKEN[failure])
     if failure is Failure.UNKNOWN and pod.deleting:
         return Report(failure=Failure.INTERRUPTED)  # killed with its pod, before Atlas could say anything
     return report if report.failure else Report(failure=failure)

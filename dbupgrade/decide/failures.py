@@ -80,6 +80,17 @@ RULES: dict[Failure, Rule] = {
         "somebody else holds Atlas's lock on the database",
         "wait for the other migration to end",
     ),
+    Failure.TOKEN_REFUSED: Rule(
+        Retry.BACKOFF,
+        "the database refused the AWS token",
+        "check that the database user has IAM authentication (PostgreSQL: GRANT rds_iam), that the role allows "
+        "rds-db:connect for it, that IAM authentication is enabled, and the operator's clock",
+    ),
+    Failure.TLS_FAILED: Rule(
+        Retry.BACKOFF,
+        "no trusted TLS connection to the database could be made",
+        "check spec.database.aws (host, port, dialect) and the operator's aws.caBundle",
+    ),
     Failure.MISSING_FOLDER: Rule(
         Retry.NEVER, "the image has no such folder", "correct spec.migrations.dir or the image"
     ),

@@ -9,7 +9,7 @@ from typing import Any
 from dbupgrade.api import names
 from dbupgrade.api.models import Delivery, Spec, UrlSecretRef
 from dbupgrade.api.status import Run
-from dbupgrade.decide import fetch
+from dbupgrade.decide import fetch, iam
 from dbupgrade.decide.observed import Resource
 from dbupgrade.decide.report import TEMPLATE
 
@@ -35,28 +35,21 @@ class JobSettings:
     crane_image: str
     atlas_image: str
     insecure_registries: bool = False
+    aws_authority: bool = False
+    """The Secret with a token holds the certificates by which to know an AWS database."""
 
 
 def job(resource: Resource, run: Run, settings: JobSettings) -> Object:
     """The Job object for `run`. Raises ValueError for a resource that must never have come this far."""
     spec = resource.spec
-    if spec is None or spec.database.connection is None:
-        raise ValueError("a run needs a valid spec with a connection")
+    if spec is None or not (spec.database.connection or run.token_secret):
+        raise ValueError("a run needs a valid spec with a connection or a token")
     metadata = {
         "name": run.job_name,
         "namespace": resource.namespace,
         "labels": _labels(resource, run),
         "annotations": _annotations(resource, run),
-        "ownerReferences": [
-            {
-                "apiVersion": names.API_VERSION,
-                "kind": names.KIND,
-                "name": resource.name,
-                "uid": resource.uid,
-                "controller": True,
-                "blockOwnerDeletion": True,
-            }
-        ],
+        "ownerReferences": [owner_reference(resource)],
     }
     return {
         "apiVersion": "batch/v1",
@@ -77,6 +70,18 @@ def job(resource: Resource, run: Run, settings: JobSettings) -> Object:
     }
 
 
+def owner_reference(resource: Resource) -> Object:
+    """What makes an object go with the resource."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": resource.name,
+        "uid": resource.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
 def _labels(resource: Resource, run: Run) -> dict[str, str]:
     return {
         "app.kubernetes.io/managed-by": "dbupgrade",
@@ -94,9 +99,8 @@ def _annotations(resource: Resource, run: Run) -> dict[str, str]:
 
 
 def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Object:
-    runner, reference = spec.runner, spec.database.connection
-    if reference is None:
-        raise ValueError("a run needs a connection")
+    runner = spec.runner
+    verify = settings.aws_authority and run.token_secret is not None
     extract = spec.migrations.delivery is Delivery.EXTRACT
     pull_secrets = _pull_secrets(spec)
     labels = {**runner.pod_labels, "sidecar.istio.io/inject": "false", **_labels(resource, run)}
@@ -119,8 +123,8 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "initContainers": [_fetch(spec, settings, pull_secrets)] if extract else [],
-        "containers": [_migrate(spec, reference.url_secret_ref, settings, extract=extract)],
-        "volumes": _volumes(spec, pull_secrets, extract=extract),
+        "containers": [_migrate(spec, _url_reference(spec, run), settings, extract=extract, verify=verify)],
+        "volumes": [*_volumes(spec, pull_secrets, extract=extract), *_authority(run, verify=verify)],
         "imagePullSecrets": [{"name": name} for name in pull_secrets],
         "serviceAccountName": runner.service_account_name,
         "nodeSelector": runner.node_selector,
@@ -130,6 +134,15 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
     }
     given = {key: value for key, value in pod.items() if value not in (None, [], {})}
     return {"metadata": {"labels": labels, "annotations": annotations}, "spec": given}
+
+
+def _url_reference(spec: Spec, run: Run) -> UrlSecretRef:
+    """Where the database URL is: in the user's Secret, or beside the run's token."""
+    if run.token_secret:
+        return UrlSecretRef(name=run.token_secret, key=iam.KEY_URL)
+    if spec.database.connection is None:
+        raise ValueError("a run needs a connection")
+    return spec.database.connection.url_secret_ref
 
 
 def _pull_secrets(spec: Spec) -> list[str]:
@@ -157,7 +170,9 @@ def _fetch(spec: Spec, settings: JobSettings, pull_secrets: list[str]) -> Object
     }
 
 
-def _migrate(spec: Spec, reference: UrlSecretRef, settings: JobSettings, *, extract: bool) -> Object:
+def _migrate(
+    spec: Spec, reference: UrlSecretRef, settings: JobSettings, *, extract: bool, verify: bool
+) -> Object:
     arguments = ["migrate", "apply", "--config", f"file://{CONFIG_PATH}/{CONFIG_FILE}", "--env", "run"]
     arguments += ["--dir", f"file://{MIGRATIONS_PATH}", "--lock-timeout", LOCK_TIMEOUT]
     arguments += ["--format", TEMPLATE]
@@ -179,11 +194,17 @@ def _migrate(spec: Spec, reference: UrlSecretRef, settings: JobSettings, *, extr
                 "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}},
             },
             {"name": "HOME", "value": "/tmp"},  # noqa: S108
+            *(
+                [{"name": "SSL_CERT_FILE", "value": f"{iam.AUTHORITY_PATH}/{iam.KEY_AUTHORITY}"}]
+                if verify
+                else ()
+            ),
         ],
         "volumeMounts": [
             {**source, "mountPath": MIGRATIONS_PATH, "readOnly": True},
             {"name": "config", "mountPath": CONFIG_PATH, "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+            *([{"name": "authority", "mountPath": iam.AUTHORITY_PATH, "readOnly": True}] if verify else ()),
         ],
         **_container_defaults(spec),
     }
@@ -220,6 +241,14 @@ def _volumes(spec: Spec, pull_secrets: list[str], *, extract: bool) -> list[Obje
         sources = [_pull_secret(index, name) for index, name in enumerate(pull_secrets)]
         volumes.append({"name": "pull-secrets", "projected": {"sources": sources}})
     return volumes
+
+
+def _authority(run: Run, *, verify: bool) -> list[Object]:
+    """The certificates alone, not the URL that is beside them."""
+    item = {"key": iam.KEY_AUTHORITY, "path": iam.KEY_AUTHORITY}
+    return (
+        [{"name": "authority", "secret": {"secretName": run.token_secret, "items": [item]}}] if verify else []
+    )
 
 
 def _pull_secret(index: int, name: str) -> Object:

@@ -203,7 +203,10 @@ def _container(statuses: list[Object] | None, name: str) -> ContainerView:
 
 @dataclass(frozen=True)
 class SecretView:
-    """What reading the Secret with the database URL gave: a version, or a problem with its reason and message."""
+    """What reading the Secret with the database URL gave: a version, or a problem with its reason and message.
+
+    With AWS authentication there is no such Secret: the problem is then why the role gave no session.
+    """
 
     version: str = ""
     problem: Reason | None = None
@@ -237,6 +240,10 @@ class Observed:
     """All pods of the resource, oldest first, those of earlier runs too."""
     secret: SecretView | None = None
     """None while nothing wants to start."""
+    aws_enabled: bool = False
+    """The settings allow AWS authentication."""
+    token_written: datetime | None = None
+    """When this process has last written the token of the run's Job; None when it has not."""
     report: Report | None = None
     """What the ended container printed; None while the run goes on."""
     busy: str = ""

@@ -11,7 +11,7 @@ from dbupgrade.api.models import run_id, runner_hash
 from dbupgrade.api.status import Run, RunResult
 from dbupgrade.decide import post_checks, progress
 from dbupgrade.decide import start as starting
-from dbupgrade.decide.decision import Decision, Questions
+from dbupgrade.decide.decision import Decision, Questions, RemoveToken
 from dbupgrade.decide.ending import expire, failed_status, newest
 from dbupgrade.decide.failures import RULES, Retry, retry_delay
 from dbupgrade.decide.job import JobSettings
@@ -24,6 +24,15 @@ SECRET_RECHECK_SECONDS = 30.0  # Secrets are not watched
 
 def plan(observed: Observed, settings: JobSettings) -> Decision:
     """What to do for the observed resource now."""
+    decision = _plan(observed, settings)
+    run, then = observed.resource.status.run, decision.status.run
+    if run is None or not run.active or run.token_secret is None:
+        return decision
+    goes_on = then is not None and then.active and then.sequence == run.sequence
+    return decision if goes_on else replace(decision, before=RemoveToken(run.token_secret))
+
+
+def _plan(observed: Observed, settings: JobSettings) -> Decision:
     resource = observed.resource
     run = resource.status.run
     if resource.deleting:

@@ -1,11 +1,11 @@
 """A run that is on: from its intent to the recorded end. Contract, sections 3.3 to 3.9."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.status import Failure, Run, Status
-from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob
+from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RenewToken
 from dbupgrade.decide.ending import as_of, failed, finish, newest, still_wanted
 from dbupgrade.decide.job import JobSettings, job
 from dbupgrade.decide.observed import JobView, Observed, PodView
@@ -20,6 +20,8 @@ _IMAGE_PULL_GRACE = timedelta(seconds=60)
 _SETTINGS_GRACE = timedelta(seconds=60)
 _NO_POD_GRACE = timedelta(seconds=30)
 _UNSCHEDULABLE_GRACE = timedelta(minutes=10)
+# A token is good for 15 minutes: one that begins to be used has most of them left.
+RENEW_TOKEN_AFTER = timedelta(minutes=5)
 # The Job's own deadline must not come first: it would look like a run that took too long.
 _BEFORE_DEADLINE = timedelta(seconds=15)
 
@@ -106,12 +108,18 @@ def _without_job(observed: Observed, run: Run, settings: JobSettings) -> Decisio
         return Decision(running(as_of(observed, run), status, reason, message), requeue_after=RECHECK_SECONDS)
     if run.job_uid is not None or run.failure is not None:
         return Decision(failed(observed, run, Report(failure=_why_gone(observed, run))))
-    if not still_wanted(observed, run):
+    if not still_wanted(observed, run) or _without_session(observed, run):
         return _replace(observed, run, settings)
     if observed.busy:
         message = f"run {run.sequence} waits for the database: {observed.busy}"
         return Decision(running(observed, status, Reason.JOB_PENDING, message), requeue_after=RECHECK_SECONDS)
     return Decision(status, (CreateJob(job(observed.resource, run, settings)),))
+
+
+def _without_session(observed: Observed, run: Run) -> bool:
+    """Whether the run needs a token and there is no way to get one."""
+    refused_now = observed.secret is not None and observed.secret.problem is not None
+    return run.token_secret is not None and (refused_now or not observed.aws_enabled)
 
 
 def _expected(observed: Observed, run: Run) -> bool:
@@ -164,15 +172,37 @@ def _watch(observed: Observed, run: Run, current: JobView) -> Decision:
     status = observed.resource.status.model_copy(update={"run": run})
     if run.migrate_seen:
         message = f"Job {current.name} is migrating with {run.image}"
-        return Decision(running(observed, status, Reason.MIGRATION_IN_PROGRESS, message))
+        on = Decision(running(observed, status, Reason.MIGRATION_IN_PROGRESS, message))
+        return _with_fresh_token(observed, run, current, on)
     waiting = _waiting(run, newest(observed.pods, current), current)
     if waiting is None:
-        return Decision(running(observed, status, Reason.JOB_PENDING, _pending(current)))
+        pending = Decision(running(observed, status, Reason.JOB_PENDING, _pending(current)))
+        return _with_fresh_token(observed, run, current, pending)
     limit = _limit(observed, waiting)
     if observed.now >= limit:
         return _give_up(observed, run, current, waiting.failure)
     status = running(observed, status, Reason.JOB_PENDING, waiting.message or _pending(current))
-    return Decision(status, requeue_after=(limit - observed.now).total_seconds())
+    pending = Decision(status, requeue_after=(limit - observed.now).total_seconds())
+    return _with_fresh_token(observed, run, current, pending)
+
+
+def _with_fresh_token(observed: Observed, run: Run, current: JobView, decision: Decision) -> Decision:
+    """`decision`, and the token renewed in time as long as the last pod, be it a replacement, has not begun to migrate.
+
+    The age of a token that another process wrote is not known.
+    """
+    pod = newest(observed.pods, current)
+    if run.token_secret is None or not observed.aws_enabled or (pod and pod.migrate.started):
+        return decision
+    written, now = observed.token_written, observed.now
+    fresh = (
+        written is not None and timedelta() <= now - written < RENEW_TOKEN_AFTER
+    )  # a clock may be set back
+    actions = decision.actions if fresh else (*decision.actions, RenewToken())
+    due = written + RENEW_TOKEN_AFTER - now if written and fresh else RENEW_TOKEN_AFTER
+    seconds = due.total_seconds()
+    after = seconds if decision.requeue_after is None else min(seconds, decision.requeue_after)
+    return replace(decision, actions=actions, requeue_after=after)
 
 
 def _limit(observed: Observed, waiting: _Waiting) -> datetime:

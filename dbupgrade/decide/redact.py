@@ -28,6 +28,9 @@ _TOKENS = re.compile(
     re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s'\"]*(?:['\"].*)?", re.IGNORECASE | re.DOTALL)
+_AWS_TOKEN = re.compile(
+    r"\S*X-Amz-\S*", re.IGNORECASE
+)  # also one that was renewed since, and is not known any more
 _NEAR = re.compile(r"near '.*", re.DOTALL)
 _QUOTE = re.compile(r"\"|(?<!n)'|'(?!t\b)")  # not that of "doesn't"
 _MARKS = re.compile(r"""['"`]|\$\w*\$""")
@@ -69,7 +72,8 @@ def mask_error(error: str, statement: str) -> str:
     """
     names = set(_IDENTIFIER.findall(mask_statement(statement)))
     statement = statement[:_LONGEST]
-    text = _NEAR.sub(f"near '{MASK}'", _URL.sub(MASK, error[:_LONGEST]))
+    text = _AWS_TOKEN.sub(MASK, _URL.sub(MASK, error[:_LONGEST]))
+    text = _NEAR.sub(f"near '{MASK}'", text)
     text = _mask_quoted(text, names)
     # `raise exception 'no hunter2'` gives the literal back without quotes. Whatever stands between two marks is taken
     # for one, so that no mark in a comment hides the next literal.

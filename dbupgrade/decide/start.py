@@ -59,8 +59,9 @@ def intent(observed: Observed, spec: Spec) -> Run:
     numbers = (job.sequence for job in observed.own_jobs if job.owner_uid == resource.uid)
     sequence = max(last.sequence if last else 0, *numbers, 0) + 1
     repeated = last is not None and last.run_id == identity and last.failure is not None
+    job_name = names.job_name(resource.name, resource.uid, sequence)
     return Run(
-        job_name=names.job_name(resource.name, resource.uid, sequence),
+        job_name=job_name,
         sequence=sequence,
         attempt=last.attempt + 1 if last and repeated else 1,
         run_id=identity,
@@ -68,7 +69,8 @@ def intent(observed: Observed, spec: Spec) -> Run:
         database=names.database_label(database_identity(resource.namespace, spec.database)),
         image=spec.migrations.image,
         generation=resource.generation,
-        secret_version=observed.secret.version if observed.secret else None,
+        secret_version=observed.secret.version or None if observed.secret else None,
+        token_secret=names.token_secret(job_name) if spec.database.uses_aws else None,
         started_at=observed.now,
     )
 
@@ -94,10 +96,13 @@ def _spec_gate(observed: Observed) -> Decision | None:
 
 
 def _not_supported(observed: Observed, status: Status, spec: Spec) -> Decision | None:
-    """What this version cannot do yet is held with a reason."""
-    if not spec.database.uses_aws:
+    """AWS authentication is off unless it is enabled."""
+    if observed.aws_enabled or not spec.database.uses_aws:
         return None
-    message = "spec.database.aws asks for what this version of the operator cannot do, so nothing is started. To do: remove it"
+    message = (
+        "spec.database.aws needs AWS authentication, which is off in this operator, so nothing is started. "
+        "To do: enable it in the operator's settings (aws.enabled), or use spec.database.connection"
+    )
     return Decision(held(observed, status, Reason.AWS_NOT_SUPPORTED, message, stalled=True))
 
 
@@ -108,7 +113,7 @@ def _rules_gate(observed: Observed, status: Status, spec: Spec) -> Decision | No
 
 
 def _connection_gate(observed: Observed, status: Status, spec: Spec) -> Decision | None:
-    if spec.database.connection is not None:
+    if spec.database.connection is not None or spec.database.uses_aws:
         return None
     message = f"spec.database.connection is missing: type {spec.database.type} needs connection.urlSecretRef"
     if spec.database.type == "selfHosted":

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 import structlog
 
 from dbupgrade.api import names
-from dbupgrade.api.status import Status
+from dbupgrade.api.status import Run, Status
 from dbupgrade.decide import progress, transitions
-from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, SetTtl
+from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RenewToken, SetTtl
+from dbupgrade.decide.iam import AuthError
 from dbupgrade.decide.observed import Observed, Resource, job_from
 from dbupgrade.kube.errors import (
     AlreadyExists,
@@ -22,6 +23,7 @@ from dbupgrade.kube.errors import (
     Unreachable,
 )
 from dbupgrade.reconcile.memory import Memory
+from dbupgrade.reconcile.tokens import ForeignSecretError, TokenSecrets
 from dbupgrade.telemetry.metrics import CHECK_FAILURES, RUN_SECONDS, RUNS
 
 _log = structlog.get_logger()
@@ -58,13 +60,16 @@ class Recorder(Protocol):
 class Actor:
     """Carries out decisions."""
 
-    def __init__(self, writes: Writes, recorder: Recorder) -> None:
+    def __init__(self, writes: Writes, recorder: Recorder, tokens: TokenSecrets) -> None:
         self._writes = writes
+        self._tokens = tokens
         self._recorder = recorder
 
     async def act(self, observed: Observed, version: str, decision: Decision, memory: Memory) -> None:
         """Write the status if it says more than the observed one at `version`, then act. Raises a KubeError."""
         resource = observed.resource
+        if decision.before:
+            await self._tokens.remove(resource, decision.before.name)
         if transitions.worth_writing(resource.status, decision.status, observed.now):
             version = await self._write_status(resource, version, decision.status, memory)
         for action in decision.actions:
@@ -72,6 +77,8 @@ class Actor:
                 case CreateJob(body):
                     now = replace(observed, resource=replace(resource, status=decision.status))
                     await self._launch(now, version, body, memory)
+                case RenewToken():
+                    await self._renew(observed, memory)
                 case DeleteJob(name, uid):
                     await self._delete(resource, name, uid)
                 case SetTtl(name, seconds):
@@ -114,7 +121,8 @@ class Actor:
         if run is None:
             raise ValueError("a Job was to be created without a run")
         try:
-            refusal = await self._create(resource, body, memory)
+            refusal = await self._write_token(observed, run, memory)
+            refusal = refusal or await self._create(resource, body, memory)
         except (ServerError, Unreachable) as error:
             status = progress.not_created(observed, run, error.safe_message)
             if status != resource.status:
@@ -122,8 +130,35 @@ class Actor:
             raise
         if refusal is not None:
             _log.warning("job_refused", job=run.job_name, error=refusal)
+            if run.token_secret:
+                await self._tokens.remove(resource, run.token_secret)
             status = progress.refused(observed, run, refusal).status
             await self._write_status(resource, version, status, memory)
+
+    async def _write_token(self, observed: Observed, run: Run, memory: Memory) -> str | None:
+        """Write the token that the run uses, if it does; returns the words of a refusal."""
+        if run.token_secret is None:
+            return None
+        try:
+            await self._tokens.write(observed.resource, run)
+        except AuthError as error:
+            return f"AWS gave no token: {error.code}"
+        except ForeignSecretError as error:
+            return error.safe_message
+        except (Forbidden, Invalid) as error:
+            return _refusal(error)
+        memory.token = (run.token_secret, observed.now)
+        return None
+
+    async def _renew(self, observed: Observed, memory: Memory) -> None:
+        run = observed.resource.status.run
+        if run is None:
+            raise ValueError("a token was to be renewed without a run")
+        refusal = await self._write_token(observed, run, memory)
+        if refusal is None:
+            _log.info("token_renewed", secret=run.token_secret)
+        else:
+            _log.warning("token_not_renewed", secret=run.token_secret, error=refusal)
 
     async def _create(self, resource: Resource, body: dict[str, Any], memory: Memory) -> str | None:
         """Create or adopt the Job; returns the words of a refusal. Raises AlreadyExists for a foreign Job."""
@@ -140,7 +175,7 @@ class Actor:
                 memory.foreign = view
                 raise
         except (Forbidden, Invalid) as error:
-            return None if NAMESPACE_TERMINATING in error.causes else error.safe_message
+            return _refusal(error)
         memory.created = (name, time.monotonic())
         _log.info("job_created", job=name)
         return None
@@ -160,3 +195,8 @@ class Actor:
         except NotFound:
             return
         memory.expired.add(name)
+
+
+def _refusal(error: Forbidden | Invalid) -> str | None:
+    """What stands against it, in words; in a namespace that ends there is nothing to tell."""
+    return None if NAMESPACE_TERMINATING in error.causes else error.safe_message

@@ -16,7 +16,7 @@ _LOG_LINES = 100  # the report is one line, the last
 
 
 class Cluster:
-    """Implements `observe.Reads` and `act.Writes`. Every call raises a KubeError."""
+    """Implements `observe.Reads`, `act.Writes` and `tokens.SecretWrites`. Every call raises a KubeError."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -27,6 +27,18 @@ class Cluster:
     async def secret(self, namespace: str, name: str) -> dict[str, Any]:
         """Return a Secret object."""
         return await self._secrets.get(namespace, name)
+
+    async def create_secret(self, namespace: str, body: Mapping[str, Any]) -> None:
+        """Create a Secret."""
+        await self._secrets.create(namespace, body)
+
+    async def replace_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
+        """Replace a Secret of the body's resourceVersion."""
+        await self._secrets.replace(namespace, name, body)
+
+    async def delete_secret(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a Secret if it has that uid."""
+        await self._secrets.delete(namespace, name, propagation="Background", uid=uid)
 
     async def pods(self, namespace: str, uid: str) -> list[dict[str, Any]]:
         """Return the pods of a resource from the API server; a resource never has more than a page of them."""

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from dbupgrade.api.status import CheckStatus
 from dbupgrade.decide.observed import JobView
@@ -20,6 +21,7 @@ class Memory:
     `expired`: names of the Jobs that were given their TTL.
     `started_jobs`: uids of the Jobs in whose pods `migrate` was seen started.
     `unread`: how often the log of the ended pod could not be read.
+    `token`: the Secret with the run's AWS token, and when it was last written (UTC).
     `checks`: what was last known of the checks; None when nothing was, since the process began.
     """
 
@@ -30,6 +32,7 @@ class Memory:
     started_jobs: set[str] = field(default_factory=set)
     unread: int = 0
     checks: tuple[CheckStatus, ...] | None = None
+    token: tuple[str, datetime] | None = None
 
     def expects(self, job_name: str, now: float) -> bool:
         """Whether the Job was created so recently that the cache may lack it."""
@@ -82,15 +85,16 @@ class UnendedJobs:
         """The Job has ended, its pods with it."""
         self._by_job.pop(job, None)
 
-    def on(self, database: str, namespace: str) -> dict[Key, str]:
+    def on(self, database: str, scope: str) -> dict[Key, str]:
         """The Jobs on a database, with the uids of their resources.
 
-        Of other namespaces only those that this process has created count: anybody could forge a label.
+        `scope` is the namespace whose labels are believed, all when empty. Elsewhere only what this process has created
+        counts.
         """
         return {
             job: entry.uid
             for job, entry in self._by_job.items()
-            if entry.database == database and (job.namespace == namespace or entry.launched is not None)
+            if entry.database == database and (scope in {"", job.namespace} or entry.launched is not None)
         }
 
     def is_settled(self, job: Key) -> bool:

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import UrlSecretRef
-from dbupgrade.decide import database_url, plan, redact, report
+from dbupgrade.api.status import Run
+from dbupgrade.decide import database_url, iam, plan, redact, report
 from dbupgrade.decide.observed import (
     Observed,
     PodView,
@@ -24,6 +25,7 @@ from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequest
 from dbupgrade.reconcile.lookout import Lookout
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.stores import BY_UID, Stores, is_over
+from dbupgrade.reconcile.tokens import TokenSecrets
 from dbupgrade.runtime.objects import Key, Object, key_of
 from dbupgrade.runtime.store import Store
 
@@ -55,11 +57,17 @@ class Observer:
     """Builds the Observed of a resource."""
 
     def __init__(
-        self, stores: Stores, reads: Reads, lookout: Lookout, clock: Callable[[], datetime] = utc_now
+        self,
+        stores: Stores,
+        reads: Reads,
+        lookout: Lookout,
+        tokens: TokenSecrets,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.stores = stores
         self.lookout = lookout
         self._reads = reads
+        self._tokens = tokens
         self._clock = clock
 
     async def observe(self, obj: Object, memory: Memory) -> Observed:
@@ -95,6 +103,8 @@ class Observer:
             job_expected=run is not None and memory.expects(run.job_name, time.monotonic()),
             migrate_seen=run is not None
             and not memory.started_jobs.isdisjoint({run.job_uid, view.uid if view else ""}),
+            aws_enabled=self._tokens.enabled,
+            token_written=_token_written(run, memory),
             pods=self._views(self._own(self.stores.pods, resource)),
             checks=resource.status.checks if memory.checks is None else memory.checks,
         )
@@ -122,6 +132,8 @@ class Observer:
         return tuple(sorted(views, key=lambda pod: (pod.created or self._clock(), pod.name)))
 
     async def _secret(self, resource: Resource) -> SecretView:
+        if resource.spec and resource.spec.database.uses_aws:
+            return await self._session(resource)
         reference = _reference(resource)
         if reference is None:
             return SecretView(problem=Reason.INVALID_SPEC, message="spec.database.connection is missing")
@@ -134,6 +146,18 @@ class Observer:
             message = f"Secret {reference.name} may not be read by the operator: allow it to get Secrets in namespace {resource.namespace}"
             return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
         return secret_view(secret, reference)
+
+    async def _session(self, resource: Resource) -> SecretView:
+        """Whether there is a session to make a token with; what the user's Secret is to other resources."""
+        aws = resource.spec.database.aws if resource.spec else None
+        try:
+            await self._tokens.check(resource)
+        except iam.AuthError as error:
+            if aws is None:
+                raise
+            identity = iam.external_id(resource.namespace, resource.name)
+            return SecretView(problem=Reason.AWS_AUTH_FAILED, message=iam.refusal(aws, identity, error))
+        return SecretView()
 
     async def _report(self, observed: Observed, pod: PodView, memory: Memory) -> report.Report:
         succeeded = pod.migrate.exit_code == 0
@@ -167,7 +191,17 @@ class Observer:
             return ()
 
 
+def _token_written(run: Run | None, memory: Memory) -> datetime | None:
+    if run is None or memory.token is None or memory.token[0] != run.token_secret:
+        return None
+    return memory.token[1]
+
+
 def _reference(resource: Resource) -> UrlSecretRef | None:
+    """The Secret with the URL that a run of the resource uses: its own when it has a token."""
+    run = resource.status.run
+    if run and run.active and run.token_secret:
+        return UrlSecretRef(name=run.token_secret, key=iam.KEY_URL)
     connection = resource.spec.database.connection if resource.spec else None
     return connection.url_secret_ref if connection else None
 

@@ -125,7 +125,7 @@ class Reconciler:
         lost = next(iter(self._others(resource)), None)
         return (
             self._claims.busy(database, _claimant(resource))
-            or _at_work(self._stores, resource.namespace, database)
+            or _at_work(self._stores, _scope(resource), database)
             or (f"the end of Job {lost.namespace}/{lost.name} was not seen yet" if lost else "")
         )
 
@@ -133,7 +133,7 @@ class Reconciler:
         """The unended Jobs on the resource's database but that of its own run, which `plan` decides about."""
         run = resource.status.run
         own = Key(resource.namespace, run.job_name) if run and run.active else None
-        unended = self._unended.on(_database(resource), resource.namespace)
+        unended = self._unended.on(_database(resource), _scope(resource))
         return {job: uid for job, uid in unended.items() if job != own}
 
     async def _look_for_lost(self, observed: Observed) -> None:
@@ -190,15 +190,22 @@ def _database(resource: Resource) -> str:
     return names.database_label(database_identity(resource.namespace, resource.spec.database))
 
 
-def _at_work(stores: Stores, namespace: str, database: str) -> str:
-    """A Job or pod that is not over, whoever it belongs to: a claim may be gone before its pod is.
+def _scope(resource: Resource) -> str:
+    """The namespace whose Jobs and pods may be at work on the resource's database; empty: those of every one may.
 
-    Only those of the namespace count, as its Secrets do: else anybody could block others with a forged label.
+    A database with a URL is known by a Secret of the namespace, so a label elsewhere is forged. One of AWS is the same
+    for all: a label that somebody forged can block it, which harms less than two runs on it.
     """
+    return "" if resource.spec and resource.spec.database.uses_aws else resource.namespace
+
+
+def _at_work(stores: Stores, scope: str, database: str) -> str:
+    """A Job or pod that is not over, whoever it belongs to: a claim may be gone before its pod is."""
     for kind, store in (("Job", stores.jobs), ("pod", stores.pods)):
         for obj in store.by_index(BY_DATABASE, database):
-            if obj["metadata"]["namespace"] == namespace and not is_over(obj):
-                return f"{kind} {obj['metadata']['name']} is still working on it"
+            namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+            if scope in {"", namespace} and not is_over(obj):
+                return f"{kind} {name if scope else f'{namespace}/{name}'} is still working on it"
     return ""
 
 

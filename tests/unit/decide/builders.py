@@ -8,7 +8,7 @@ from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, find_condition
 from dbupgrade.api.models import Spec
 from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import plan, start
-from dbupgrade.decide.decision import Action, CreateJob, Decision, DeleteJob
+from dbupgrade.decide.decision import Action, CreateJob, Decision, DeleteJob, RenewToken
 from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView, Resource, SecretView
 
@@ -165,6 +165,8 @@ def words(actions: tuple[Action, ...]) -> list[str]:
 def _word(action: Action) -> str:
     if isinstance(action, CreateJob):
         return f"create {action.body['metadata']['name']}"
+    if isinstance(action, RenewToken):
+        return "renew token"
     if isinstance(action, DeleteJob):
         return f"delete {action.name} {action.uid}"
     return f"expire {action.name} in {action.seconds}"

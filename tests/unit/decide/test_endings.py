@@ -320,6 +320,8 @@ STALLS = [
             Failure.NOT_STARTED,
             Failure.SUPERSEDED,
             Failure.DATABASE_UNREACHABLE,
+            Failure.TOKEN_REFUSED,
+            Failure.TLS_FAILED,
         )
     ),
     (Failure.DATABASE_LOCKED, ("False", "False", Reason.DATABASE_BUSY, False)),

@@ -81,7 +81,7 @@ HELD = [
         with_database(type="awsRds", aws=AWS),
         (Reason.AWS_NOT_SUPPORTED, True),
         "spec.database.aws",
-        id="IAM authentication is not supported yet and says so",
+        id="IAM authentication is off unless it is enabled",
     ),
     pytest.param(
         with_database(type="awsAurora", aws=AWS, connection=SELF_HOSTED["connection"]),

@@ -1,0 +1,1 @@
+"""AWS: the only importer of aioboto3; imported only when AWS authentication is enabled."""

@@ -1,0 +1,96 @@
+"""IAM authentication of AWS databases: the URL with a token, and the words for what AWS refuses. Contract, section 6."""
+
+from urllib.parse import quote
+
+from dbupgrade.api.models import Aws, Dialect
+
+KEY_URL = "url"
+KEY_AUTHORITY = "ca.pem"
+"""In the Secret with the token: the certificates that the server's must come from, if the settings give some."""
+AUTHORITY_PATH = "/etc/dbupgrade-aws"
+
+EXPIRED = "ExpiredToken"
+NO_CREDENTIALS = "NoCredentials"
+THROTTLED = "Throttling"
+UNREACHABLE = "Unreachable"
+
+_ADVICE = {
+    "AccessDenied": "check that the operator's identity may sts:AssumeRole on the role, that the role exists, and that its "
+    "trust policy names the operator's identity as principal and sts:ExternalId {external_id}",
+    EXPIRED: "the operator's own AWS credentials have expired: renew them, or give its service account a role (IRSA, Pod "
+    "Identity), which renews them by itself",
+    "IDPCommunicationError": "STS cannot reach the cluster's OIDC provider; it is tried again",
+    "InvalidClientTokenId": "the operator's own AWS credentials are not known: check its service account's role or its keys",
+    "InvalidIdentityToken": "STS does not accept the operator's service account token: check the cluster's OIDC provider in IAM",
+    NO_CREDENTIALS: "the operator has no AWS credentials: give its service account a role (IRSA, Pod Identity)",
+    "RegionDisabledException": "enable the region of the STS endpoint, or set aws.region of the operator to one that is enabled",
+    "SignatureDoesNotMatch": "check the operator's secret access key and its clock",
+    THROTTLED: "AWS limits the number of calls; it is tried again",
+    UNREACHABLE: "check network policies, DNS and the VPC endpoint for STS in the region",
+    "ValidationError": "check spec.database.aws.roleArn",
+}
+_SAME = {
+    "AccessDeniedException": "AccessDenied",
+    "ExpiredTokenException": EXPIRED,
+    "RequestExpired": "SignatureDoesNotMatch",
+    "RequestLimitExceeded": THROTTLED,
+    "ThrottlingException": THROTTLED,
+    "TooManyRequestsException": THROTTLED,
+}
+_OWN_IDENTITY = (
+    "the operator's own identity is refused: check the trust policy of its service account's role (namespace and name of "
+    "the service account, the cluster's OIDC provider)"
+)
+_OTHERWISE = "see AWS's documentation of that code"
+
+
+class AuthError(Exception):
+    """AWS gave no session; `code` is AWS's own, or one of ours. Free of credentials, and the same each time.
+
+    AWS's words are not repeated: those about a signature hold the request with its session token. `own`: it is the
+    operator's own identity that was refused, before the role was asked for.
+    """
+
+    def __init__(self, code: str, *, own: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.own = own
+
+
+def external_id(namespace: str, name: str) -> str:
+    """What the role's trust policy asks for, so that no resource can use another one's role."""
+    return f"{namespace}/{name}"
+
+
+def refusal(aws: Aws, identity: str, error: AuthError) -> str:
+    """What AWS said about the role, and what to check."""
+    advice = _OWN_IDENTITY if error.own else _ADVICE.get(_SAME.get(error.code, error.code), _OTHERWISE)
+    return (
+        f"AWS gave no session of role {aws.role_arn} with ExternalId {identity}: {error.code}. "
+        f"To do: {advice.format(external_id=identity)}"
+    )
+
+
+def secret_data(aws: Aws, token: str, authority: str) -> dict[str, str]:
+    """What is in the Secret with a token; `authority` are certificates, and empty without any."""
+    given = {KEY_AUTHORITY: authority} if authority else {}
+    return {KEY_URL: database_url(aws, token, verify=bool(authority)), **given}
+
+
+def database_url(aws: Aws, token: str, *, verify: bool) -> str:
+    """The URL to connect with `token`, always over TLS; `verify`: with the certificates at `AUTHORITY_PATH`."""
+    if aws.dialect is Dialect.MYSQL:
+        # SSL_CERT_FILE in the container's environment names the certificates: Atlas has no parameter for them.
+        query = f"tls={'true' if verify else 'skip-verify'}&allowCleartextPasswords=true"
+    else:
+        query = (
+            f"sslmode=verify-full&sslrootcert={AUTHORITY_PATH}/{KEY_AUTHORITY}"
+            if verify
+            else "sslmode=require"
+        )
+    login = f"{_escaped(aws.username)}:{_escaped(token)}"
+    return f"{aws.dialect}://{login}@{aws.host}:{aws.server_port}/{_escaped(aws.db_name)}?{query}"
+
+
+def _escaped(text: str) -> str:
+    return quote(text, safe="")

@@ -1,0 +1,131 @@
+"""The Secrets with the tokens of runs that authenticate with IAM: written, renewed and removed, never another's."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import structlog
+
+from dbupgrade.api import names
+from dbupgrade.api.models import Aws
+from dbupgrade.api.status import Run
+from dbupgrade.decide import iam
+from dbupgrade.decide.job import owner_reference
+from dbupgrade.decide.observed import Resource
+from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
+
+_log = structlog.get_logger()
+
+
+class Signer(Protocol):
+    """Makes tokens. All raise AuthError."""
+
+    async def check(self, aws: Aws, external_id: str) -> None:
+        """See that a token can be made."""
+
+    async def make(self, aws: Aws, external_id: str) -> dict[str, str]:
+        """Return the Secret's content with a fresh token."""
+
+
+class SecretWrites(Protocol):
+    """The calls on Secrets. All raise a KubeError."""
+
+    async def secret(self, namespace: str, name: str) -> dict[str, Any]:
+        """Return a Secret object."""
+
+    async def create_secret(self, namespace: str, body: Mapping[str, Any]) -> None:
+        """Create a Secret."""
+
+    async def replace_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
+        """Replace a Secret of the body's resourceVersion."""
+
+    async def delete_secret(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a Secret if it has that uid."""
+
+
+class ForeignSecretError(Exception):
+    """Somebody else's Secret has the name that the run's should have."""
+
+    def __init__(self, name: str) -> None:
+        self.safe_message = f"Secret {name} has the name of the run's and is not the operator's: remove it"
+        super().__init__(self.safe_message)
+
+
+class TokenSecrets:
+    """Looks after the Secrets; without a `signer` (AWS is off) it only removes them."""
+
+    def __init__(self, writes: SecretWrites, signer: Signer | None) -> None:
+        self._writes = writes
+        self._signer = signer
+
+    @property
+    def enabled(self) -> bool:
+        """Whether tokens can be made at all."""
+        return self._signer is not None
+
+    async def check(self, resource: Resource) -> None:
+        """See that a token can be made for the resource. Raises AuthError."""
+        if self._signer:
+            await self._signer.check(_aws(resource), iam.external_id(resource.namespace, resource.name))
+
+    async def write(self, resource: Resource, run: Run) -> None:
+        """Put a fresh token into the run's Secret. Raises AuthError, ForeignSecretError or a KubeError."""
+        if self._signer is None or run.token_secret is None:
+            raise ValueError("a token was to be made where none is used")
+        data = await self._signer.make(_aws(resource), iam.external_id(resource.namespace, resource.name))
+        body = _secret(resource, run, run.token_secret, data)
+        try:
+            await self._writes.create_secret(resource.namespace, body)
+        except AlreadyExists:
+            found = await self._writes.secret(resource.namespace, run.token_secret)
+            if not _is_of(found, resource):
+                raise ForeignSecretError(run.token_secret) from None
+            body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+            await self._writes.replace_secret(resource.namespace, run.token_secret, body)
+
+    async def remove(self, resource: Resource, name: str) -> None:
+        """Remove a Secret if it is the resource's. Raises a KubeError.
+
+        A name in a status is no proof: who may write statuses must not have other Secrets removed by it.
+        """
+        try:
+            found = await self._writes.secret(resource.namespace, name)
+            if _is_of(found, resource):
+                await self._writes.delete_secret(resource.namespace, name, found["metadata"]["uid"])
+        except (NotFound, Conflict):
+            return
+        except Forbidden as error:
+            # The end of a run is not held back by it: the token runs out, and the resource's end removes the Secret.
+            _log.warning("token_not_removed", secret=name, error=error.safe_message)
+
+
+def _aws(resource: Resource) -> Aws:
+    if resource.spec is None or resource.spec.database.aws is None:
+        raise ValueError("the gates let a resource without an aws block pass")
+    return resource.spec.database.aws
+
+
+def _is_of(secret: Mapping[str, Any], resource: Resource) -> bool:
+    """Whether the Secret is one that the operator made for the resource."""
+    metadata = secret["metadata"]
+    owners = (owner["uid"] for owner in metadata.get("ownerReferences") or () if owner.get("controller"))
+    return resource.uid in owners and (metadata.get("labels") or {}).get(names.LABEL_UID) == resource.uid
+
+
+def _secret(resource: Resource, run: Run, name: str, data: dict[str, str]) -> dict[str, Any]:
+    metadata = {
+        "name": name,
+        "namespace": resource.namespace,
+        "labels": {"app.kubernetes.io/managed-by": "dbupgrade", names.LABEL_UID: resource.uid},
+        "annotations": {
+            names.ANNOTATION_RESOURCE: resource.name,
+            names.ANNOTATION_SEQUENCE: str(run.sequence),
+        },
+        "ownerReferences": [owner_reference(resource)],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": metadata,
+        "stringData": data,
+    }
