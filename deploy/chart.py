@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 CHART = Path(__file__).parent / "helm" / "dbupgrade-operator"
+MIGRATE_CHART = CHART.parent / "dbupgrade-migrate"
 STAND_IN = """\
 apiVersion: v1
 kind: ConfigMap

@@ -4,7 +4,7 @@
     python -m deploy.generate --check    compare only
 
 - CRD and policy of the chart and of kustomize: what `python -m dbupgrade` prints.
-- The chart's README: from the comments of its values.
+- The charts' READMEs: from the comments of its values.
 - The kustomize bases and overlays: what the chart renders, so that both install the same (needs helm on PATH; left out without).
 """
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from deploy.chart import CHART, without_dependencies
+from deploy.chart import CHART, MIGRATE_CHART, without_dependencies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,7 +88,8 @@ def files() -> Iterator[tuple[Path, str]]:
         text = printed(command)
         yield KUSTOMIZE / folder / name, text
         yield CHART / "files" / name, text
-    yield CHART / "README.md", readme()
+    yield CHART / "README.md", readme(CHART, INTRODUCTION)
+    yield MIGRATE_CHART / "README.md", readme(MIGRATE_CHART, MIGRATE_INTRODUCTION)
     if shutil.which("helm"):
         with tempfile.TemporaryDirectory() as scratch:
             chart = without_dependencies(Path(scratch))
@@ -131,7 +132,7 @@ def render(chart: Path, template: str, values: Iterable[str]) -> list[dict[str, 
     return objects
 
 
-# --- the chart's README ---------------------------------------------------------------------------------------------
+# --- the charts' READMEs ----------------------------------------------------------------------------------------------
 
 INTRODUCTION = """\
 # dbupgrade-operator
@@ -151,7 +152,33 @@ A CRD that was installed in another way is taken over with `--take-ownership`.
 
 More: [install](../../../docs/install.md), [upgrade and uninstall](../../../docs/upgrade.md),
 [who can read what](../../../docs/security.md).
+"""
+MIGRATE_INTRODUCTION = """\
+# dbupgrade-migrate
 
+Migrates an application's database before its new version is deployed, as a Helm hook. It is made to be a dependency of the
+application's own chart:
+
+```yaml
+dependencies:
+- name: dbupgrade-migrate
+  version: 0.1.0
+  repository: oci://registry-1.docker.io/subbug
+  condition: dbupgrade-migrate.migrations.enabled
+```
+
+```yaml
+dbupgrade-migrate:
+  migration:
+    customImage: {{enabled: true, repository: registry.example.com/shop-migrations, tag: "2.0.0"}}
+  database: {{host: postgres.example.com, name: shop}}
+  secrets: {{existingSecret: shop-database}}
+```
+
+`values-development.yaml` and `values-production.yaml` are places to start from. How it works, and what to do when it fails:
+[docs/helm-hooks.md](../../../docs/helm-hooks.md).
+"""
+VALUES = """
 ## Values
 
 This file is made from the comments in `values.yaml`.
@@ -161,18 +188,20 @@ This file is made from the comments in `values.yaml`.
 """
 
 
-def readme() -> str:
+def readme(chart: Path, introduction: str) -> str:
     """The README: an introduction, and a row for each documented value."""
-    rows = [f"| `{path}` | {_default(default)} | {text} |" for path, default, text in values_documented()]
-    return INTRODUCTION.format(namespace=NAMESPACE) + "\n".join(rows) + "\n"
+    rows = [
+        f"| `{path}` | {_default(default)} | {text} |" for path, default, text in values_documented(chart)
+    ]
+    return introduction.format(namespace=NAMESPACE) + VALUES + "\n".join(rows) + "\n"
 
 
-def values_documented() -> Iterator[tuple[str, Any, str]]:
+def values_documented(chart: Path) -> Iterator[tuple[str, Any, str]]:
     """Path, default and meaning of every value with a comment `# --`, in the order of values.yaml.
 
     Headings of a group (a comment before a mapping whose own keys are documented) make no row.
     """
-    text = (CHART / "values.yaml").read_text()
+    text = (chart / "values.yaml").read_text()
     found: list[tuple[str, str]] = []
     parents: list[tuple[int, str]] = []
     comment: list[str] = []

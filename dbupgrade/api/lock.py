@@ -22,6 +22,12 @@ DELETION_LOCKED = (
     "the run off: kubectl annotate dbupgrade/{name} " + names.ANNOTATION_FORCE_DELETE + "=true, then delete"
 )
 UNKNOWN_JOB = "its Job"
+_LOCKED = SPEC_LOCKED.partition(":")[0]
+
+
+def is_locked(denial: str) -> bool:
+    """Whether the API server refused a change because of the lock; `denial` is what it said, perhaps cut."""
+    return _LOCKED in denial
 
 
 def active(resource: str) -> str:

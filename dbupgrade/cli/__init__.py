@@ -8,6 +8,7 @@ COMMANDS = {
     "history": "the last runs of a resource",
     "logs": "what the pod of the last run printed",
     "wait": "wait until a resource is ready, and show its progress",
+    "apply": "apply a DBUpgrade from a file, and wait until it is ready",
     "retry": "run a failed migration again",
     "suspend": "start nothing new; a run that is on goes on",
     "resume": "take a suspension back",

@@ -3,11 +3,13 @@
 import argparse
 import re
 from enum import StrEnum
+from pathlib import Path
 
 from dbupgrade.cli import COMMANDS
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _NAME_IS_OPTIONAL = {"status"}
+_WAITS = {"wait", "apply"}
 _PRINTS_OBJECTS = {"status", "history", "explain"}
 
 
@@ -33,7 +35,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def _add(parser: argparse.ArgumentParser, command: str) -> None:
     optional = command in _NAME_IS_OPTIONAL
-    parser.add_argument("name", nargs="?" if optional else None, help="name of the DBUpgrade")
+    if command == "apply":
+        parser.add_argument("file", type=Path, help="YAML or JSON of one DBUpgrade")
+    else:
+        parser.add_argument("name", nargs="?" if optional else None, help="name of the DBUpgrade")
     parser.add_argument("-n", "--namespace", help="namespace; that of the kubeconfig's context by default")
     parser.add_argument("--kubeconfig", help="path of the kubeconfig")
     parser.add_argument("--context", help="context of the kubeconfig")
@@ -41,10 +46,11 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
         parser.add_argument("-o", "--output", type=Output, default=Output.TABLE, choices=list(Output))
     if optional:
         parser.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces")
-    if command == "wait":
+    if command in _WAITS:
         parser.add_argument(
             "--timeout", type=seconds, default=600.0, help="how long, as 30s, 10m or 1h; default 10m"
         )
+    if command == "wait":
         parser.add_argument("--image", help="wait for the migrations of this image, not of an earlier one")
     if command == "logs":
         parser.add_argument(

@@ -6,25 +6,35 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
-from dbupgrade.api import names
-from dbupgrade.api.conditions import READY, STALLED
-from dbupgrade.cli import view
+from dbupgrade.api import lock, names
+from dbupgrade.api.conditions import READY
+from dbupgrade.cli import manifest, view
 from dbupgrade.cli.arguments import Output, parse
 from dbupgrade.cli.explain import explain
 from dbupgrade.cli.view import Object, Seen
 from dbupgrade.kube import config
 from dbupgrade.kube.client import Client
-from dbupgrade.kube.errors import KubeError, NotFound, ServerError, TooManyRequests, Unreachable
+from dbupgrade.kube.errors import (
+    Forbidden,
+    Invalid,
+    KubeError,
+    NotFound,
+    ServerError,
+    TooManyRequests,
+    Unreachable,
+)
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import PODS, Resource, ResourceClient, pod_log
 
 DBUPGRADES = Resource(names.GROUP, names.VERSION, names.PLURAL)
+APPLY_PATCH = "application/apply-patch+yaml"
+FIELD_MANAGER = "dbupgrade-apply"
 POLL_SECONDS = 1.0
 PAGE = 500
 LOG_BYTES = 1024 * 1024
@@ -41,7 +51,7 @@ def main(arguments: list[str]) -> int:
     given = parse(arguments)
     try:
         asyncio.run(_run(given))
-    except (CommandError, KubeError) as error:
+    except (CommandError, manifest.BadManifestError, KubeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -62,14 +72,17 @@ class Commands:
         self._client = client
         self._namespace = namespace
         self._given = given
+        self._name: str = getattr(given, "name", None) or ""
         self._resources = ResourceClient(client, DBUPGRADES)
+        self._started = time.monotonic()
+        self._said = ""
 
     async def run(self) -> None:
         """Do what the command line says. Raises CommandError or a KubeError."""
         await getattr(self, f"_{self._given.command}")()
 
     async def _status(self) -> None:
-        if self._given.name is None:
+        if not self._name:
             await self._list()
             return
         seen = await self._get()
@@ -120,38 +133,85 @@ class Commands:
 
     async def _wait(self) -> None:
         """Until Ready about the spec as it is, printing what changes. Raises CommandError when that will not be."""
-        deadline = time.monotonic() + self._given.timeout
-        shown = ""
-        while True:
-            try:
-                seen = await self._get()
-                line = f"{seen.state}  {seen.reason}: {seen.message}"
-            except NotFound:
-                seen, line = None, f"Waiting  {self._namespace}/{self._given.name} does not exist yet"
-            except (Unreachable, ServerError, TooManyRequests) as error:
-                seen, line = None, f"Waiting  {error}"  # as an API server that restarts
-            if line != shown:
-                print(self._coloured(line), flush=True)
-                shown = line
-            if seen and self._concerns(seen):
-                if seen.is_true(READY):
-                    return
-                if seen.is_true(STALLED):
-                    raise CommandError("it failed, and nothing will happen without a person: see `explain`")
-            if time.monotonic() >= deadline:
-                raise CommandError(f"it was not ready after {view.length(self._given.timeout)}")
-            await asyncio.sleep(POLL_SECONDS)
+        await self._until_ready(self._concerns)
 
     def _concerns(self, seen: Seen) -> bool:
         """Whether the status is about what is waited for, and not about a spec before it."""
         return seen.looked_at and self._given.image in (None, seen.image)
 
+    async def _apply(self) -> None:
+        """Apply a file, then wait for Ready at the generation that came of it, or a later one of the same image."""
+        wanted = manifest.read(self._given.file, self._namespace)
+        self._namespace = wanted["metadata"].setdefault("namespace", self._namespace)
+        self._name = wanted["metadata"]["name"]
+        # Whoever applies it again wants a failure to be tried again; after a success this has no effect.
+        wanted["metadata"].setdefault("annotations", {})[names.ANNOTATION_RETRY] = _now()
+        applied = Seen.of(await self._applied(wanted))
+        self._say(f"Applied  {applied.namespace}/{applied.name} at generation {applied.generation}")
+
+        def concerns(seen: Seen) -> bool:
+            if (seen.uid, seen.image) != (applied.uid, applied.image):
+                raise CommandError(f"somebody has replaced it meanwhile; it now has the image {seen.image}")
+            return seen.looked_at and seen.generation >= applied.generation
+
+        await self._until_ready(concerns)
+
+    async def _applied(self, wanted: Object) -> Object:
+        """The object as stored. While a run locks its spec, or the API server has no answer, it is tried again."""
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        path = DBUPGRADES.item(self._namespace, self._name)
+        while True:
+            try:
+                stored: Object = await self._client.request(
+                    "PATCH", path, query=query, body=wanted, content_type=APPLY_PATCH
+                )
+            except NotFound:
+                raise CommandError("this cluster knows no DBUpgrades: install the operator first") from None
+            except (Invalid, Forbidden) as error:
+                if not lock.is_locked(error.safe_message):
+                    raise
+                self._say("Waiting  an earlier migration is in progress; its spec is locked until it ends")
+            except (Unreachable, ServerError, TooManyRequests) as error:
+                self._say(f"Waiting  {error}")
+            else:
+                return stored
+            await self._pause()
+
+    async def _until_ready(self, concerns: Callable[[Seen], bool]) -> None:
+        while True:
+            try:
+                seen = await self._get()
+                self._say(f"{seen.state}  {seen.reason}: {seen.message}")
+            except NotFound:
+                seen = None
+                self._say(f"Waiting  {self._namespace}/{self._name} does not exist yet")
+            except (Unreachable, ServerError, TooManyRequests) as error:  # as an API server that restarts
+                seen = None
+                self._say(f"Waiting  {error}")
+            if seen and concerns(seen):
+                if seen.is_true(READY):
+                    return
+                if seen.given_up:
+                    raise CommandError("it failed, and nothing will happen without a person: see `explain`")
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Between two looks. Raises CommandError when there is no time for another."""
+        if time.monotonic() >= self._started + self._given.timeout:
+            raise CommandError(f"it was not ready after {view.length(self._given.timeout)}")
+        await asyncio.sleep(POLL_SECONDS)
+
+    def _say(self, line: str) -> None:
+        """Print a line, unless it is the last one again."""
+        if line != self._said:
+            print(self._coloured(line), flush=True)
+            self._said = line
+
     async def _retry(self) -> None:
         seen = await self._get()
         if seen.is_true(READY) and seen.looked_at:
             raise CommandError("it is done: a retry is for failures and has no effect here")
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        await self._patch({"metadata": {"annotations": {names.ANNOTATION_RETRY: now}}})
+        await self._patch({"metadata": {"annotations": {names.ANNOTATION_RETRY: _now()}}})
         print(f"{seen.namespace}/{seen.name} will be tried again")
 
     async def _suspend(self) -> None:
@@ -162,13 +222,13 @@ class Commands:
 
     async def _set_suspended(self, *, suspended: bool) -> None:
         await self._patch({"spec": {"suspend": suspended}})
-        print(f"{self._namespace}/{self._given.name} is {'suspended' if suspended else 'resumed'}")
+        print(f"{self._namespace}/{self._name} is {'suspended' if suspended else 'resumed'}")
 
     async def _get(self) -> Seen:
-        return Seen.of(await self._resources.get(self._namespace, self._given.name))
+        return Seen.of(await self._resources.get(self._namespace, self._name))
 
     async def _patch(self, patch: Object) -> None:
-        await self._resources.patch(self._namespace, self._given.name, patch)
+        await self._resources.patch(self._namespace, self._name, patch)
 
     async def _pods(self, seen: Seen) -> list[Object]:
         """The pods of the last run."""
@@ -204,6 +264,10 @@ class Commands:
             return line
         state = next((word for word in line.split("  ") if word in _COLOURS), None)
         return line.replace(state, f"\x1b[{_COLOURS[state]}m{state}\x1b[0m", 1) if state else line
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _talkative(pod: Object) -> str:

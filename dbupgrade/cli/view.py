@@ -20,6 +20,7 @@ class Seen:
     generation: int
     image: str
     suspended: bool
+    retry: str
     status: Status
 
     @classmethod
@@ -33,6 +34,7 @@ class Seen:
             metadata.get("generation", 0),
             str((spec.get("migrations") or {}).get("image", "")),
             bool(spec.get("suspend")),
+            str((metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, "")),
             Status.model_validate(obj.get("status") or {}),
         )
 
@@ -45,6 +47,14 @@ class Seen:
         """Whether a condition holds."""
         found = conditions.find_condition(self.status.conditions, condition)
         return found is not None and found.status is conditions.ConditionStatus.TRUE
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nothing will happen without a person; not while a retry of the failure is still to come."""
+        retried = self.retry not in {"", self.status.last_handled_retry}
+        return self.is_true(conditions.STALLED) and not (
+            retried and self.reason == conditions.Reason.JOB_FAILED
+        )
 
     @property
     def reason(self) -> str:

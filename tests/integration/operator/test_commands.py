@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
-from tests.integration.harness.scene import NAME, is_finished, run_of
+from dbupgrade.api.names import API_VERSION
+from tests.integration.harness.scene import NAME, condition, is_finished, run_of, spec
 from tests.integration.harness.standin import SQL_ERROR, SUCCESS
 
 if TYPE_CHECKING:
@@ -107,6 +108,67 @@ async def test_it_waits_for_the_image_it_is_told_and_not_for_the_one_before(scen
     assert (await command(scene, "wait", NAME, "--image", newer, "--timeout", "0")).code == 1
     await scene.set_image(newer)
     assert (await command(scene, "wait", NAME, "--image", newer)).code == 0
+
+
+def manifest(scene: Scene, image: str, **metadata: str) -> str:
+    """A file with the scene's resource."""
+    path = scene.directory / "dbupgrade.yaml"
+    body = {"apiVersion": API_VERSION, "kind": "DBUpgrade", "metadata": {"name": NAME, **metadata}}
+    path.write_text(yaml.safe_dump({**body, "spec": spec(image)}))
+    return str(path)
+
+
+async def test_a_file_is_applied_and_waited_for_at_its_generation(scene: Scene) -> None:
+    await scene.start()
+    scene.standin.ending = SUCCESS
+    first = await command(scene, "apply", manifest(scene, "registry.example/shop:1.0.0"))
+    assert first.code == 0, first.err
+    assert first.out.splitlines()[0] == f"Applied  {scene.namespace}/{NAME} at generation 1"
+    second = await command(scene, "apply", manifest(scene, "registry.example/shop:2.0.0"))
+    assert second.code == 0, second.err
+    resource = await scene.get()
+    assert (resource["metadata"]["generation"], run_of(resource)["sequence"]) == (2, 2)
+    again = await command(scene, "apply", manifest(scene, "registry.example/shop:2.0.0"))
+    assert again.out.splitlines()[-1].startswith("Ready  MigrationComplete: ")
+    assert run_of(await scene.get())["sequence"] == 2
+
+
+async def test_an_apply_fails_at_once_with_the_migration_and_the_next_one_tries_again(scene: Scene) -> None:
+    await scene.start()
+    scene.standin.ending = SQL_ERROR
+    file = manifest(scene, "registry.example/shop:1.0.0")
+    failed = await command(scene, "apply", file)
+    assert (failed.code, "see `explain`" in failed.err) == (1, True)
+    assert "Failed  JobFailed: SQLError" in failed.out
+    scene.standin.ending = SUCCESS
+    assert (await command(scene, "apply", file)).code == 0
+    assert run_of(await scene.get())["sequence"] == 2
+
+
+async def test_an_apply_waits_for_the_end_of_a_run_that_locks_the_spec(scene: Scene) -> None:
+    await scene.start()
+    await scene.create()
+    await scene.until(lambda resource: condition(resource, "Progressing")["status"] == "True")
+    locked = await command(scene, "apply", manifest(scene, "registry.example/shop:2.0.0"), "--timeout", "0")
+    assert (locked.code, "its spec is locked until it ends" in locked.out) == (1, True)
+    applying = asyncio.create_task(
+        command(scene, "apply", manifest(scene, "registry.example/shop:2.0.0"), "--timeout", "1m")
+    )
+    job = await scene.standin.job()
+    scene.standin.ending = SUCCESS
+    await scene.standin.end(job, SUCCESS)
+    assert (await applying).code == 0
+    assert run_of(await scene.get())["sequence"] == 2
+
+
+async def test_a_file_that_cannot_be_meant_is_refused(scene: Scene) -> None:
+    elsewhere = await command(scene, "apply", manifest(scene, "x", namespace="elsewhere"), "-n", "here")
+    assert (elsewhere.code, "is for the namespace elsewhere, not for here" in elsewhere.err) == (1, True)
+    assert "cannot be read" in (await command(scene, "apply", "/nothing")).err
+    (scene.directory / "list.yaml").write_text("kind: List\n")
+    assert (
+        "must hold one DBUpgrade" in (await command(scene, "apply", str(scene.directory / "list.yaml"))).err
+    )
 
 
 async def test_what_is_not_there_is_an_error_in_one_line(scene: Scene) -> None:
