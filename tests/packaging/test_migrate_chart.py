@@ -63,7 +63,7 @@ def environment(objects: Objects) -> dict[str, Any]:
     }
 
 
-def annotations(obj: Object) -> dict[str, str]:
+def notes_of(obj: Object) -> dict[str, str]:
     return dict(obj["metadata"]["annotations"])
 
 
@@ -92,14 +92,14 @@ def test_all_that_the_job_needs_is_there_before_it_also_at_first_install_and_goe
 ) -> None:
     objects = render(helm, *settings, "hooks.preInstall.weight=7")
     for obj in objects:
-        notes = annotations(obj)
+        notes = notes_of(obj)
         assert notes[EVENTS] == "pre-install,pre-upgrade"
         is_job = obj["kind"] == "Job"
         assert notes[WEIGHT] == ("7" if is_job else "6")
         # Logs stay readable after a success: the Job goes by its TTL.
         assert notes[POLICY] == ("before-hook-creation" if is_job else "before-hook-creation,hook-succeeded")
     assert objects.one("Job")["spec"]["ttlSecondsAfterFinished"] == 86400
-    assert annotations(objects.one("Job"))["helm.sh/hook-output-log-policy"] == "hook-failed"
+    assert notes_of(objects.one("Job"))["helm.sh/hook-output-log-policy"] == "hook-failed"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_each_hook_has_its_settings(
     flags = [word for setting in given for word in ("--set", setting.replace('"', ""))]
     text = helm.run("template", "shop", str(helm.chart), *flags, *(["--is-upgrade"] if upgrade else []))
     job = Objects(obj for obj in yaml.safe_load_all(text) if obj).one("Job")
-    notes = annotations(job)
+    notes = notes_of(job)
     assert (notes[EVENTS], notes[WEIGHT], notes[POLICY]) == (events, weight, policy)
 
 
