@@ -8,8 +8,10 @@ from dbupgrade.toolkit.output import Format
 COMMANDS = {
     "status": "compare the folder with the database; reads only",
     "validate": "check the folder and atlas.sum, offline; with --dev-url the SQL too",
+    "lint": "say what in new files breaks production, and the safer way",
     "apply": "apply what is pending",
     "hash": "write atlas.sum, after a change of the folder",
+    "convert": "put each CONCURRENTLY statement alone into a file without a transaction; writes atlas.sum",
     "baseline": "record a database that has tables but no history as being at VERSION",
     "rollback": "there is none: explains how to write a reverse migration",
 }
@@ -30,8 +32,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def _add(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument("--dir", type=Path, help="the folder; MIGRATION_DIR, else /migrations, by default")
+    formats = [form for form in Format if command == "lint" or form is not Format.SARIF]
     parser.add_argument(
-        "--format", type=Format, choices=list(Format), help="MIGRATE_FORMAT, else text, by default"
+        "--format", type=Format, choices=formats, help="MIGRATE_FORMAT, else text, by default"
     )
     if command == "validate":
         parser.add_argument(
@@ -40,5 +43,28 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
             help="an empty database on which the files are run; best given as DEV_DATABASE_URL, which other processes cannot "
             "read",
         )
+    if command in ("convert", "lint"):
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--all", action="store_true", help="look at all files, not only at new ones")
+        which.add_argument("--latest", type=_count, metavar="N", help="look at the last N files")
+        which.add_argument(
+            "--git-base",
+            metavar="REF",
+            help="files are new that this branch or commit has not; by default the one that origin/HEAD, main or master names",
+        )
+    if command == "lint":
+        parser.add_argument(
+            "--config", type=Path, help="the file with the lint block; .atlas.hcl or atlas.hcl by default"
+        )
+    if command == "convert":
+        parser.add_argument(
+            "--plain", action="store_true", help="build indexes without CONCURRENTLY: it blocks writes"
+        )
     if command == "baseline":
         parser.add_argument("version", help="the version of the last file that the database already has")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of files")
+    return int(text)

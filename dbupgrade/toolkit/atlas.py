@@ -21,7 +21,7 @@ _STATUS = (
     '{"name":{{ json $f.Name }},"version":{{ json $f.Version }}}{{ end }}],'
     '"pending":[{{ range $i, $f := .Pending }}{{ if $i }},{{ end }}'
     '{"name":{{ json $f.Name }},"version":{{ json $f.Version }}}{{ end }}],'
-    '"applied":[{{ range $i, $r := .Applied }}{{ if $i }},{{ end }}{{ json $r.Version }}{{ end }}]}'
+    '"applied":[{{ range $i, $r := .Applied }}{{ if $i }},{{ end }}{"version":{{ json $r.Version }},"total":{{ $r.Total }}}{{ end }}]}'
 )
 _NONE_APPLIED = "No migration applied yet"
 
@@ -41,6 +41,13 @@ class File(BaseModel):
     version: str
 
 
+class Revision(BaseModel):
+    """A row of the history."""
+
+    version: str
+    total: int
+
+
 class State(BaseModel):
     """Folder and database compared."""
 
@@ -48,7 +55,7 @@ class State(BaseModel):
     error: Text = ""
     available: list[File] = []
     pending: list[File] = []
-    applied: list[str] = []
+    applied: list[Revision] = []
 
     @classmethod
     def without_history(cls, paths: list[Path]) -> "State":
@@ -60,12 +67,12 @@ class State(BaseModel):
     def missing(self) -> list[str]:
         """Versions that were applied and have no file any more, as when the folder is older than the database."""
         there = {file.version for file in self.available}
-        return [version for version in self.applied if version not in there]
+        return [revision.version for revision in self.applied if revision.version not in there]
 
     @property
     def skipped(self) -> list[str]:
         """Files that Atlas passes over for ever: they came after files of a higher version were applied."""
-        applied = set(self.applied)
+        applied = {revision.version for revision in self.applied}
         return [
             file.name
             for file in self.available

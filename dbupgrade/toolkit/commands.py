@@ -2,23 +2,31 @@
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 import tempfile
 import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbupgrade.api.status import Failure
 from dbupgrade.decide.failures import RULES
 from dbupgrade.decide.redact import url_secrets
 from dbupgrade.decide.report import Report
-from dbupgrade.toolkit import address, database, environment, folder
+from dbupgrade.toolkit import address, database, environment, folder, indexes, selection
 from dbupgrade.toolkit.arguments import parse
 from dbupgrade.toolkit.atlas import Atlas, AtlasError, State, find
 from dbupgrade.toolkit.environment import BadEnvironmentError, Environment
-from dbupgrade.toolkit.exits import ADVICE, ExitCode, exit_code
+from dbupgrade.toolkit.exits import ADVICE, ExitCode, RefusedError, exit_code
 from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.output import Format, Output
+
+if TYPE_CHECKING:
+    from dbupgrade.toolkit.convert import Build
 
 ROLLBACK = """\
 There is no rollback: a migration that was applied has changed data, and no tool knows how to get it back.
@@ -48,6 +56,8 @@ def main(arguments: list[str]) -> int:
             return Commands(given, settings, output, Path(work)).run()
     except BadEnvironmentError as error:
         return _failed(output, ExitCode.USAGE, str(error))
+    except RefusedError as error:
+        return _failed(output, ExitCode.LINT, str(error))
     except FolderError as error:
         return _failed(output, ExitCode.FOLDER, str(error))
     except AtlasError as error:
@@ -61,6 +71,11 @@ def main(arguments: list[str]) -> int:
         )
     except KeyboardInterrupt:
         return 130
+
+
+def _any_concurrent(files: list[tuple[str, str]]) -> bool:
+    """Whether it is worth to load the parser."""
+    return any("concurrently" in text.lower() for _, text in files)
 
 
 def _failed(output: Output, code: ExitCode, text: str, **values: str | int | None) -> ExitCode:
@@ -80,6 +95,9 @@ class Commands:
         self._output = output
         self._work = work
         self._folder: Path = (given.dir or settings.directory).absolute()
+        self._source = self._folder
+        """What is applied: the folder, or a copy in which CONCURRENTLY is safe."""
+        self._changed: Mapping[str, Sequence[folder.Named]] = {}
         dev_url = address.normalise(getattr(given, "dev_url", "") or os.environ.get("DEV_DATABASE_URL", ""))
         url = address.with_lock_timeout(settings.url, round(settings.lock_seconds * 1000))
         output.secrets = (*url_secrets(settings.url), *url_secrets(url), *url_secrets(dev_url))
@@ -126,11 +144,11 @@ class Commands:
         )
 
     def _compare(self) -> State:
-        """Folder and database compared, both examined first. Raises AtlasError."""
+        """Folder and database compared, both examined first. Raises AtlasError and ConversionRefusedError."""
         self._prepare()
         self._atlas.validate_offline(self._folder)
         self._connect()
-        state = self._state()
+        state = self._safe_state()
         for name in state.skipped:
             self._output.event(
                 "skipped",
@@ -148,14 +166,51 @@ class Commands:
             )
         return state
 
+    def _safe_state(self) -> State:
+        """Compare with the folder in which CONCURRENTLY is safe. Raises ConversionRefusedError for a pending file."""
+        files = folder.read(self._folder)
+        if not address.is_postgresql(self._atlas.url) or not _any_concurrent(files):
+            return self._state()
+        from dbupgrade.toolkit import convert  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
+
+        there = [convert.File(*file) for file in files]
+        changed, refused = convert.convert_each(there)
+        self._use(changed)
+        state = self._state()
+        history = [convert.Revision(row.version, row.total) for row in state.applied]
+        if whole := convert.applied_whole(there, changed, history):
+            self._use({name: parts for name, parts in changed.items() if name not in whole})
+            state = self._state()
+        pending = {file.name for file in state.pending}
+        for name, reason in refused.items():
+            if name in pending:
+                raise convert.ConversionRefusedError(reason)
+        for name, parts in changed.items():
+            if pending & {part.name for part in parts}:
+                self._output.event(
+                    "converted",
+                    f"{name} has CONCURRENTLY: it is applied as {', '.join(part.name for part in parts)}",
+                    file=name,
+                    parts=[part.name for part in parts],
+                )
+        return state
+
+    def _use(self, changed: Mapping[str, Sequence[folder.Named]]) -> None:
+        """Go on with a copy of the folder that has these files as their parts."""
+        self._changed, self._source = changed, self._folder
+        if changed:
+            self._source = self._work / "migrations"
+            folder.copy_with(self._folder, self._source, changed)
+            self._atlas.hash(self._source)
+
     def _state(self) -> State:
         try:
-            return self._atlas.status(self._folder)
+            return self._atlas.status(self._source)
         except AtlasError as error:
             # Tables, and a history without a row: what `apply` and `baseline` make of it is their matter.
             if error.failure is not Failure.NOT_CLEAN or self._given.command == "status":
                 raise
-            return State.without_history(folder.sql_files(self._folder))
+            return State.without_history(folder.sql_files(self._source))
 
     def _status(self) -> int:
         state = self._compare()
@@ -181,31 +236,27 @@ class Commands:
             pending=total,
             current=state.current or None,
         )
-        baseline, done, version = "", 0, state.current
-        while True:
+        done, version, queue = 0, state.current, deque(state.pending)
+        while queue:
             file_began = time.monotonic()
-            report = self._atlas.apply_next(
-                self._folder, lock_seconds=self._settings.lock_seconds, baseline=baseline
-            )
-            if report.failure is Failure.NOT_CLEAN and self._settings.baseline and not baseline:
-                # Only now: a baseline given to Atlas at once would leave an empty database without its tables.
-                baseline = self._settings.baseline
-                self._output.event(
-                    "baseline", f"the database has tables: it is taken to be at {baseline}", version=baseline
-                )
-                continue
-            baseline = ""
+            report = self._apply_file(queue[0].name)
+            if report.failure is Failure.NOT_CLEAN and self._settings.baseline:
+                report, version = self._apply_baseline(), self._settings.baseline
+                queue = deque(file for file in queue if file.version > version)
             if report.failure:
                 return self._apply_failed(report)
             if not report.applied:
-                break
-            done, version = done + report.applied, report.to_version or version
+                break  # somebody else was faster
+            version = report.to_version or version
+            done += 1
+            while queue and queue[0].version <= version:
+                queue.popleft()
             self._output.event(
                 "applied",
-                f"{version} applied ({done} of {max(total, done)})",
+                f"{version} applied ({done} of {total})",
                 version=version,
                 number=done,
-                of=max(total, done),
+                of=total,
                 seconds=round(time.monotonic() - file_began, 3),
             )
         self._output.event(
@@ -216,6 +267,43 @@ class Commands:
             seconds=round(time.monotonic() - began, 3),
         )
         return ExitCode.OK
+
+    def _apply_file(self, name: str) -> Report:
+        """Apply the next file, which is `name`; what a failed concurrent build has left goes before."""
+        found = self._builds(name)
+        lock_seconds = self._settings.lock_seconds
+        if not found:
+            return self._atlas.apply_next(self._source, lock_seconds=lock_seconds)
+        # A concurrent build waits for old transactions, and keeps nobody waiting: to give up would leave it invalid.
+        patient = replace(self._atlas, url=self._settings.url)
+        asyncio.run(indexes.clear(patient.url, found, lock_seconds, self._output))
+        report = patient.apply_next(self._source, lock_seconds=lock_seconds)
+        if not report.failure:
+            asyncio.run(indexes.check(patient.url, found))
+        return report
+
+    def _builds(self, name: str) -> "list[Build]":
+        text = (self._source / name).read_bytes().decode()
+        if not address.is_postgresql(self._atlas.url) or not _any_concurrent([(name, text)]):
+            return []
+        from dbupgrade.toolkit import convert  # noqa: PLC0415
+
+        return convert.builds(text)
+
+    def _apply_baseline(self) -> Report:
+        """Take a database with tables to be at the baseline, and apply the next file.
+
+        Only now: a baseline given to Atlas at once would leave an empty database without its tables.
+        """
+        version = self._settings.baseline
+        self._output.event(
+            "baseline", f"the database has tables: it is taken to be at {version}", version=version
+        )
+        # What is there has no parts.
+        self._use({name: p for name, p in self._changed.items() if name.partition("_")[0] > version})
+        return self._atlas.apply_next(
+            self._source, lock_seconds=self._settings.lock_seconds, baseline=version
+        )
 
     def _apply_failed(self, report: Report) -> int:
         failure = report.failure or Failure.UNKNOWN
@@ -250,6 +338,71 @@ class Commands:
             version=self._given.version,
         )
         return ExitCode.OK
+
+    def _convert(self) -> int:
+        from dbupgrade.toolkit import convert, sql  # noqa: PLC0415
+
+        self._prepare()
+        self._atlas.validate_offline(self._folder)
+        files = [convert.File(*file) for file in folder.read(self._folder)]
+        chosen = self._chosen([file.name for file in files])
+        try:
+            changed = convert.convert(files, chosen, plain=self._given.plain)
+        except sql.ParseError as error:
+            return _failed(self._output, ExitCode.LINT, str(error))
+        for name, parts in changed.items():
+            folder.write(self._folder, parts)
+            names = [part.name for part in parts]
+            self._output.event("converted", f"{name} is now {', '.join(names)}", file=name, parts=names)
+        if changed:
+            self._atlas.hash(self._folder)
+        self._output.event("finished", f"{len(changed)} of {len(chosen)} files changed", changed=len(changed))
+        return ExitCode.OK
+
+    def _lint(self) -> int:
+        from dbupgrade.toolkit import convert, lint, lint_settings, rules, squawk  # noqa: PLC0415
+
+        folder.check(self._folder)
+        settings = lint_settings.find(self._given.config, [Path.cwd(), self._folder, self._folder.parent])
+        files = [convert.File(*file) for file in folder.read(self._folder)]
+        chosen = self._chosen([file.name for file in files], settings.latest, settings.git_base)
+        looked_at = [file for file in files if file.name in chosen]
+        texts = lint.texts(looked_at)
+        found = lint.findings(looked_at, texts, squawk.look(texts, self._work), settings)
+        errors = sum(finding.level is rules.Level.ERROR for finding in found)
+        code = ExitCode.LINT if errors else ExitCode.OK
+        if self._output.form is Format.SARIF:
+            self._output.raw(json.dumps(lint.as_sarif(found, self._prefix()), indent=2))
+            return code
+        lines = [lint.as_text(finding) for finding in found]
+        self._output.event(
+            "lint",
+            "\n".join([*lines, f"{len(looked_at)} files: {errors} errors, {len(found) - errors} warnings"]),
+            exitCode=int(code),
+            **lint.as_json(found, [file.name for file in looked_at]),
+        )
+        return code
+
+    def _prefix(self) -> str:
+        """The folder as code review knows it."""
+        here = Path.cwd()
+        within = self._folder.is_relative_to(here) and self._folder != here
+        return f"{self._folder.relative_to(here).as_posix()}/" if within else ""
+
+    def _chosen(self, names: list[str], latest: int | None = None, base: str | None = None) -> set[str]:
+        """The files that a command looks at; `latest` and `base` count when the command line says nothing."""
+        given = self._given
+        if given.all:
+            return set(names)
+        if count := given.latest or (None if given.git_base else latest):
+            return set(names[-count:])
+        new = selection.new_files(self._folder, given.git_base or base)
+        if new is None:
+            self._output.event(
+                "no_git", "the folder is in no git repository: all files count as new", files=len(names)
+            )
+            return set(names)
+        return new & set(names)
 
     def _rollback(self) -> int:
         print(ROLLBACK, file=sys.stderr, end="")  # noqa: T201 - the whole answer is for people

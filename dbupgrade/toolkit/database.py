@@ -17,7 +17,7 @@ PAUSE_SECONDS = 1.0
 _CLIENT_SETTINGS = {"connect_timeout", "fallback_application_name", "binary_parameters"}
 """Parameters of a URL that the driver of Atlas keeps to itself; ours would send them to the server."""
 _DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "mariadb": 3306}
-_NOT_YET = (
+NOT_YET = (
     OSError,
     TimeoutError,
     asyncpg.CannotConnectNowError,
@@ -48,7 +48,7 @@ async def wait(url: str, seconds: float, waiting: Callable[[str], None]) -> Reac
         try:
             await _knock(url)
             return Reached(time.monotonic() - began, attempts)
-        except _NOT_YET as error:
+        except NOT_YET as error:
             reason = type(error).__name__
         if time.monotonic() + PAUSE_SECONDS >= deadline:
             raise AtlasError(
@@ -72,7 +72,7 @@ async def _knock(url: str) -> None:
 
 
 async def connect(url: str) -> asyncpg.Connection:
-    """Connect. Raises AtlasError for a refusal, and one of _NOT_YET when trying again may help."""
+    """Connect. Raises AtlasError for a refusal, and one of NOT_YET when trying again may help."""
     parts = urlsplit(url)
     pairs = [
         pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in _CLIENT_SETTINGS
@@ -87,7 +87,7 @@ async def connect(url: str) -> asyncpg.Connection:
         raise AtlasError(Failure.DATABASE_UNREACHABLE, "the server has no database of that name") from None
     except asyncpg.InsufficientPrivilegeError:
         raise AtlasError(Failure.AUTHENTICATION, "the user may not connect to that database") from None
-    except _NOT_YET as error:
+    except NOT_YET as error:
         if isinstance(error, ConnectionError) and "rejected SSL" in str(error):
             raise AtlasError(
                 Failure.CONNECTION_SETTINGS, "the server has no TLS, and sslmode asks for it"

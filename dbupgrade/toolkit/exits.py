@@ -23,6 +23,10 @@ class ExitCode(IntEnum):
     FOLDER = 11
 
 
+class RefusedError(Exception):
+    """A migration that is not run as it is; the message says where, why, and what to write instead."""
+
+
 _CODES = {
     Failure.CHECKSUM: ExitCode.CHECKSUM,
     Failure.DATABASE_UNREACHABLE: ExitCode.UNREACHABLE,

@@ -1,12 +1,27 @@
 """The folder of migrations."""
 
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 SUM = "atlas.sum"
 
 
 class FolderError(Exception):
     """The folder cannot be used."""
+
+
+class Named(Protocol):
+    """A file's name and text."""
+
+    @property
+    def name(self) -> str:
+        """As in the folder."""
+
+    @property
+    def text(self) -> str:
+        """All of it."""
 
 
 def check(folder: Path) -> None:
@@ -20,3 +35,30 @@ def check(folder: Path) -> None:
 def sql_files(folder: Path) -> list[Path]:
     """The migrations, in the order of Atlas."""
     return sorted(path for path in folder.iterdir() if path.suffix == ".sql" and path.is_file())
+
+
+def read(folder: Path) -> list[tuple[str, str]]:
+    """Name and text of the migrations, line ends as they are. Raises FolderError."""
+    try:
+        return [(path.name, path.read_bytes().decode()) for path in sql_files(folder)]
+    except UnicodeDecodeError:
+        raise FolderError(f"a file of {folder} is not UTF-8") from None
+
+
+def copy_with(folder: Path, target: Path, changed: Mapping[str, Sequence[Named]]) -> None:
+    """Copy the migrations to `target`, those of `changed` as their parts."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for path in sql_files(folder):
+        if path.name in changed:
+            write(target, changed[path.name])
+        else:
+            shutil.copyfile(path, target / path.name)
+
+
+def write(folder: Path, files: Iterable[Named]) -> None:
+    """Write files, the last one first: the first has the name of what it replaces, and goes when all others are there."""
+    for file in reversed(list(files)):
+        new = folder / f".{file.name}.new"
+        new.write_bytes(file.text.encode())
+        new.replace(folder / file.name)

@@ -15,6 +15,8 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    SARIF = "sarif"
+    """Only `lint` has it; what else there is to say goes to standard error."""
 
 
 @dataclass
@@ -27,6 +29,9 @@ class Output:
 
     def event(self, name: str, text: str, *, level: str = "info", **values: Any) -> None:
         """Say `text` to people, or the event with its values to machines."""
+        if self.form is Format.SARIF:
+            sys.stderr.write(remove_secrets(f"{level}: {text}\n", self.secrets))
+            return
         if self.form is Format.TEXT:
             line = text if level == "info" else f"{level}: {text}"
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -153,3 +154,13 @@ def test_a_history_apart_and_files_that_are_passed_over(toolkit: Toolkit) -> Non
 def test_rollback_explains(toolkit: Toolkit) -> None:
     answer = toolkit.run("rollback")
     assert (answer.code, "Write a new migration" in answer.text) == (2, True)
+
+
+def test_lint_needs_no_database_and_has_a_code_of_its_own(toolkit: Toolkit) -> None:
+    toolkit.write(v1="drop table a;", v2="create table b (id bigint);")
+    assert toolkit.run("lint", "--latest", "1", DATABASE_URL="", ATLAS_BIN="none").code == 0
+    found = toolkit.run("lint", DATABASE_URL="")
+    assert (found.code, found.event("lint")["findings"][0]["rule"]) == (10, "ban-drop-table")
+    assert found.event("no_git")["files"] == 2
+    sarif = toolkit.run("lint", "--all", "--format", "sarif", DATABASE_URL="")
+    assert (sarif.code, json.loads(sarif.text)["runs"][0]["results"][0]["ruleId"]) == (10, "ban-drop-table")

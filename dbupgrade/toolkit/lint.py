@@ -1,0 +1,408 @@
+"""What breaks production, found in migration files. Pure: squawk's findings come as data.
+
+squawk knows most rules. It looks into no DO block and knows no TRUNCATE or DELETE: the statements of blocks are given to it as
+texts of their own, and the rest is found in the trees of PostgreSQL's parser.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pglast import ast, enums, parser
+from pglast.visitors import Visitor
+
+from dbupgrade.toolkit import sql
+from dbupgrade.toolkit.convert import File
+from dbupgrade.toolkit.lint_settings import LintSettings
+from dbupgrade.toolkit.rules import RULES, Level, Rule
+from dbupgrade.toolkit.sql import Name, Statement
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something in a file."""
+
+    file: str
+    line: int
+    rule: Rule
+    level: Level
+    detail: str = ""
+
+    @property
+    def message(self) -> str:
+        """What, why and what instead, in one line."""
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.rule.what}{detail}: {self.rule.why}; safer: {self.rule.safer}"
+
+
+@dataclass(frozen=True)
+class Text:
+    """What squawk is given: a file, or a statement of a block in it."""
+
+    file: str
+    text: str
+    line: int = 1
+    """Line of the file at which it begins."""
+    fixed: bool = False
+    """Whether all of it counts as that one line, as the text of a dynamic statement."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A finding of squawk."""
+
+    text: int
+    """Which of the texts."""
+    line: int
+    rule: str
+
+
+@dataclass(frozen=True)
+class _Inner:
+    """A statement that is run: of the file, or of a block in it."""
+
+    tree: Any
+    line: int
+
+
+def texts(files: Sequence[File]) -> list[Text]:
+    """What squawk has to look at."""
+    found = []
+    for file in files:
+        try:
+            statements = sql.statements(file.text)
+        except sql.ParseError:
+            continue
+        found.append(Text(file.name, file.text))
+        for statement in statements:
+            if isinstance(statement.tree, ast.DoStmt):
+                found += [
+                    Text(file.name, text, line, fixed=True) for text, line in _block(file.text, statement)
+                ]
+    return found
+
+
+def findings(
+    files: Sequence[File], looked_at: Sequence[Text], hits: Sequence[Hit], settings: LintSettings
+) -> list[Finding]:
+    """All findings that are not suppressed, in the order of the files."""
+    by_file: dict[str, list[tuple[int, Rule, str]]] = {file.name: [] for file in files}
+    for hit in hits:
+        text = looked_at[hit.text]
+        if hit.rule in RULES:
+            line = text.line if text.fixed else text.line + hit.line - 1
+            by_file[text.file].append((line, RULES[hit.rule], ""))
+    found = []
+    for file in files:
+        try:
+            statements = sql.statements(file.text)
+        except sql.ParseError as error:
+            found.append(
+                Finding(file.name, 1, RULES["syntax-error"], Level.ERROR, str(error).partition(":")[0])
+            )
+            continue
+        inner = list(_inner(file.text, statements))
+        made = [name for item in inner if (name := sql.created_table(item.tree))]
+        raw = by_file[file.name] + list(_own(inner, made, settings))
+        quiet = _Suppressed(file.text, statements)
+        for line, rule, detail in sorted(set(raw), key=lambda item: (item[0], item[1].name, item[2])):
+            if not quiet.covers(line, rule) and not _of_new_table(rule, line, inner, made):
+                found.append(Finding(file.name, line, rule, _level(rule, settings), detail))
+    return found
+
+
+def _level(rule: Rule, settings: LintSettings) -> Level:
+    error = settings.errors.get(rule.category)
+    return rule.level if error is None else Level.ERROR if error else Level.WARNING
+
+
+def _own(
+    inner: Sequence[_Inner], made: Sequence[Name], settings: LintSettings
+) -> Iterator[tuple[int, Rule, str]]:
+    for item in inner:
+        for rule, table in _losses(item.tree):
+            if not any(table.may_be(name) for name in made):
+                yield item.line, RULES[rule], str(table)
+        if isinstance(item.tree, ast.ReindexStmt) and not sql.is_concurrent(item.tree):
+            yield item.line, RULES["require-concurrent-reindex"], ""
+        for resource, name in _new_names(item.tree):
+            rule_of_name = settings.naming.get(resource)
+            if rule_of_name and not rule_of_name.match.search(name):
+                kind = resource.replace("_", " ")
+                yield item.line, RULES["naming"], f"{kind} {name}: {rule_of_name.message}"
+
+
+class _Losses(Visitor):
+    """Looks for statements that lose rows, also below WITH."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, Name]] = []
+
+    def visit_TruncateStmt(self, _: Any, node: Any) -> None:  # noqa: N802 - the visitor's names
+        self.found += [("truncate", sql.name_of(relation)) for relation in node.relations or ()]
+
+    def visit_DeleteStmt(self, _: Any, node: Any) -> None:  # noqa: N802
+        if node.whereClause is None:
+            self.found.append(("delete-without-where", sql.name_of(node.relation)))
+
+    def visit_UpdateStmt(self, _: Any, node: Any) -> None:  # noqa: N802
+        if node.whereClause is None:
+            self.found.append(("update-without-where", sql.name_of(node.relation)))
+
+
+def _losses(tree: Any) -> list[tuple[str, Name]]:
+    visitor = _Losses()
+    visitor(tree)
+    return visitor.found
+
+
+def _of_new_table(rule: Rule, line: int, inner: Sequence[_Inner], made: Sequence[Name]) -> bool:
+    """Whether a finding is about a table that the same file has made: it has no rows and no users."""
+    if rule.category in ("naming", "syntax"):
+        return False
+    names = [name for item in inner if item.line == line for name in _subjects(item.tree)]
+    return bool(names) and all(any(name.may_be(other) for other in made) for name in names)
+
+
+def _subjects(tree: Any) -> list[Name]:
+    """The tables that a statement changes, indexes or drops."""
+    match tree:
+        case ast.DropStmt() if tree.removeType in (
+            enums.ObjectType.OBJECT_TABLE,
+            enums.ObjectType.OBJECT_MATVIEW,
+        ):
+            return sql.names_of_objects(tree)
+        case ast.IndexStmt() | ast.AlterTableStmt() | ast.RenameStmt() if tree.relation:
+            return [sql.name_of(tree.relation)]
+        case _:
+            return []
+
+
+def _new_names(tree: Any) -> Iterator[tuple[str, str]]:
+    match tree:
+        case ast.CreateStmt():
+            yield "table", sql.name_of(tree.relation).name
+            for element in tree.tableElts or ():
+                yield from _names_of_element(element)
+        case ast.IndexStmt() if tree.idxname:
+            yield "index", tree.idxname
+        case ast.RenameStmt() if tree.newname:
+            kinds: dict[Any, str] = {
+                enums.ObjectType.OBJECT_TABLE: "table",
+                enums.ObjectType.OBJECT_COLUMN: "column",
+                enums.ObjectType.OBJECT_INDEX: "index",
+            }
+            if kind := kinds.get(tree.renameType):
+                yield kind, tree.newname
+        case ast.AlterTableStmt():
+            for command in tree.cmds or ():
+                yield from _names_of_element(command.def_)
+
+
+def _names_of_element(element: Any) -> Iterator[tuple[str, str]]:
+    match element:
+        case ast.ColumnDef() if element.colname:
+            yield "column", element.colname
+            for constraint in element.constraints or ():
+                yield from _names_of_element(constraint)
+        case ast.Constraint() if element.conname:
+            kinds: dict[Any, str] = {
+                enums.ConstrType.CONSTR_FOREIGN: "foreign_key",
+                enums.ConstrType.CONSTR_CHECK: "check",
+            }
+            if kind := kinds.get(element.contype):
+                yield kind, element.conname
+
+
+# Statements in blocks.
+
+
+def _inner(text: str, statements: Sequence[Statement]) -> Iterator[_Inner]:
+    for statement in statements:
+        yield _Inner(statement.tree, statement.line)
+        if isinstance(statement.tree, ast.DoStmt):
+            for inner, line in _block(text, statement):
+                yield from (_Inner(found.tree, line) for found in sql.statements(inner))
+
+
+def _block(text: str, statement: Statement) -> list[tuple[str, int]]:
+    """The statements of a DO block that can be read, each with its line in the file."""
+    source = text[statement.start : statement.end]
+    try:
+        tree = parser.parse_plpgsql_json(source)
+    except parser.ParseError:
+        return []  # another language, or what only the server can complain about
+    body = next((token.start for token in parser.scan(source) if token.name == "SCONST"), 0)
+    first = sql.line_of(text, statement.start + body)
+    found = []
+    for line, query, dynamic in _queries(json.loads(tree)):
+        candidate = _dynamic(query) if dynamic else query
+        if _is_readable(candidate):
+            found.append((candidate, first + line - 1))
+    return found
+
+
+def _queries(node: Any) -> Iterator[tuple[int, str, bool]]:
+    """Line, text and whether it is an expression that gives the text."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _queries(item)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "PLpgSQL_stmt_execsql":
+                yield value.get("lineno", 1), value["sqlstmt"]["PLpgSQL_expr"]["query"], False
+            elif key == "PLpgSQL_stmt_dynexecute":
+                yield value.get("lineno", 1), value["query"]["PLpgSQL_expr"]["query"], True
+            else:
+                yield from _queries(value)
+
+
+def _is_readable(text: str) -> bool:
+    try:
+        return bool(sql.statements(text))
+    except sql.ParseError:
+        return False
+
+
+def _dynamic(expression: str) -> str:
+    """The text of EXECUTE as far as it is written there; a name stands for what is computed."""
+    try:
+        tree: Any = sql.statements(f"select {expression}")[0].tree
+    except sql.ParseError:
+        return ""
+    return _constant(tree.targetList[0].val)
+
+
+def _constant(node: Any) -> str:
+    match node:
+        case ast.A_Const():
+            return str(getattr(node.val, "sval", "dynamic"))
+        case ast.A_Expr() if node.name and node.name[0].sval == "||":
+            return _constant(node.lexpr) + _constant(node.rexpr)
+        case ast.FuncCall() if node.funcname and node.funcname[-1].sval == "format" and node.args:
+            return re.sub(r"%(?:\d+\$)?[-\d]*([sIL])", _filled, _constant(node.args[0])).replace("%%", "%")
+        case _:
+            return "dynamic"
+
+
+def _filled(match: re.Match[str]) -> str:
+    return "'dynamic'" if match[1] == "L" else "dynamic"
+
+
+# Suppression.
+
+_WORDS = re.compile(r"[\w-]+")
+
+
+class _Suppressed:
+    """`-- dbupgrade:lint-ignore RULE, …: reason` and `-- atlas:nolint CATEGORY …`, before a statement or at the top."""
+
+    def __init__(self, text: str, statements: Sequence[Statement]) -> None:
+        self._statements = statements
+        self._comments = [text[s.begin : s.start] for s in statements]
+        self._last_lines = [sql.line_of(text, max(s.end - 1, s.begin)) for s in statements]
+        top, blank, _ = text.partition("\n\n")
+        alone = blank and all(not line.strip() or line.lstrip().startswith("--") for line in top.splitlines())
+        self._everywhere = _directives(top) if alone else []
+
+    def covers(self, line: int, rule: Rule) -> bool:
+        words = list(self._everywhere)
+        for statement, comments, last in zip(self._statements, self._comments, self._last_lines, strict=True):
+            if statement.line <= line <= last:
+                words += _directives(comments)
+        return any(not named or {rule.name, rule.category} & named for named in words)
+
+
+def _directives(comments: str) -> list[set[str]]:
+    """What each directive names; an empty set means everything."""
+    found = []
+    for line in comments.splitlines():
+        for directive in sql.head(line.strip()):
+            if (directive.tool, directive.key) == ("dbupgrade", "lint-ignore"):
+                named = set(_WORDS.findall(directive.value.partition(":")[0]))
+                if named:
+                    found.append(named)
+            if (directive.tool, directive.key) == ("atlas", "nolint"):
+                found.append(set(_WORDS.findall(directive.value)))
+    return found
+
+
+# Output.
+
+
+def as_json(found: Sequence[Finding], files: Sequence[str]) -> dict[str, Any]:
+    """For machines."""
+    return {
+        "files": list(files),
+        "findings": [
+            {
+                "file": finding.file,
+                "line": finding.line,
+                "level": finding.level.value,
+                "rule": finding.rule.name,
+                "category": finding.rule.category,
+                "what": finding.rule.what,
+                "detail": finding.detail,
+                "why": finding.rule.why,
+                "safer": finding.rule.safer,
+            }
+            for finding in found
+        ],
+    }
+
+
+def as_text(finding: Finding) -> str:
+    """For people."""
+    detail = f" ({finding.detail})" if finding.detail else ""
+    return (
+        f"{finding.file}:{finding.line}: {finding.level}: {finding.rule.what}{detail} [{finding.rule.name}]\n"
+        f"    why: {finding.rule.why}\n    safer: {finding.rule.safer}"
+    )
+
+
+def as_sarif(found: Sequence[Finding], prefix: str) -> Mapping[str, Any]:
+    """For code review; `prefix` is the folder as the repository knows it."""
+    rules = sorted({finding.rule.name for finding in found})
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "dbupgrade migrate lint",
+                        "rules": [
+                            {
+                                "id": name,
+                                "shortDescription": {"text": f"A migration {RULES[name].what}"},
+                                "fullDescription": {"text": RULES[name].why},
+                                "help": {"text": f"Safer: {RULES[name].safer}"},
+                                "defaultConfiguration": {"level": RULES[name].level.value},
+                            }
+                            for name in rules
+                        ],
+                    }
+                },
+                "results": [
+                    {
+                        "ruleId": finding.rule.name,
+                        "ruleIndex": rules.index(finding.rule.name),
+                        "level": finding.level.value,
+                        "message": {"text": finding.message},
+                        "locations": [
+                            {
+                                "physicalLocation": {
+                                    "artifactLocation": {"uri": f"{prefix}{finding.file}"},
+                                    "region": {"startLine": finding.line},
+                                }
+                            }
+                        ],
+                    }
+                    for finding in found
+                ],
+            }
+        ],
+    }

@@ -1,0 +1,96 @@
+"""The `lint` block of an `.atlas.hcl`."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hcl2
+
+from dbupgrade.toolkit.environment import BadEnvironmentError
+
+FILES = (".atlas.hcl", "atlas.hcl")
+RESOURCES = ("table", "column", "index", "foreign_key", "check")
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What a name has to match."""
+
+    match: re.Pattern[str]
+    message: str
+
+
+@dataclass(frozen=True)
+class LintSettings:
+    """What a repository asks for."""
+
+    errors: dict[str, bool] = field(default_factory=dict)
+    """By category: whether its findings are errors."""
+    naming: dict[str, Naming] = field(default_factory=dict)
+    """By resource; the rule for all that have none of their own is in each."""
+    latest: int | None = None
+    git_base: str | None = None
+
+
+def read(text: str, name: str) -> LintSettings:
+    """The settings in `text`, the content of the file `name`. Raises BadEnvironmentError."""
+    try:
+        blocks = hcl2.loads(text).get("lint", [])
+    except Exception as error:  # noqa: BLE001 - the parser has no exception of its own
+        raise BadEnvironmentError(f"{name} cannot be read as HCL ({type(error).__name__})") from None
+    errors: dict[str, bool] = {}
+    naming: dict[str, Naming] = {}
+    latest, base = None, None
+    for block in blocks:
+        latest = block.get("latest", latest)
+        base = next((_text(git["base"]) for git in block.get("git", ()) if "base" in git), base)
+        for key, values in block.items():
+            for value in values if isinstance(values, list) else ():
+                if isinstance(value.get("error"), bool):
+                    errors[key] = value["error"]
+        for block_of_names in block.get("naming", ()):
+            naming |= _naming(block_of_names, name)
+    if latest is not None and not (isinstance(latest, int) and latest > 0):
+        raise BadEnvironmentError(f"{name}: lint.latest must be a number of files")
+    return LintSettings(errors, naming, latest, base)
+
+
+def _naming(block: dict[str, Any], name: str) -> dict[str, Naming]:
+    found = {}
+    for resource in RESOURCES:
+        for own in [*block.get(resource, ()), block]:
+            if "match" not in own:
+                continue
+            pattern = _text(own["match"])
+            try:
+                compiled = re.compile(pattern)
+            except re.error:
+                raise BadEnvironmentError(f"{name}: {pattern!r} is no regular expression") from None
+            found[resource] = Naming(compiled, _text(own.get("message", "")) or f"must match {pattern}")
+            break
+    return found
+
+
+def _text(value: Any) -> str:
+    """A string as it is meant: the parser leaves the quotes on it."""
+    text = str(value)
+    if text.startswith('"'):
+        try:
+            return str(json.loads(text))
+        except ValueError:
+            return text.strip('"')
+    return text
+
+
+def find(explicit: Path | None, places: Sequence[Path]) -> LintSettings:
+    """The settings of a file, by default the first that is in one of `places`. Raises BadEnvironmentError."""
+    candidates = [explicit] if explicit else [place / name for place in places for name in FILES]
+    for path in candidates:
+        if path.is_file():
+            return read(path.read_text(), str(path))
+    if explicit:
+        raise BadEnvironmentError(f"there is no file {explicit}")
+    return LintSettings()

@@ -1,0 +1,54 @@
+"""Which files are new: those that the branch which others work on has not. Asks git."""
+
+import subprocess
+from pathlib import Path
+
+from dbupgrade.toolkit.environment import BadEnvironmentError
+
+_BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+
+
+def new_files(folder: Path, base: str | None) -> set[str] | None:
+    """Names of the files that were added or changed since `base`; None when that cannot be known.
+
+    Raises BadEnvironmentError for a base that does not exist.
+    """
+    if _git(folder, "rev-parse", "--is-inside-work-tree") is None:
+        if base:
+            raise BadEnvironmentError(
+                f"--git-base {base}: {folder} is in no git repository, or git is not installed"
+            )
+        return None
+    known = next((name for name in [base] if base), None) or _default_base(folder)
+    if known is None:
+        return None
+    fork = _git(folder, "merge-base", "--", known, "HEAD")
+    if fork is None:
+        raise BadEnvironmentError(
+            f"--git-base {known} is no commit of this repository that HEAD shares a history with; fetch it (with its history)"
+        )
+    changed = (
+        _git(folder, "diff", "--name-only", "--relative", "--diff-filter=d", "-z", fork.strip(), "--", ".")
+        or ""
+    )
+    untracked = _git(folder, "ls-files", "--others", "--exclude-standard", "-z", "--", ".") or ""
+    return {name for name in (changed + untracked).split("\0") if name}
+
+
+def _default_base(folder: Path) -> str | None:
+    found = (name for name in _BASES if _git(folder, "rev-parse", "--verify", "--quiet", name) is not None)
+    return next(found, None)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None

@@ -1,0 +1,102 @@
+"""CONCURRENTLY on a real PostgreSQL: at apply and by `convert`, and what failed builds leave."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from e2e.cluster import tools
+
+if TYPE_CHECKING:
+    from tests.integration.toolkit.conftest import Toolkit
+
+TABLE = "create table t (a int);"
+MIXED = (
+    "alter table t add column b int;\nCREATE INDEX  concurrently IF NOT EXISTS t_b ON t (b);\n"
+    "insert into t values (1, 1);\n"
+)
+VALID = "select indexrelid::regclass::text || ' ' || indisvalid from pg_index where indexrelid::regclass::text like 't\\_%'"
+
+
+def plain_atlas(toolkit: Toolkit) -> str:
+    command = [str(tools.binary("atlas")), "migrate", "status", "--dir", f"file://{toolkit.folder}"]
+    return subprocess.run(
+        [*command, "--url", toolkit.server.url(toolkit.database), "--format", "{{ .Status }}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_a_file_with_more_than_one_step_is_applied_in_parts(toolkit: Toolkit) -> None:
+    toolkit.write(v1=TABLE, v2=MIXED, v3="select 3;")
+    applied = toolkit.run("apply")
+    assert applied.code == 0, applied.text
+    assert applied.event("converted")["parts"] == ["2_x.sql", "2a_x.sql", "2b_x.sql"]
+    assert toolkit.fetch(VALID) == ["t_b true"]
+    assert toolkit.fetch("select b from t") == [1]
+    assert toolkit.run("status").code == 0
+    assert plain_atlas(toolkit) == "OK"
+    assert toolkit.run("apply").event("finished")["applied"] == 0
+
+
+def test_what_was_applied_in_one_piece_is_not_applied_in_parts(toolkit: Toolkit) -> None:
+    toolkit.write(v1=TABLE, v2=MIXED)
+    toolkit.execute(TABLE, *MIXED.split(";\n")[:-1])
+    assert toolkit.run("baseline", "2").code == 0
+    assert toolkit.run("status").code == 0
+    toolkit.write(v3="select 3;")
+    assert toolkit.run("apply").event("finished")["applied"] == 1
+    assert toolkit.fetch("select count(*) from t") == [1]
+
+
+def test_a_baseline_at_apply_has_no_parts(toolkit: Toolkit) -> None:
+    toolkit.write(v1=TABLE, v2=MIXED, v3="drop index concurrently t_b; select 3;")
+    toolkit.execute(TABLE, *MIXED.split(";\n")[:-1])
+    assert toolkit.run("apply", MIGRATE_BASELINE_VERSION="2").event("finished")["applied"] == 2
+    assert (toolkit.fetch(VALID), toolkit.fetch("select count(*) from t")) == ([], [1])
+    assert toolkit.run("status").code == 0
+
+
+def test_an_invalid_index_is_dropped_and_built_again(toolkit: Toolkit) -> None:
+    index = "select 1; create unique index concurrently if not exists t_a on t (a);"
+    toolkit.write(v1=TABLE, v2="insert into t values (1), (1);", v3=index)
+    failed = toolkit.run("apply")
+    assert (failed.code, failed.event("failed")["file"]) == (7, "3a_x.sql")
+    assert toolkit.fetch(VALID) == ["t_a false"]
+    toolkit.execute("delete from t where ctid = (select min(ctid) from t)")
+    with toolkit.hold("select pg_advisory_lock(2686470616)"):  # as if somebody were building it
+        assert toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="300ms").code == 8
+    done = toolkit.run("apply")
+    assert (done.code, done.event("invalid_index")["index"]) == (0, "public.t_a")
+    assert toolkit.fetch(VALID) == ["t_a true"]
+    assert toolkit.run("status").code == 0
+
+
+def test_convert_writes_the_folder(toolkit: Toolkit) -> None:
+    toolkit.write(v1=TABLE, v2=MIXED)
+    done = toolkit.run("convert")
+    assert (done.code, done.event("converted")["parts"]) == (0, ["2_x.sql", "2a_x.sql", "2b_x.sql"])
+    files = {path.name: path.read_text() for path in toolkit.folder.iterdir()}
+    assert set(files) == {"1_x.sql", "2_x.sql", "2a_x.sql", "2b_x.sql", "atlas.sum"}
+    assert toolkit.run("convert").event("finished")["changed"] == 0
+    assert {path.name: path.read_text() for path in toolkit.folder.iterdir()} == files
+    assert toolkit.run("validate").code == 0
+    assert toolkit.run("apply").event("finished")["applied"] == 4
+    assert toolkit.fetch(VALID) == ["t_b true"]
+
+
+def test_what_cannot_be_made_safe_is_refused_before_anything_is_applied(toolkit: Toolkit) -> None:
+    toolkit.write(
+        v1=TABLE + " create table p (a int) partition by range (a);",
+        v2="create index concurrently p_a on p (a);",
+    )
+    assert [toolkit.run(command).code for command in ("convert", "apply")] == [10, 10]
+    assert toolkit.tables() == set()
+
+
+def test_an_index_by_choice_is_built_at_once(toolkit: Toolkit) -> None:
+    toolkit.write(v1=TABLE, v2=MIXED)
+    assert toolkit.run("convert", "--plain").code == 0
+    assert (toolkit.folder / "2_x.sql").read_text() == MIXED.replace("concurrently ", "")
+    assert toolkit.run("apply").code == 0
