@@ -87,6 +87,7 @@ class Operator:
         job_settings = JobSettings(
             crane_image=self._settings.crane_image,
             atlas_image=self._settings.atlas_image,
+            psql_image=self._settings.psql_image,
             insecure_registries=self._settings.insecure_registries,
             aws_authority=bool(self._settings.aws_ca_bundle),
         )

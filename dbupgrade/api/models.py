@@ -13,9 +13,13 @@ from pydantic.alias_generators import to_camel
 from dbupgrade.api.names import digest
 
 _MAX_CHECKS = _MAX_LABELS = 64  # the API server bounds what the rules on a list may cost
+_MAX_WORDS = 64  # arguments and variables of the engine Command
+_MAX_TEXT = 4096
+_MAX_ID = 2**31 - 1
 _INTEGER_OR_STRING = {"x-kubernetes-int-or-string": True}
 _QUANTITY = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
 
+_IDENTIFIER = r"^[A-Za-z0-9_][A-Za-z0-9_$.-]*$"
 _LABEL_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _LABEL_KEY = rf"^([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}$"
 
@@ -41,6 +45,8 @@ SecretName = Annotated[
         pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
     ),
 ]
+Key = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+Word = Annotated[str, Field(max_length=_MAX_TEXT)]
 Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
 Folder = Annotated[
     str,
@@ -64,11 +70,49 @@ class Rule(NamedTuple):
 
     rule: str
     message: str
+    field: str = ""
+    """Path below `self` of what is missing or wrong, if it is not `self`."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The rule as the API server reads it."""
+        where = {"fieldPath": self.field} if self.field else {}
+        return {"rule": self.rule, "message": self.message, **where}
 
 
 def rules(*each: Rule) -> ConfigDict:
     """Model configuration that puts rules into the schema (x-kubernetes-validations)."""
-    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [rule._asdict() for rule in each]})
+    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [rule.schema for rule in each]})
+
+
+def _quoted(words: tuple[str, ...]) -> str:
+    return ", ".join(f'"{word}"' for word in words)
+
+
+CONNECTION_VARIABLES = (
+    "DATABASE_URL",
+    "DB_HOST",
+    "DB_PORT",
+    "DB_DATABASE",
+    "DB_USER",
+    "DB_PASSWORD",
+    "DB_SCHEMA",
+    "DB_SSLMODE",
+)
+"""What tells the engine Command where the database is; made from spec.database."""
+RESERVED_VARIABLE = "is made from spec.database.connection and cannot be set"
+VALUE_OR_SOURCE = "takes either value or valueFrom"
+ONE_SOURCE = "needs one of secretKeyRef and configMapKeyRef"
+COMMAND_MISSING = "engine Command needs command or args"
+COMMAND_ONLY = "command, args and env are for engine Command only"
+BASELINE_NOT_FOR_COMMAND = "engine Command takes no baseline: its command keeps its own history"
+CONNECTION_MISSING = (
+    "Field required, or the connection in parts: host, database, userSecretRef and passwordSecretRef"
+)
+URL_OR_PARTS = "takes either urlSecretRef or the connection in parts"
+PARTS_MISSING = "host needs database, userSecretRef and passwordSecretRef"
+WAIT_TOO_LONG = "waitForDatabaseSeconds must be below activeDeadlineSeconds, which counts for the whole Job"
+PSQL_NEEDS_POSTGRESQL = "engine Psql works with PostgreSQL only: dialect mysql needs another engine"
 
 
 def list_map(*keys: str) -> dict[str, Any]:
@@ -86,17 +130,96 @@ class Delivery(StrEnum):
     IMAGE_VOLUME = "ImageVolume"
 
 
+class Engine(StrEnum):
+    """What applies the migrations."""
+
+    ATLAS = "Atlas"
+    PSQL = "Psql"
+    COMMAND = "Command"
+
+
 class LocalReference(Model):
     """Name of an object in the resource's own namespace."""
 
     name: SecretName
 
 
+class KeyReference(Model):
+    """A key of a Secret or ConfigMap in the resource's own namespace."""
+
+    name: SecretName
+    key: Key
+
+
+class ValueFrom(Model):
+    """Where the value of a variable comes from."""
+
+    model_config = rules(
+        Rule(
+            "has(self.secretKeyRef) != has(self.configMapKeyRef)",
+            ONE_SOURCE,
+        )
+    )
+
+    secret_key_ref: KeyReference | None = None
+    config_map_key_ref: KeyReference | None = None
+
+
+class Variable(Model):
+    """An environment variable of the engine Command."""
+
+    model_config = rules(
+        Rule("!(has(self.value) && has(self.valueFrom))", VALUE_OR_SOURCE),
+        Rule(f"!(self.name in [{_quoted(CONNECTION_VARIABLES)}])", RESERVED_VARIABLE),
+    )
+
+    name: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    value: str | None = Field(None, max_length=_MAX_TEXT)
+    value_from: ValueFrom | None = None
+
+
 class Migrations(Model):
-    """Where the migrations are."""
+    """Where the migrations are, and what applies them."""
+
+    model_config = rules(
+        Rule(
+            'self.engine != "Command" || (has(self.command) && size(self.command) > 0) || (has(self.args) && size(self.args) > 0)',
+            COMMAND_MISSING,
+        ),
+        Rule(
+            'self.engine == "Command" || !((has(self.command) && size(self.command) > 0)'
+            " || (has(self.args) && size(self.args) > 0) || (has(self.env) && size(self.env) > 0))",
+            COMMAND_ONLY,
+        ),
+        Rule('self.engine != "Command" || !has(self.baseline)', BASELINE_NOT_FOR_COMMAND),
+    )
 
     image: Image = Field(description="Image that holds the migrations.")
-    dir: Folder = Field("/migrations", description="Absolute folder in the image, with *.sql and atlas.sum.")
+    dir: Folder = Field(
+        "/migrations", description="Absolute folder in the image, with *.sql and, for Atlas, atlas.sum."
+    )
+    engine: Engine = Field(
+        Engine.ATLAS,
+        description="Atlas, Psql (plain SQL files), or Command (the image's own command).",
+    )
+    command: tuple[Word, ...] = Field(
+        (),
+        max_length=_MAX_WORDS,
+        description="Engine Command: the entrypoint, in place of the image's.",
+        json_schema_extra={"maxItems": _MAX_WORDS},
+    )
+    args: tuple[Word, ...] = Field(
+        (),
+        max_length=_MAX_WORDS,
+        description="Engine Command: its arguments.",
+        json_schema_extra={"maxItems": _MAX_WORDS},
+    )
+    env: tuple[Variable, ...] = Field(
+        (),
+        max_length=_MAX_WORDS,
+        description="Engine Command: its environment, besides the connection.",
+        json_schema_extra={"maxItems": _MAX_WORDS, **list_map("name")},
+    )
     image_pull_secrets: tuple[LocalReference, ...] = Field(
         (), description="For private registries.", json_schema_extra=list_map("name")
     )
@@ -127,14 +250,71 @@ class UrlSecretRef(Model):
     """A key of a Secret that holds a database URL."""
 
     name: SecretName
-    key: str = Field("url", min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    key: Key = "url"
     optional: bool | None = Field(None, description="Accepted and ignored.")
 
 
-class Connection(Model):
-    """How to connect with a URL."""
+class UserSecretRef(Model):
+    """A key of a Secret that holds a user's name."""
 
-    url_secret_ref: UrlSecretRef
+    name: SecretName
+    key: Key = "username"
+
+
+class PasswordSecretRef(Model):
+    """A key of a Secret that holds a password."""
+
+    name: SecretName
+    key: Key = "password"
+
+
+class SslMode(StrEnum):
+    """How much TLS protects the connection, as PostgreSQL's clients name it."""
+
+    DISABLE = "disable"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+class Connection(Model):
+    """How to connect: with a URL, or with its parts."""
+
+    model_config = rules(
+        Rule("has(self.urlSecretRef) || has(self.host)", CONNECTION_MISSING, ".urlSecretRef"),
+        Rule(
+            "!has(self.urlSecretRef) || !(has(self.host) || has(self.port) || has(self.database) || has(self.schema)"
+            " || has(self.userSecretRef) || has(self.passwordSecretRef) || has(self.sslMode))",
+            URL_OR_PARTS,
+        ),
+        Rule(
+            "!has(self.host) || (has(self.database) && has(self.userSecretRef) && has(self.passwordSecretRef))",
+            PARTS_MISSING,
+        ),
+    )
+
+    url_secret_ref: UrlSecretRef | None = None
+    host: str | None = Field(
+        None, min_length=1, max_length=253, pattern=r"^[A-Za-z0-9:]([A-Za-z0-9._:-]*[A-Za-z0-9:.])?$"
+    )
+    port: int | None = Field(None, ge=1, le=65535, description="5432 if it is not given.")
+    database: str | None = Field(None, min_length=1, max_length=63, pattern=_IDENTIFIER)
+    schema_: str | None = Field(
+        None,
+        alias="schema",
+        min_length=1,
+        max_length=63,
+        pattern=_IDENTIFIER,
+        description="Where names without a schema are looked for and made.",
+    )
+    user_secret_ref: UserSecretRef | None = None
+    password_secret_ref: PasswordSecretRef | None = None
+    ssl_mode: SslMode | None = None
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether any part is given."""
+        return bool(self.model_fields_set - {"url_secret_ref"})
 
 
 _POSTGRES_PORT, _MYSQL_PORT = 5432, 3306
@@ -404,6 +584,8 @@ class Toleration(Model):
 class Runner(Model):
     """The Job and the pod of a run."""
 
+    model_config = rules(Rule("self.waitForDatabaseSeconds < self.activeDeadlineSeconds", WAIT_TOO_LONG))
+
     active_deadline_seconds: int = Field(600, ge=1, description="Limit for the whole Job, in seconds.")
     ttl_seconds_after_finished: int = Field(3600, ge=0, description="Seconds that a finished Job is kept.")
     resources: Resources = Resources()
@@ -415,6 +597,14 @@ class Runner(Model):
     priority_class_name: str | None = Field(None, max_length=253)
     pod_labels: dict[str, str] = {}
     pod_annotations: dict[str, str] = {}
+    wait_for_database_seconds: int = Field(
+        0, ge=0, description="How long to wait for a PostgreSQL that does not accept connections yet."
+    )
+    backoff_limit: int = Field(
+        0, ge=0, le=10, description="How often the Job itself tries again after a failure to connect."
+    )
+    run_as_user: int = Field(65532, ge=1, le=_MAX_ID, description="User of all containers; never root.")
+    run_as_group: int = Field(65532, ge=0, le=_MAX_ID, description="Group of all containers.")
 
 
 # --- the resource ------------------------------------------------------------------------------------------------
@@ -423,6 +613,13 @@ class Runner(Model):
 class Spec(Model):
     """What a user asks for."""
 
+    model_config = rules(
+        Rule(
+            'self.migrations.engine != "Psql" || !has(self.database.aws) || self.database.aws.dialect != "mysql"',
+            PSQL_NEEDS_POSTGRESQL,
+        )
+    )
+
     migrations: Migrations
     database: Database
     checks: Checks = Checks()
@@ -430,37 +627,61 @@ class Spec(Model):
     suspend: bool = Field(False, description="Start nothing new; a run in progress goes on.")
 
 
+_ADDRESS = "aws"  # the label that claims of aws blocks have always had: both ways lead to the same database
+_CLUSTER_SUFFIXES = (".svc.cluster.local", ".svc")
+
+
 def database_identity(namespace: str, database: Database) -> tuple[str, ...]:
-    """What makes two resources concern the same database: Secret and key, or the aws host, port and name.
+    """What makes two resources concern the same database: Secret and key, or its host, port and name.
 
     A resource without either (which the API server or `InvalidSpec` stops) has only its namespace.
     """
     if database.uses_aws and database.aws:
-        return "aws", database.aws.host.lower(), str(database.aws.server_port), database.aws.db_name
-    if database.connection:
-        reference = database.connection.url_secret_ref
+        return _ADDRESS, database.aws.host.lower(), str(database.aws.server_port), database.aws.db_name
+    connection = database.connection
+    if connection and connection.url_secret_ref:
+        reference = connection.url_secret_ref
         return "secret", namespace, reference.name, reference.key
+    if connection and connection.host:
+        return (
+            _ADDRESS,
+            _host(namespace, connection.host),
+            str(connection.port or 5432),
+            connection.database or "",
+        )
     return "none", namespace
 
 
+def _host(namespace: str, host: str) -> str:
+    """One spelling for a host: a Service has a short name in its own namespace and longer ones elsewhere."""
+    host = host.lower().rstrip(".")
+    for suffix in _CLUSTER_SUFFIXES:
+        host = host.removesuffix(suffix)
+    return host if "." in host or ":" in host else f"{host}.{namespace}"
+
+
 def run_id(namespace: str, spec: Spec) -> str:
-    """Identity of the run that `spec` asks for: image, folder, baseline and database.
+    """Identity of the run that `spec` asks for: image, folder, baseline and database; engine and command.
 
     It hashes parsed values, so that an absent field and its default, or a trailing slash of the folder, are the
-    same. New fields of the models do not enter it: an upgrade of the operator starts no run.
+    same. The default engine does not enter it, and new fields of the models do not: an upgrade of the operator starts
+    no run.
     """
     migrations = spec.migrations
     folder = migrations.dir.rstrip("/")
     identity = database_identity(namespace, spec.database)
-    return digest(migrations.image, folder, migrations.baseline or "", *identity, length=16)
+    parts = [migrations.image, folder, migrations.baseline or "", *identity]
+    if migrations.engine is not Engine.ATLAS:
+        parts += [migrations.engine, str(len(migrations.command)), *migrations.command, *migrations.args]
+    return digest(*parts, length=16)
 
 
 def runner_hash(spec: Spec) -> str:
-    """Identity of how a run is carried out (delivery, pull secrets, runner): a change retries a failed run.
+    """Identity of how a run is carried out (delivery, pull secrets, env, runner): a change retries a failed run.
 
     Only fields that differ from their defaults enter it, so that a new field in a newer operator changes nothing.
     """
     migrations = spec.migrations.model_dump_json(
-        include={"delivery", "image_pull_secrets"}, exclude_defaults=True
+        include={"delivery", "image_pull_secrets", "env"}, exclude_defaults=True
     )
     return digest(migrations, spec.runner.model_dump_json(exclude_defaults=True), length=16)

@@ -26,6 +26,7 @@ ANNOTATION_FORCE_DELETE = f"{GROUP}/force-delete"
 WEBHOOK_PATH = "/validate-dbupgrade-subbug-learning-v1alpha1-dbupgrade"
 
 CONTAINER_FETCH = "fetch-migrations"
+CONTAINER_WAIT = "wait-for-database"
 CONTAINER_MIGRATE = "migrate"
 
 _JOB_NAME_LENGTH = 63  # the Job controller copies the name into a label of each pod

@@ -44,7 +44,11 @@ class Failure(StrEnum):
     NOT_CLEAN = "NotClean"
     BASELINE_NOT_FOUND = "BaselineNotFound"
     HISTORY_DIVERGED = "HistoryDiverged"
+    FILE_CHANGED = "FileChanged"
+    PARTLY_APPLIED = "PartlyApplied"
+    UNUSABLE_FILE = "UnusableFile"
     SQL = "SQLError"
+    COMMAND = "CommandFailed"
     OUT_OF_MEMORY = "OutOfMemory"
     NOT_STARTED = "NotStarted"
     DEADLINE = "DeadlineExceeded"
@@ -74,6 +78,7 @@ class Run(Model):
     )
     database: str = Field("", description="Label value of the database that the run works on.")
     image: str
+    engine: str | None = Field(None, description="What applied the migrations, if it was not Atlas.")
     digest: str | None = None
     generation: int
     secret_version: str | None = Field(

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
+POSTGRESQL = ("postgres", "postgresql")
 SCHEMES = ("postgres", "mysql", "mariadb")
 
 # The characters that Go's net/url takes before the `@`; Atlas would print the whole URL in its complaint.
@@ -11,15 +12,16 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, or an IPv6 addr
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def problem(url: str) -> str:
-    """What is wrong with `url`, in words that hold none of it; empty when it is well formed."""
+def problem(url: str, schemes: tuple[str, ...] = SCHEMES) -> str:
+    """What is wrong with `url`, in words that hold none of it; empty when it is well formed and of one of `schemes`."""
     if not url:
         return "it is empty"
     if re.search(r"[\x00-\x20\x7f]", url):
         return "it has white space or a control character (a line end at the end, perhaps)"
     scheme, separator, _ = url.partition("://")
-    if not separator or scheme not in SCHEMES:
-        return "it does not begin with postgres://, mysql:// or mariadb://"
+    if not separator or scheme not in schemes:
+        *others, last = (f"{each}://" for each in schemes)
+        return f"it does not begin with {', '.join(others)} or {last}"
     authority = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
     userinfo = authority.rpartition("@")[0]
     if not _USERINFO.fullmatch(userinfo):

@@ -5,10 +5,11 @@ from dataclasses import replace
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Runner, run_id, runner_hash
 from dbupgrade.api.status import Failure, Run, RunResult, Status
-from dbupgrade.decide import fetch, post_checks
+from dbupgrade.decide import connection, fetch, post_checks
 from dbupgrade.decide.decision import Decision, SetTtl
 from dbupgrade.decide.failures import RULES, Retry
-from dbupgrade.decide.observed import JobView, Observed, PodView
+from dbupgrade.decide.libpq import UNREACHABLE_EXIT_CODE
+from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView
 from dbupgrade.decide.report import Report
 from dbupgrade.decide.statuses import failure_message, held, with_history
 
@@ -31,20 +32,28 @@ def finish(observed: Observed, run: Run, current: JobView) -> Decision:
     if current.succeeded and report.failure is None:
         return replace(_succeeded(observed, run, current, report), actions=(ttl,))
     if not current.succeeded:
-        report = _why(run, current, pod, fetched, report)
+        report = _why(observed, run, current, pod, report)
     return Decision(failed(observed, run, report), (ttl,))
 
 
-def _why(run: Run, current: JobView, pod: PodView | None, fetched: fetch.Fetched, report: Report) -> Report:
+def _why(observed: Observed, run: Run, current: JobView, pod: PodView | None, report: Report) -> Report:
     """Why a failed Job failed, from the nearest witness."""
-    if current.failed_reason == "DeadlineExceeded":
+    tries_on = (
+        pod is not None
+        and pod.terminal
+        and UNREACHABLE_EXIT_CODE in {pod.wait.exit_code, pod.migrate.exit_code}
+    )
+    if current.failed_reason == "DeadlineExceeded" and not tries_on:
         return Report(failure=Failure.DEADLINE if run.migrate_seen else Failure.NOT_STARTED)
     if pod is None:
         return Report(failure=Failure.INTERRUPTED)
     if pod.fetch.exit_code:
         # A crane that was killed looks to the script as one that found nothing.
         killed = pod.fetch.end_reason == _OUT_OF_MEMORY
+        fetched = fetch.parse(pod.fetch.message)
         return Report(failure=Failure.OUT_OF_MEMORY if killed else fetched.failure or Failure.FETCH)
+    if pod.wait.exit_code:
+        return _why_waited(observed, pod.wait)
     if pod.migrate.exit_code is None:
         return Report(failure=Failure.INTERRUPTED)
     if pod.migrate.end_reason == _OUT_OF_MEMORY:
@@ -54,9 +63,24 @@ def _why(run: Run, current: JobView, pod: PodView | None, fetched: fetch.Fetched
     failure = report.failure or Failure.UNKNOWN
     if run.token_secret and failure in _WITH_TOKEN:
         return replace(report, failure=_WITH_TOKEN[failure])
-    if failure is Failure.UNKNOWN and pod.deleting:
-        return Report(failure=Failure.INTERRUPTED)  # killed with its pod, before Atlas could say anything
+    if failure in {Failure.UNKNOWN, Failure.COMMAND} and pod.deleting:
+        return Report(
+            failure=Failure.INTERRUPTED
+        )  # killed with its pod, before the engine could say anything
     return report if report.failure else Report(failure=failure)
+
+
+def _why_waited(observed: Observed, wait: ContainerView) -> Report:
+    """Why the wait for the database failed; before it nothing was done."""
+    if wait.end_reason == _OUT_OF_MEMORY:
+        return Report(failure=Failure.OUT_OF_MEMORY)
+    spec = observed.resource.spec
+    if wait.exit_code != UNREACHABLE_EXIT_CODE or spec is None:
+        error = f"the wait for it ended with exit code {wait.exit_code}"
+    else:
+        seconds = spec.runner.wait_for_database_seconds
+        error = f"{connection.told(spec.database)} accepted no connections within {seconds} s"
+    return Report(failure=Failure.DATABASE_UNREACHABLE, error=error)
 
 
 def expire(observed: Observed, current: JobView) -> SetTtl:

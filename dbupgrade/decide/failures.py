@@ -77,7 +77,7 @@ RULES: dict[Failure, Rule] = {
     ),
     Failure.DATABASE_LOCKED: Rule(
         Retry.BACKOFF,
-        "somebody else holds Atlas's lock on the database",
+        "somebody else holds the lock on the database",
         "wait for the other migration to end",
     ),
     Failure.TOKEN_REFUSED: Rule(
@@ -97,7 +97,7 @@ RULES: dict[Failure, Rule] = {
     Failure.EMPTY_FOLDER: Rule(
         Retry.NEVER,
         "the folder holds no migrations",
-        "correct spec.migrations.dir or the image: the folder must hold *.sql and atlas.sum",
+        "correct spec.migrations.dir or the image: the folder must hold *.sql and, for Atlas, atlas.sum",
     ),
     Failure.UNSAFE_LINK: Rule(
         Retry.NEVER,
@@ -137,7 +137,30 @@ RULES: dict[Failure, Rule] = {
     Failure.HISTORY_DIVERGED: Rule(
         Retry.NEVER,
         "the history in the database does not fit the files of the image",
-        "compare atlas_schema_revisions with the folder, and ship an image that continues that history",
+        "compare the history table with the folder, and ship an image that continues that history",
+    ),
+    Failure.FILE_CHANGED: Rule(
+        Retry.NEVER,
+        "a file that was applied has changed since",
+        "give the file its former content, and put the change into a new file",
+    ),
+    Failure.PARTLY_APPLIED: Rule(
+        Retry.NEVER,
+        "a file that runs without a transaction did not come to its end, and how far it came is not known",
+        "look at the database. Then delete the file's row from dbupgrade_migrations to run it again, or set complete = name "
+        "in it if all is there; then set the annotation dbupgrade.subbug.learning/retry to a new value",
+    ),
+    Failure.UNUSABLE_FILE: Rule(
+        Retry.NEVER,
+        "a file cannot be applied as it is",
+        "correct the file (one that ends its own transaction: take COMMIT and ROLLBACK out, or begin it with "
+        "-- dbupgrade:txmode none) and set the image that carries the correction",
+    ),
+    Failure.COMMAND: Rule(
+        Retry.NEVER,
+        "the command failed",
+        "read the log of the Job's pod, correct the image or the command; "
+        "set the annotation dbupgrade.subbug.learning/retry to a new value to run it again as it is",
     ),
     Failure.SQL: Rule(
         Retry.NEVER,
@@ -172,7 +195,7 @@ RULES: dict[Failure, Rule] = {
     ),
     Failure.UNKNOWN: Rule(
         Retry.NEVER,
-        "Atlas failed in a way that the operator does not know",
+        "the engine failed in a way that the operator does not know",
         "read the log of the Job's pod, then set the annotation dbupgrade.subbug.learning/retry to a new value",
     ),
 }

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbupgrade.api import names
-from dbupgrade.api.models import Delivery, Spec, UrlSecretRef
+from dbupgrade.api.models import Delivery, Engine, KeyReference, Runner, Spec, UrlSecretRef, Variable
 from dbupgrade.api.status import Run
-from dbupgrade.decide import fetch, iam
+from dbupgrade.decide import connection, fetch, iam, libpq, psql
+from dbupgrade.decide.connection import escape
 from dbupgrade.decide.observed import Resource
 from dbupgrade.decide.report import TEMPLATE
 
@@ -18,14 +19,13 @@ Object = dict[str, Any]
 MIGRATIONS_PATH = "/migrations"
 CONFIG_PATH = "/etc/dbupgrade"
 CONFIG_FILE = "atlas.hcl"
-URL_VARIABLE = "DATABASE_URL"
-# The URL must not be an argument, which every process of the node could read: Atlas takes it from its environment.
-ATLAS_CONFIG = f'env "run" {{\n  url = getenv("{URL_VARIABLE}")\n}}\n'
 LOCK_TIMEOUT = "10s"
 
-_USER = 65532  # the customary "nonroot"; numeric, so that the kubelet can tell that it is not root
 _WORK_SIZE = "512Mi"
 _TEMPORARY_SIZE = "64Mi"
+_HOME = {"name": "HOME", "value": "/tmp"}  # noqa: S108 - an emptyDir of the pod's own
+_TEMPORARY = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108
+_COMMAND_TEMPORARY_SIZE = "512Mi"  # caches of package managers, for example
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class JobSettings:
 
     crane_image: str
     atlas_image: str
+    psql_image: str
     insecure_registries: bool = False
     aws_authority: bool = False
     """The Secret with a token holds the certificates by which to know an AWS database."""
@@ -56,15 +57,11 @@ def job(resource: Resource, run: Run, settings: JobSettings) -> Object:
         "kind": "Job",
         "metadata": metadata,
         "spec": {
-            "backoffLimit": 0,
+            "backoffLimit": spec.runner.backoff_limit,
             "activeDeadlineSeconds": spec.runner.active_deadline_seconds,
             # A replacement only when the pod before it has ended: never two that are alive.
             "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {
-                "rules": [
-                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
-                ]
-            },
+            "podFailurePolicy": {"rules": _failure_rules(spec.runner)},
             "template": _pod(resource, spec, run, settings),
         },
     }
@@ -80,6 +77,15 @@ def owner_reference(resource: Resource) -> Object:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def _failure_rules(runner: Runner) -> list[Object]:
+    """A disruption is no failure. What the Job may try again are failures to connect, and nothing else."""
+    disruption = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    others = {"operator": "NotIn", "values": [libpq.UNREACHABLE_EXIT_CODE]}
+    return (
+        [disruption, {"action": "FailJob", "onExitCodes": others}] if runner.backoff_limit else [disruption]
+    )
 
 
 def _labels(resource: Resource, run: Run) -> dict[str, str]:
@@ -99,9 +105,9 @@ def _annotations(resource: Resource, run: Run) -> dict[str, str]:
 
 
 def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Object:
-    runner = spec.runner
+    runner, url = spec.runner, _url_reference(spec, run)
+    fetched = spec.migrations.engine is not Engine.COMMAND and spec.migrations.delivery is Delivery.EXTRACT
     verify = settings.aws_authority and run.token_secret is not None
-    extract = spec.migrations.delivery is Delivery.EXTRACT
     pull_secrets = _pull_secrets(spec)
     labels = {**runner.pod_labels, "sidecar.istio.io/inject": "false", **_labels(resource, run)}
     annotations = {
@@ -109,7 +115,7 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
         "sidecar.istio.io/inject": "false",
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
         "karpenter.sh/do-not-disrupt": "true",
-        names.ANNOTATION_ATLAS_CONFIG: ATLAS_CONFIG,
+        **_atlas_config(spec, url),
         **_annotations(resource, run),
     }
     pod: Object = {
@@ -118,13 +124,16 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
         "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
+            "runAsUser": runner.run_as_user,
+            "runAsGroup": runner.run_as_group,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "initContainers": [_fetch(spec, settings, pull_secrets)] if extract else [],
-        "containers": [_migrate(spec, _url_reference(spec, run), settings, extract=extract, verify=verify)],
-        "volumes": [*_volumes(spec, pull_secrets, extract=extract), *_authority(run, verify=verify)],
+        "initContainers": [
+            *([_fetch(spec, settings, pull_secrets)] if fetched else ()),
+            *([_wait(spec, url, settings)] if runner.wait_for_database_seconds else ()),
+        ],
+        "containers": [_migrate(spec, url, settings, verify=verify)],
+        "volumes": [*_volumes(spec, pull_secrets), *_authority(run, verify=verify)],
         "imagePullSecrets": [{"name": name} for name in pull_secrets],
         "serviceAccountName": runner.service_account_name,
         "nodeSelector": runner.node_selector,
@@ -136,13 +145,19 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
     return {"metadata": {"labels": labels, "annotations": annotations}, "spec": given}
 
 
-def _url_reference(spec: Spec, run: Run) -> UrlSecretRef:
-    """Where the database URL is: in the user's Secret, or beside the run's token."""
+def _url_reference(spec: Spec, run: Run) -> UrlSecretRef | None:
+    """Where the database URL is: in the user's Secret, or beside the run's token; None with a connection in parts."""
     if run.token_secret:
         return UrlSecretRef(name=run.token_secret, key=iam.KEY_URL)
     if spec.database.connection is None:
         raise ValueError("a run needs a connection")
     return spec.database.connection.url_secret_ref
+
+
+def _atlas_config(spec: Spec, url: UrlSecretRef | None) -> dict[str, str]:
+    if spec.migrations.engine is not Engine.ATLAS:
+        return {}
+    return {names.ANNOTATION_ATLAS_CONFIG: connection.atlas_config(None if url else spec.database.connection)}
 
 
 def _pull_secrets(spec: Spec) -> list[str]:
@@ -152,62 +167,125 @@ def _pull_secrets(spec: Spec) -> list[str]:
 
 
 def _fetch(spec: Spec, settings: JobSettings, pull_secrets: list[str]) -> Object:
-    mounts = [{"name": "work", "mountPath": fetch.WORK_PATH}, {"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+    mounts = [{"name": "work", "mountPath": fetch.WORK_PATH}, _TEMPORARY]
     if pull_secrets:
         mounts.append({"name": "pull-secrets", "mountPath": fetch.PULL_SECRETS_PATH})
     return {
         "name": names.CONTAINER_FETCH,
         "image": settings.crane_image,
-        "command": ["sh", "-c", _escape(fetch.SCRIPT)],
+        "command": ["sh", "-c", escape(fetch.SCRIPT)],
         "env": [
-            {"name": "IMAGE", "value": _escape(spec.migrations.image)},
-            {"name": "FOLDER", "value": _escape(_folder(spec))},
+            {"name": "IMAGE", "value": escape(spec.migrations.image)},
+            {"name": "FOLDER", "value": escape(_folder(spec))},
             {"name": "INSECURE", "value": "true" if settings.insecure_registries else "false"},
-            {"name": "HOME", "value": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
+            _HOME,
         ],
         "volumeMounts": mounts,
         **_container_defaults(spec),
     }
 
 
-def _migrate(
-    spec: Spec, reference: UrlSecretRef, settings: JobSettings, *, extract: bool, verify: bool
-) -> Object:
+def _wait(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object:
+    seconds = str(spec.runner.wait_for_database_seconds)
+    return {
+        "name": names.CONTAINER_WAIT,
+        "image": settings.psql_image,
+        "command": ["sh", "-c", escape(libpq.WAIT)],
+        "env": [
+            *connection.server(spec.database.connection, url),
+            {"name": "WAIT_SECONDS", "value": seconds},
+            _HOME,
+        ],
+        "volumeMounts": [_TEMPORARY],
+        **_container_defaults(spec),
+    }
+
+
+def _migrate(spec: Spec, url: UrlSecretRef | None, settings: JobSettings, *, verify: bool) -> Object:
+    container = _ENGINES[spec.migrations.engine](spec, url, settings)
+    if not verify:
+        return container
+    authority = {"name": "SSL_CERT_FILE", "value": f"{iam.AUTHORITY_PATH}/{iam.KEY_AUTHORITY}"}
+    mount = {"name": "authority", "mountPath": iam.AUTHORITY_PATH, "readOnly": True}
+    return {
+        **container,
+        "env": [*container["env"], authority],
+        "volumeMounts": [*container["volumeMounts"], mount],
+    }
+
+
+def _atlas(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object:
     arguments = ["migrate", "apply", "--config", f"file://{CONFIG_PATH}/{CONFIG_FILE}", "--env", "run"]
     arguments += ["--dir", f"file://{MIGRATIONS_PATH}", "--lock-timeout", LOCK_TIMEOUT]
     arguments += ["--format", TEMPLATE]
     if spec.migrations.baseline:
         arguments += ["--baseline", spec.migrations.baseline]
-    folder = _folder(spec).lstrip("/")
-    source = (
-        {"name": "work", "subPath": f"{fetch.FILES}/{folder}"}
-        if extract
-        else {"name": "work", "subPath": folder}
-    )
     return {
         "name": names.CONTAINER_MIGRATE,
         "image": settings.atlas_image,
-        "args": [_escape(argument) for argument in arguments],
-        "env": [
-            {
-                "name": URL_VARIABLE,
-                "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}},
-            },
-            {"name": "HOME", "value": "/tmp"},  # noqa: S108
-            *(
-                [{"name": "SSL_CERT_FILE", "value": f"{iam.AUTHORITY_PATH}/{iam.KEY_AUTHORITY}"}]
-                if verify
-                else ()
-            ),
-        ],
+        "args": [escape(argument) for argument in arguments],
+        "env": [*connection.variables(spec.database.connection, url, Engine.ATLAS), _HOME],
         "volumeMounts": [
-            {**source, "mountPath": MIGRATIONS_PATH, "readOnly": True},
+            _migrations(spec),
             {"name": "config", "mountPath": CONFIG_PATH, "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-            *([{"name": "authority", "mountPath": iam.AUTHORITY_PATH, "readOnly": True}] if verify else ()),
+            _TEMPORARY,
         ],
         **_container_defaults(spec),
     }
+
+
+def _psql(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object:
+    given = {"MIGRATIONS": MIGRATIONS_PATH, "BASELINE": spec.migrations.baseline}
+    values = [{"name": name, "value": escape(value)} for name, value in given.items() if value]
+    return {
+        "name": names.CONTAINER_MIGRATE,
+        "image": settings.psql_image,
+        "command": ["sh", "-c", escape(psql.SCRIPT)],
+        "env": [*connection.variables(spec.database.connection, url, Engine.PSQL), *values, _HOME],
+        "volumeMounts": [_migrations(spec), _TEMPORARY],
+        **_container_defaults(spec),
+    }
+
+
+def _command(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object:
+    del settings
+    migrations = spec.migrations
+    words = {"command": migrations.command, "args": migrations.args}
+    return {
+        "name": names.CONTAINER_MIGRATE,
+        "image": migrations.image,
+        **{name: [escape(word) for word in given] for name, given in words.items() if given},
+        # The user's HOME wins over ours, since the last of one name does.
+        "env": [
+            _HOME,
+            *connection.variables(spec.database.connection, url, Engine.COMMAND),
+            *map(_variable, migrations.env),
+        ],
+        "volumeMounts": [_TEMPORARY],
+        **_container_defaults(spec),
+    }
+
+
+_ENGINES = {Engine.ATLAS: _atlas, Engine.PSQL: _psql, Engine.COMMAND: _command}
+
+
+def _variable(variable: Variable) -> Object:
+    source = variable.value_from
+    if source is None:
+        return {"name": variable.name, "value": escape(variable.value or "")}
+    known = {"secretKeyRef": source.secret_key_ref, "configMapKeyRef": source.config_map_key_ref}
+    return {"name": variable.name, "valueFrom": {kind: _key(ref) for kind, ref in known.items() if ref}}
+
+
+def _key(reference: KeyReference) -> dict[str, str]:
+    return {"name": reference.name, "key": reference.key}
+
+
+def _migrations(spec: Spec) -> Object:
+    """The folder, wherever it was put."""
+    folder = _folder(spec).lstrip("/")
+    path = f"{fetch.FILES}/{folder}" if spec.migrations.delivery is Delivery.EXTRACT else folder
+    return {"name": "work", "subPath": path, "mountPath": MIGRATIONS_PATH, "readOnly": True}
 
 
 def _container_defaults(spec: Spec) -> Object:
@@ -224,7 +302,10 @@ def _container_defaults(spec: Spec) -> Object:
     }
 
 
-def _volumes(spec: Spec, pull_secrets: list[str], *, extract: bool) -> list[Object]:
+def _volumes(spec: Spec, pull_secrets: list[str]) -> list[Object]:
+    engine, extract = spec.migrations.engine, spec.migrations.delivery is Delivery.EXTRACT
+    if engine is Engine.COMMAND:
+        return [{"name": "tmp", "emptyDir": {"sizeLimit": _COMMAND_TEMPORARY_SIZE}}]
     config = {
         "path": CONFIG_FILE,
         "fieldRef": {"fieldPath": f"metadata.annotations['{names.ANNOTATION_ATLAS_CONFIG}']"},
@@ -235,8 +316,9 @@ def _volumes(spec: Spec, pull_secrets: list[str], *, extract: bool) -> list[Obje
         if extract
         else {"name": "work", "image": image},
         {"name": "tmp", "emptyDir": {"sizeLimit": _TEMPORARY_SIZE}},
-        {"name": "config", "downwardAPI": {"items": [config]}},
     ]
+    if engine is Engine.ATLAS:
+        volumes.append({"name": "config", "downwardAPI": {"items": [config]}})
     if extract and pull_secrets:
         sources = [_pull_secret(index, name) for index, name in enumerate(pull_secrets)]
         volumes.append({"name": "pull-secrets", "projected": {"sources": sources}})
@@ -259,8 +341,3 @@ def _pull_secret(index: int, name: str) -> Object:
 
 def _folder(spec: Spec) -> str:
     return spec.migrations.dir.rstrip("/")
-
-
-def _escape(text: str) -> str:
-    """`text` as it must stand in arguments and values, where Kubernetes expands `$(VAR)`."""
-    return text.replace("$", "$$")

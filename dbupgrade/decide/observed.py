@@ -162,6 +162,8 @@ class PodView:
     scheduled: datetime | None
     fetch: ContainerView
     migrate: ContainerView
+    wait: ContainerView = field(default_factory=ContainerView)
+    """The wait for the database, if the run has one."""
 
 
 def pod_from(obj: Object) -> PodView:
@@ -179,6 +181,7 @@ def pod_from(obj: Object) -> PodView:
         unschedulable=scheduled.get("status") == "False",
         scheduled=timestamp(scheduled.get("lastTransitionTime")) if on_node else None,
         fetch=_container(status.get("initContainerStatuses"), names.CONTAINER_FETCH),
+        wait=_container(status.get("initContainerStatuses"), names.CONTAINER_WAIT),
         migrate=_container(status.get("containerStatuses"), names.CONTAINER_MIGRATE),
     )
 

@@ -174,9 +174,13 @@ def _watch(observed: Observed, run: Run, current: JobView) -> Decision:
         message = f"Job {current.name} is migrating with {run.image}"
         on = Decision(running(observed, status, Reason.MIGRATION_IN_PROGRESS, message))
         return _with_fresh_token(observed, run, current, on)
-    waiting = _waiting(run, newest(observed.pods, current), current)
+    pod = newest(observed.pods, current)
+    waiting = _waiting(run, pod, current)
     if waiting is None:
-        pending = Decision(running(observed, status, Reason.JOB_PENDING, _pending(current)))
+        message = _pending(current)
+        if pod and pod.wait.started and not pod.wait.exit_code:
+            message = f"Job {current.name} waits until the database accepts connections"
+        pending = Decision(running(observed, status, Reason.JOB_PENDING, message))
         return _with_fresh_token(observed, run, current, pending)
     limit = _limit(observed, waiting)
     if observed.now >= limit:
@@ -228,7 +232,7 @@ def _waiting(run: Run, pod: PodView | None, current: JobView) -> _Waiting | None
     if pod.unschedulable:
         message = f"Job {current.name}: no node takes pod {pod.name}"
         return _Waiting(Failure.UNSCHEDULABLE, message, created, _UNSCHEDULABLE_GRACE)
-    reasons = {pod.fetch.waiting_reason, pod.migrate.waiting_reason}
+    reasons = {pod.fetch.waiting_reason, pod.wait.waiting_reason, pod.migrate.waiting_reason}
     for known, failure, grace in (
         (_PULL_REASONS, Failure.IMAGE_PULL, _IMAGE_PULL_GRACE),
         (_SETTINGS_REASONS, Failure.POD_SETTINGS, _SETTINGS_GRACE),

@@ -118,10 +118,13 @@ def url_secrets(url: str) -> tuple[str, ...]:
     except ValueError:
         password, query = "", ""
     values = [password, *(pair.partition("=")[2] for pair in query.split("&") if "pass" in pair.lower())]
-    spellings = {
-        spelling for value in values if value for spelling in (value, unquote(value), quote(unquote(value)))
-    }
-    return (url, *sorted(spellings, key=len, reverse=True))
+    spelt = {spelling for value in values for spelling in spellings(value)}
+    return (url, *sorted(spelt, key=len, reverse=True))
+
+
+def spellings(value: str) -> tuple[str, ...]:
+    """A secret as it is, and as it stands in a URL."""
+    return (value, unquote(value), quote(unquote(value))) if value else ()
 
 
 def remove_secrets(text: str, secrets: tuple[str, ...]) -> str:

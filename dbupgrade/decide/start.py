@@ -2,9 +2,9 @@
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import Spec, database_identity, run_id, runner_hash
+from dbupgrade.api.models import Engine, Spec, database_identity, run_id, runner_hash
 from dbupgrade.api.status import Run, Status
-from dbupgrade.decide import check_rules, pre_checks
+from dbupgrade.decide import check_rules, pre_checks, validation
 from dbupgrade.decide.decision import CreateJob, Decision, Questions
 from dbupgrade.decide.job import JobSettings, job
 from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
@@ -68,6 +68,7 @@ def intent(observed: Observed, spec: Spec) -> Run:
         runner_hash=runner_hash(spec),
         database=names.database_label(database_identity(resource.namespace, spec.database)),
         image=spec.migrations.image,
+        engine=None if spec.migrations.engine is Engine.ATLAS else spec.migrations.engine,
         generation=resource.generation,
         secret_version=observed.secret.version or None if observed.secret else None,
         token_secret=names.token_secret(job_name) if spec.database.uses_aws else None,
@@ -91,6 +92,7 @@ def _spec_gate(observed: Observed) -> Decision | None:
     return (
         _not_supported(observed, status, spec)
         or _connection_gate(observed, status, spec)
+        or _engine_gate(observed, status, spec)
         or _rules_gate(observed, status, spec)
     )
 
@@ -104,6 +106,12 @@ def _not_supported(observed: Observed, status: Status, spec: Spec) -> Decision |
         "To do: enable it in the operator's settings (aws.enabled), or use spec.database.connection"
     )
     return Decision(held(observed, status, Reason.AWS_NOT_SUPPORTED, message, stalled=True))
+
+
+def _engine_gate(observed: Observed, status: Status, spec: Spec) -> Decision | None:
+    """An engine and a connection that make no sense, where admission did not stop them."""
+    found = "; ".join(map(str, validation.engine_problems(spec)))
+    return Decision(held(observed, status, Reason.INVALID_SPEC, found, stalled=True)) if found else None
 
 
 def _rules_gate(observed: Observed, status: Status, spec: Spec) -> Decision | None:

@@ -9,6 +9,7 @@ from dbupgrade.api.conditions import (
     Reason,
     set_condition,
 )
+from dbupgrade.api.models import Engine
 from dbupgrade.api.status import HISTORY_LENGTH, Run, Status
 from dbupgrade.decide.failures import RULES, Retry, retry_delay
 from dbupgrade.decide.observed import Observed
@@ -91,8 +92,10 @@ def same_failure(earlier: Run, later: Run) -> bool:
 
 def success_message(run: Run) -> str:
     """What a successful run did."""
+    if run.engine == Engine.COMMAND:
+        return f"the command of {run.image} ended with success"
     if run.to_version is None:
-        return f"migrated with {run.image}; Atlas's report could not be read, so versions are unknown"
+        return f"migrated with {run.image}; the engine's report could not be read, so versions are unknown"
     if not run.applied_count and run.image_version and run.to_version > run.image_version:
         return f"nothing to apply: the database is at {run.to_version}, ahead of {run.image}"
     if not run.applied_count:

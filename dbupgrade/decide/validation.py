@@ -11,7 +11,17 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from dbupgrade.api.models import Database, DatabaseType, Spec
+from dbupgrade.api import models
+from dbupgrade.api.models import (
+    Connection,
+    Database,
+    DatabaseType,
+    Dialect,
+    Engine,
+    Migrations,
+    Spec,
+    Variable,
+)
 from dbupgrade.decide import check_rules
 
 
@@ -35,9 +45,57 @@ def parse(spec: Any) -> tuple[Spec | None, tuple[Problem, ...]]:
         return None, tuple(Problem(_path(item["loc"]), item["msg"]) for item in error.errors())
     return parsed, (
         *_duplicates("spec", parsed),
+        *engine_problems(parsed),
         *database_problems(parsed.database),
         *_check_problems(parsed),
     )
+
+
+def engine_problems(spec: Spec) -> Iterator[Problem]:
+    """What the engine needs and does not take, and how long may be waited before it."""
+    for path, message in _migrations_problems(spec.migrations):
+        yield Problem(f"spec.migrations{path}", message)
+    aws = spec.database.aws
+    if spec.migrations.engine is Engine.PSQL and aws and aws.dialect is Dialect.MYSQL:
+        yield Problem("spec", models.PSQL_NEEDS_POSTGRESQL)
+    if spec.runner.wait_for_database_seconds >= spec.runner.active_deadline_seconds:
+        yield Problem("spec.runner", models.WAIT_TOO_LONG)
+    if spec.database.connection is not None:
+        for path, message in _connection_problems(spec.database.connection):
+            yield Problem(f"spec.database.connection{path}", message)
+
+
+def _migrations_problems(migrations: Migrations) -> Iterator[tuple[str, str]]:
+    if migrations.engine is Engine.COMMAND:
+        if not (migrations.command or migrations.args):
+            yield "", models.COMMAND_MISSING
+        if migrations.baseline is not None:
+            yield "", models.BASELINE_NOT_FOR_COMMAND
+    elif migrations.command or migrations.args or migrations.env:
+        yield "", models.COMMAND_ONLY
+    for index, variable in enumerate(migrations.env):
+        for message in _variable_problems(variable):
+            yield f".env[{index}]", message
+
+
+def _variable_problems(variable: Variable) -> Iterator[str]:
+    if variable.name in models.CONNECTION_VARIABLES:
+        yield models.RESERVED_VARIABLE
+    if variable.value is not None and variable.value_from is not None:
+        yield models.VALUE_OR_SOURCE
+    source = variable.value_from
+    if source and (source.secret_key_ref is None) == (source.config_map_key_ref is None):
+        yield models.ONE_SOURCE
+
+
+def _connection_problems(connection: Connection) -> Iterator[tuple[str, str]]:
+    if connection.url_secret_ref is None and connection.host is None:
+        yield ".urlSecretRef", models.CONNECTION_MISSING
+    if connection.url_secret_ref and connection.has_parts:
+        yield "", models.URL_OR_PARTS
+    needed = (connection.database, connection.user_secret_ref, connection.password_secret_ref)
+    if connection.host is not None and None in needed:
+        yield "", models.PARTS_MISSING
 
 
 def database_problems(database: Database) -> Iterator[Problem]:

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import UrlSecretRef
+from dbupgrade.api.models import Engine, KeyReference, Spec, UrlSecretRef
 from dbupgrade.api.status import Run
-from dbupgrade.decide import database_url, iam, plan, redact, report
+from dbupgrade.decide import connection, database_url, engines, iam, plan, redact, report
+from dbupgrade.decide.connection import URL, USER
 from dbupgrade.decide.observed import (
     Observed,
     PodView,
@@ -132,20 +133,37 @@ class Observer:
         return tuple(sorted(views, key=lambda pod: (pod.created or self._clock(), pod.name)))
 
     async def _secret(self, resource: Resource) -> SecretView:
-        if resource.spec and resource.spec.database.uses_aws:
+        """What is known of the Secrets of the connection: one with a URL, or those with user and password."""
+        spec = resource.spec
+        if spec and spec.database.uses_aws:
             return await self._session(resource)
-        reference = _reference(resource)
-        if reference is None:
+        needed = (
+            connection.secret_references(spec.database.connection)
+            if spec and spec.database.connection
+            else ()
+        )
+        if spec is None or not needed:
             return SecretView(problem=Reason.INVALID_SPEC, message="spec.database.connection is missing")
+        versions = []
+        for what, reference in needed:
+            view = await self._one_secret(resource.namespace, what, reference, schemes(spec))
+            if view.problem:
+                return view
+            versions.append(view.version)
+        return SecretView(version=",".join(dict.fromkeys(versions)))
+
+    async def _one_secret(
+        self, namespace: str, what: str, reference: KeyReference, allowed: tuple[str, ...]
+    ) -> SecretView:
         try:
-            secret = await self._reads.secret(resource.namespace, reference.name)
+            secret = await self._reads.secret(namespace, reference.name)
         except NotFound:
-            message = f"Secret {reference.name} not found in namespace {resource.namespace}: create it with a key {reference.key} that holds the database URL"
+            message = f"Secret {reference.name} not found in namespace {namespace}: create it with a key {reference.key} that holds the {what}"
             return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
         except Forbidden:
-            message = f"Secret {reference.name} may not be read by the operator: allow it to get Secrets in namespace {resource.namespace}"
+            message = f"Secret {reference.name} may not be read by the operator: allow it to get Secrets in namespace {namespace}"
             return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
-        return secret_view(secret, reference)
+        return secret_view(secret, reference, what, allowed)
 
     async def _session(self, resource: Resource) -> SecretView:
         """Whether there is a session to make a token with; what the user's Secret is to other resources."""
@@ -160,10 +178,10 @@ class Observer:
         return SecretView()
 
     async def _report(self, observed: Observed, pod: PodView, memory: Memory) -> report.Report:
-        succeeded = pod.migrate.exit_code == 0
+        run, exit_code = observed.resource.status.run, pod.migrate.exit_code or 0
         text = await self._log(observed.resource.namespace, pod, memory)
-        secrets = () if succeeded else await self._known_secrets(observed.resource)
-        return report.parse(text, succeeded=succeeded, secrets=secrets)
+        secrets = () if exit_code == 0 else await self._known_secrets(observed.resource)
+        return engines.parse(run.engine if run else None, text, exit_code=exit_code, secrets=secrets)
 
     async def _log(self, namespace: str, pod: PodView, memory: Memory) -> str:
         """The log, or nothing when it cannot be had: a run whose log is lost is still a run that ended."""
@@ -180,15 +198,17 @@ class Observer:
         return text
 
     async def _known_secrets(self, resource: Resource) -> tuple[str, ...]:
-        reference = _reference(resource)
-        if reference is None:
+        """All that the pod was given from Secrets: the longest first, as one may hold another."""
+        if resource.spec is None:
             return ()
-        try:
-            return redact.url_secrets(
-                _url(await self._reads.secret(resource.namespace, reference.name), reference)
-            )
-        except (NotFound, Forbidden):
-            return ()
+        known: set[str] = set()
+        for what, reference in _given_secrets(resource.spec, resource.status.run):
+            try:
+                value = _value(await self._reads.secret(resource.namespace, reference.name), reference.key)
+            except (NotFound, Forbidden):
+                continue
+            known.update(redact.url_secrets(value) if what == URL else redact.spellings(value))
+        return tuple(sorted(known, key=len, reverse=True))
 
 
 def _token_written(run: Run | None, memory: Memory) -> datetime | None:
@@ -197,33 +217,52 @@ def _token_written(run: Run | None, memory: Memory) -> datetime | None:
     return memory.token[1]
 
 
-def _reference(resource: Resource) -> UrlSecretRef | None:
-    """The Secret with the URL that a run of the resource uses: its own when it has a token."""
-    run = resource.status.run
-    if run and run.active and run.token_secret:
-        return UrlSecretRef(name=run.token_secret, key=iam.KEY_URL)
-    connection = resource.spec.database.connection if resource.spec else None
-    return connection.url_secret_ref if connection else None
+def schemes(spec: Spec) -> tuple[str, ...]:
+    """The databases that the engine and the wait before it can talk to."""
+    only_postgresql = spec.migrations.engine is Engine.PSQL or spec.runner.wait_for_database_seconds
+    return database_url.POSTGRESQL if only_postgresql else database_url.SCHEMES
 
 
-def _url(secret: dict[str, Any], reference: UrlSecretRef) -> str:
-    encoded = (secret.get("data") or {}).get(reference.key, "")
+def _given_secrets(spec: Spec, run: Run | None) -> list[tuple[str, KeyReference]]:
+    """The keys that a pod of `run` takes from Secrets, each with what it holds, but for the user's name."""
+    needed = connection.secret_references(spec.database.connection) if spec.database.connection else ()
+    if run and run.token_secret:
+        needed = ((URL, KeyReference(name=run.token_secret, key=iam.KEY_URL)),)
+    sources = (variable.value_from for variable in spec.migrations.env)
+    variables = [
+        ("variable", source.secret_key_ref) for source in sources if source and source.secret_key_ref
+    ]
+    return [(what, reference) for what, reference in needed if what != USER] + variables
+
+
+def _value(secret: dict[str, Any], key: str) -> str:
+    encoded = (secret.get("data") or {}).get(key, "")
     try:
         return base64.b64decode(encoded).decode()
     except (binascii.Error, UnicodeDecodeError):
         return ""
 
 
-def secret_view(secret: dict[str, Any], reference: UrlSecretRef) -> SecretView:
+def secret_view(
+    secret: dict[str, Any],
+    reference: KeyReference | UrlSecretRef,
+    what: str = URL,
+    allowed: tuple[str, ...] = database_url.SCHEMES,
+) -> SecretView:
     """What a decision may know of a Secret: its version and what is wrong with it, never its content."""
     metadata = secret["metadata"]
     if reference.key not in (secret.get("data") or {}):
-        message = f"Secret {reference.name} has no key {reference.key}: add it with the database URL"
+        message = f"Secret {reference.name} has no key {reference.key}: add it with the {what}"
         return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
-    problem = database_url.problem(_url(secret, reference))
+    value = _value(secret, reference.key)
+    problem = database_url.problem(value, allowed) if what == URL else _problem(value)
     if problem:
-        message = (
-            f"the database URL in key {reference.key} of Secret {reference.name} cannot be used: {problem}"
-        )
+        message = f"the {what} in key {reference.key} of Secret {reference.name} cannot be used: {problem}"
         return SecretView(problem=Reason.INVALID_SPEC, message=message)
     return SecretView(version=f"{metadata['uid']}/{metadata['resourceVersion']}")
+
+
+def _problem(value: str) -> str:
+    if not value:
+        return "it is empty"
+    return "it ends with a line end" if value.endswith(("\n", "\r")) else ""

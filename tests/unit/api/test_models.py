@@ -150,6 +150,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert spec.migrations.dir == "/migrations"
     assert spec.migrations.delivery == "Extract"
     assert spec.database.connection
+    assert spec.database.connection.url_secret_ref
     assert spec.database.connection.url_secret_ref.key == "url"
     assert (spec.runner.active_deadline_seconds, spec.runner.ttl_seconds_after_finished) == (600, 3600)
     assert spec.suspend is False

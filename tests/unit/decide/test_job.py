@@ -10,7 +10,8 @@ import pytest
 from dbupgrade.api import names
 from dbupgrade.api.models import database_identity
 from dbupgrade.decide import fetch, report
-from dbupgrade.decide.job import ATLAS_CONFIG, JobSettings, job
+from dbupgrade.decide.connection import atlas_config
+from dbupgrade.decide.job import JobSettings, job
 from dbupgrade.decide.observed import job_from
 from tests.unit.decide.builders import (
     IMAGE_1,
@@ -221,8 +222,8 @@ def test_no_url_of_a_database_is_anywhere_in_the_job() -> None:
 def test_atlas_reads_the_url_from_its_environment() -> None:
     body = made()
     annotations = body["spec"]["template"]["metadata"]["annotations"]
-    assert annotations[names.ANNOTATION_ATLAS_CONFIG] == ATLAS_CONFIG
-    assert 'getenv("DATABASE_URL")' in ATLAS_CONFIG
+    assert annotations[names.ANNOTATION_ATLAS_CONFIG] == atlas_config(None)
+    assert 'getenv("DATABASE_URL")' in atlas_config(None)
     field = {"fieldPath": "metadata.annotations['dbupgrade.subbug.learning/atlas-config']"}
     assert volumes(body)["config"]["downwardAPI"] == {"items": [{"path": "atlas.hcl", "fieldRef": field}]}
     mounts = {mount["mountPath"]: mount for mount in migrate(body)["volumeMounts"]}

@@ -1,0 +1,13 @@
+"""Which engine reads which report."""
+
+from dbupgrade.api.models import Engine
+from dbupgrade.decide import command, psql, report
+from dbupgrade.decide.report import Report
+
+
+def parse(engine: str | None, log: str, *, exit_code: int, secrets: tuple[str, ...] = ()) -> Report:
+    """The report in `log`, what the container `migrate` printed before it ended with `exit_code`."""
+    if engine == Engine.COMMAND:
+        return command.parse(log, exit_code=exit_code, secrets=secrets)
+    read = psql.parse if engine == Engine.PSQL else report.parse
+    return read(log, succeeded=exit_code == 0, secrets=secrets)

@@ -1,0 +1,82 @@
+"""How the tools of PostgreSQL (psql, pg_isready) are told where the database is, and the wait for it.
+
+They take no URL from a variable, and as an argument every process of the node could read it. So a few lines of shell
+take DATABASE_URL apart into the variables that libpq reads.
+"""
+
+UNREACHABLE_EXIT_CODE = 75
+"""EX_TEMPFAIL of sysexits.h: no connection was made and nothing was done, so the Job may try again."""
+
+# Go's pq and libpq name their parameters alike; search_path is none of libpq's, but a setting of the session.
+CONNECT = r"""
+decode() {
+  rest=$1 decoded=
+  while :; do
+    case $rest in
+      *%*) decoded=$decoded${rest%%%*}; rest=${rest#*%}
+        hex=${rest%"${rest#??}"}; rest=${rest#??}
+        decoded=$decoded$(printf "\\$(printf %03o "0x$hex")x"); decoded=${decoded%x} ;;
+      *) decoded=$decoded$rest; return ;;
+    esac
+  done
+}
+unknown_parameter=
+if [ -n "${DATABASE_URL:-}" ]; then
+  url=${DATABASE_URL#*://} query='' path=''
+  unset DATABASE_URL
+  case $url in *\?*) query=${url#*\?}; url=${url%%\?*} ;; esac
+  case $url in */*) path=${url#*/}; url=${url%%/*} ;; esac
+  case $url in
+    *@*) user=${url%@*}; url=${url##*@}
+      case $user in *:*) decode "${user#*:}"; export PGPASSWORD="$decoded"; user=${user%%:*} ;; esac
+      decode "$user"; export PGUSER="$decoded" ;;
+  esac
+  case $url in
+    \[*) PGHOST=${url#\[} PGPORT=${url##*\]}; PGHOST=${PGHOST%%\]*} PGPORT=${PGPORT#:} ;;
+    *:*) PGHOST=${url%:*} PGPORT=${url##*:} ;;
+    *) PGHOST=$url PGPORT= ;;
+  esac
+  export PGHOST PGPORT="${PGPORT:-5432}"
+  decode "$path"; [ -z "$decoded" ] || export PGDATABASE="$decoded"
+  while [ -n "$query" ]; do
+    pair=${query%%&*}; case $query in *\&*) query=${query#*&} ;; *) query='' ;; esac
+    decode "${pair#*=}"
+    case ${pair%%=*} in
+      '') ;;
+      application_name) export PGAPPNAME="$decoded" ;;
+      channel_binding) export PGCHANNELBINDING="$decoded" ;;
+      connect_timeout) export PGCONNECT_TIMEOUT="$decoded" ;;
+      gssencmode) export PGGSSENCMODE="$decoded" ;;
+      options) export PGOPTIONS="${PGOPTIONS:-} $decoded" ;;
+      password) export PGPASSWORD="$decoded" ;;
+      search_path) decoded=$(printf %s "$decoded" | sed 's/[\\ ]/\\&/g')
+        export PGOPTIONS="${PGOPTIONS:-} -c search_path=$decoded" ;;
+      sslmode) export PGSSLMODE="$decoded" ;;
+      sslrootcert) export PGSSLROOTCERT="$decoded" ;;
+      target_session_attrs) export PGTARGETSESSIONATTRS="$decoded" ;;
+      user) export PGUSER="$decoded" ;;
+      *) unknown_parameter=${pair%%=*} ;;
+    esac
+  done
+fi
+export PGCONNECT_TIMEOUT="${PGCONNECT_TIMEOUT:-10}" PGAPPNAME="${PGAPPNAME:-dbupgrade}"
+"""
+
+WAIT = (
+    r"""
+set -eu
+export LC_ALL=C
+"""
+    + CONNECT
+    + rf"""
+end=$(($(date +%s) + WAIT_SECONDS))
+until pg_isready --quiet --timeout=5; do
+  if [ "$(date +%s)" -ge "$end" ]; then
+    echo "the database accepted no connections within $WAIT_SECONDS s" >&2
+    exit {UNREACHABLE_EXIT_CODE}
+  fi
+  sleep 1
+done
+"""
+)
+"""Waits until the server accepts connections, as pg_isready sees it; WAIT_SECONDS at most."""
