@@ -170,6 +170,7 @@ def launch_for(cluster: Cluster, log: Path, **settings: str) -> Launch:
     given = {
         "DBUPGRADE_CRANE_IMAGE": cluster.crane_image,
         "DBUPGRADE_ATLAS_IMAGE": cluster.atlas_image,
+        "DBUPGRADE_PSQL_IMAGE": cluster.psql_image,
         "DBUPGRADE_INSECURE_REGISTRIES": "true",
         **settings,
     }

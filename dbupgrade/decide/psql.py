@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the names in the statements are our own
 """The engine Psql: a script around psql that applies the *.sql of a folder, and how to read what it reports.
 
 One session of psql does everything, so that its advisory lock covers the run and ends with it. The script needs sh, the

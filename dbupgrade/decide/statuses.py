@@ -95,7 +95,7 @@ def success_message(run: Run) -> str:
     if run.engine == Engine.COMMAND:
         return f"the command of {run.image} ended with success"
     if run.to_version is None:
-        return f"migrated with {run.image}; the engine's report could not be read, so versions are unknown"
+        return f"migrated with {run.image}; {run.engine or 'Atlas'}'s report could not be read, so versions are unknown"
     if not run.applied_count and run.image_version and run.to_version > run.image_version:
         return f"nothing to apply: the database is at {run.to_version}, ahead of {run.image}"
     if not run.applied_count:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from e2e.cluster import tools
+from e2e.cluster import debian, tools
 from e2e.cluster.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ class Registry:
             (images.pause, ("/bin/busybox", "sleep", "infinity")),
             (images.crane, ("crane",)),
             (images.atlas, ("atlas",)),
+            (images.psql, ("psql",)),
         ):
             name = reference.removeprefix(f"{self.address}/")
             image = name.rpartition("/")[2].partition(":")[0]
@@ -130,6 +131,7 @@ class NodeImages:
     pause: str
     crane: str
     atlas: str
+    psql: str
 
     @classmethod
     def on(cls, registry: str) -> NodeImages:
@@ -138,6 +140,7 @@ class NodeImages:
             pause=f"{registry}/pause:1",
             crane=f"{registry}/dbupgrade/crane:{tools.CRANE.version}",
             atlas=f"{registry}/dbupgrade/atlas:{tools.ATLAS.version}",
+            psql=f"{registry}/dbupgrade/psql:{debian.postgresql_bin().parent.name}",
         )
 
 
@@ -205,6 +208,10 @@ def make_layers(bin_dir: Path) -> dict[str, Path]:
         "pause": _kept("pause", {"/bin/busybox": BUSYBOX}),
         "crane": _kept("crane", _base() | _busybox() | _tool(bin_dir, "crane")),
         "atlas": _kept("atlas", _base() | _tool(bin_dir, "atlas")),
+        "psql": _kept(
+            "psql",
+            _base() | _busybox() | programs(*(debian.postgresql_bin() / n for n in ("psql", "pg_isready"))),
+        ),
     }
 
 
@@ -222,6 +229,17 @@ def _kept(name: str, contents: Mapping[str, Content]) -> Path:
 
 def _tool(bin_dir: Path, name: str) -> dict[str, Content]:
     return {f"/usr/local/bin/{name}": (bin_dir / name).resolve()}
+
+
+def programs(*paths: Path) -> dict[str, Content]:
+    """Programs of this machine with the libraries that they load, all where they are here."""
+    found: dict[str, Content] = {}
+    for path in paths:
+        listed = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
+        libraries = (Path(word) for word in listed.split() if word.startswith("/"))
+        found |= {f"/usr/local/bin/{path.name}": path.resolve()}
+        found |= {str(library): library.resolve() for library in libraries}
+    return found
 
 
 def _busybox() -> dict[str, Content]:

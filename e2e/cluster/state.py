@@ -42,6 +42,7 @@ class Cluster:
     host_ip: str
     crane_image: str
     atlas_image: str
+    psql_image: str
     bin_dir: Path
 
     @classmethod
@@ -58,6 +59,7 @@ class Cluster:
             host_ip=slot.host_ip,
             crane_image=images.crane,
             atlas_image=images.atlas,
+            psql_image=images.psql,
             bin_dir=bin_dir,
         )
 
@@ -104,6 +106,7 @@ class Cluster:
             "HOST_IP": self.host_ip,
             "CRANE_IMAGE": self.crane_image,
             "ATLAS_IMAGE": self.atlas_image,
+            "PSQL_IMAGE": self.psql_image,
         }
 
     def write_env(self) -> None:

@@ -17,8 +17,8 @@ from e2e.cluster import debian
 from tests.integration.harness.postgres import PASSWORD, USER, Postgres
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from dbupgrade.decide.report import Report
 

@@ -223,7 +223,15 @@ async def test_defaults_are_those_of_the_contract(admin: Client, namespace: str)
     assert (metric["bakeSeconds"], metric["intervalSeconds"]) == (0, 15)
     version = stored["checks"]["pre"]["minPodVersions"][0]
     assert (version["strictMode"], version["disallowDowngrade"]) == (True, False)
-    assert stored["runner"] == {"activeDeadlineSeconds": 600, "ttlSecondsAfterFinished": 3600}
+    assert stored["migrations"]["engine"] == "Atlas"
+    assert stored["runner"] == {
+        "activeDeadlineSeconds": 600,
+        "ttlSecondsAfterFinished": 3600,
+        "waitForDatabaseSeconds": 0,
+        "backoffLimit": 0,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+    }
     assert stored["suspend"] is False
 
 

@@ -101,8 +101,10 @@ def test_what_must_be_given() -> None:
     assert required[".spec"] == ["database", "migrations"]
     assert required[".spec.migrations"] == ["image"]
     assert required[".spec.database"] == ["type"]
-    assert required[".spec.database.connection"] == ["urlSecretRef"]
-    assert required[".spec.database.connection.urlSecretRef"] == ["name"]
+    assert ".spec.database.connection" not in required
+    for part in ("urlSecretRef", "userSecretRef", "passwordSecretRef"):
+        assert required[f".spec.database.connection.{part}"] == ["name"]
+    assert required[".spec.migrations.env[]"] == ["name"]
     assert required[".spec.database.aws"] == ["dbName", "host", "region", "roleArn", "username"]
     assert required[".spec.checks.pre.minPodVersions[]"] == ["minVersion", "selector"]
     assert required[".spec.checks.post.metrics[]"] == ["metricName", "name", "target", "threshold"]
@@ -118,13 +120,20 @@ def test_the_defaults() -> None:
     expected: dict[str, object] = {
         ".spec.migrations.dir": "/migrations",
         ".spec.migrations.delivery": "Extract",
+        ".spec.migrations.engine": "Atlas",
         ".spec.database.connection.urlSecretRef.key": "url",
+        ".spec.database.connection.userSecretRef.key": "username",
+        ".spec.database.connection.passwordSecretRef.key": "password",
         ".spec.database.aws.port": 5432,
         ".spec.database.aws.dialect": "postgres",
         ".spec.checks.pre.minPodVersions[].strictMode": True,
         ".spec.checks.pre.minPodVersions[].disallowDowngrade": False,
         ".spec.runner.activeDeadlineSeconds": 600,
         ".spec.runner.ttlSecondsAfterFinished": 3600,
+        ".spec.runner.waitForDatabaseSeconds": 0,
+        ".spec.runner.backoffLimit": 0,
+        ".spec.runner.runAsUser": 65532,
+        ".spec.runner.runAsGroup": 65532,
         ".spec.suspend": False,
     }
     for phase in ("pre", "post"):
@@ -140,6 +149,7 @@ def test_lists_that_are_merged_by_key() -> None:
     }
     assert keys == {
         ".spec.migrations.imagePullSecrets": ["name"],
+        ".spec.migrations.env": ["name"],
         ".spec.runner.imagePullSecrets": ["name"],
         ".spec.checks.pre.metrics": ["name"],
         ".spec.checks.post.metrics": ["name"],
@@ -271,7 +281,12 @@ def test_both_refuse_migrations_that_could_be_more_than_data(migrations: Schema)
         (a_spec(runner={"ttlSecondsAfterFinished": -1}), False),
         (a_spec(runner={"ttlSecondsAfterFinished": 0}), True),
         (a_spec(database={"type": "oracle"}), False),
-        (a_spec(database={"type": "selfHosted", "connection": {}}), False),
+        (a_spec(runner={"runAsUser": 0}), False),
+        (a_spec(runner={"runAsGroup": 0, "backoffLimit": 10}), True),
+        (a_spec(runner={"backoffLimit": 11}), False),
+        (a_spec({"engine": "Flyway"}), False),
+        (a_spec({"env": [{"name": "1A"}]}), False),
+        (a_spec({"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "a"}}}]}), False),
         (a_spec(database={}), False),
         ({"database": {"type": "selfHosted"}}, False),
         ({}, False),
