@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -17,7 +18,7 @@ from dbupgrade.api.status import Failure
 from dbupgrade.decide.failures import RULES
 from dbupgrade.decide.redact import url_secrets
 from dbupgrade.decide.report import Report
-from dbupgrade.toolkit import address, database, environment, folder, indexes, selection
+from dbupgrade.toolkit import address, database, environment, folder, indexes, metrics, selection
 from dbupgrade.toolkit.arguments import parse
 from dbupgrade.toolkit.atlas import Atlas, AtlasError, State, find
 from dbupgrade.toolkit.environment import BadEnvironmentError, Environment
@@ -27,6 +28,10 @@ from dbupgrade.toolkit.output import Format, Output
 
 if TYPE_CHECKING:
     from dbupgrade.toolkit.convert import Build
+
+MEASURED = ("status", "apply", "baseline")
+"""The commands that have metrics: those that work with the database."""
+INTERRUPTED, TERMINATED = 130, 143  # as shells have it: 128 and the signal
 
 ROLLBACK = """\
 There is no rollback: a migration that was applied has changed data, and no tool knows how to get it back.
@@ -50,10 +55,24 @@ def main(arguments: list[str]) -> int:
     except ValueError:
         output.event("failed", "MIGRATE_FORMAT must be text or json", level="error")
         return ExitCode.USAGE
+    # A container's first process gets no default: without this, Kubernetes would have to kill it, and Atlas would go on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         settings = environment.read(os.environ, lambda path: Path(path).read_text())
-        with tempfile.TemporaryDirectory(prefix="dbupgrade-") as work:
-            return Commands(given, settings, output, Path(work)).run()
+    except BadEnvironmentError as error:
+        return _failed(output, ExitCode.USAGE, str(error))
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="dbupgrade-") as work:
+        commands = Commands(given, settings, output, Path(work))
+        code = _run(commands, output)
+    if given.command in MEASURED:
+        metrics.publish(settings, given.command, code, time.monotonic() - began, commands.measured, output)
+    return code
+
+
+def _run(commands: "Commands", output: Output) -> int:
+    try:
+        return commands.run()
     except BadEnvironmentError as error:
         return _failed(output, ExitCode.USAGE, str(error))
     except RefusedError as error:
@@ -61,8 +80,7 @@ def main(arguments: list[str]) -> int:
     except FolderError as error:
         return _failed(output, ExitCode.FOLDER, str(error))
     except AtlasError as error:
-        text = str(error)
-        what = RULES[error.failure].what
+        text, what = str(error), RULES[error.failure].what
         return _failed(
             output,
             exit_code(error.failure),
@@ -70,7 +88,7 @@ def main(arguments: list[str]) -> int:
             failure=error.failure.value,
         )
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
 def _any_concurrent(files: list[tuple[str, str]]) -> bool:
@@ -98,6 +116,7 @@ class Commands:
         self._source = self._folder
         """What is applied: the folder, or a copy in which CONCURRENTLY is safe."""
         self._changed: Mapping[str, Sequence[folder.Named]] = {}
+        self.measured = metrics.Measured()
         dev_url = address.normalise(getattr(given, "dev_url", "") or os.environ.get("DEV_DATABASE_URL", ""))
         url = address.with_lock_timeout(settings.url, round(settings.lock_seconds * 1000))
         output.secrets = (*url_secrets(settings.url), *url_secrets(url), *url_secrets(dev_url))
@@ -139,6 +158,7 @@ class Commands:
                 ),
             )
         )
+        self.measured.connection_seconds = reached.seconds
         self._output.event(
             "connected", f"connected in {reached.seconds:.3f} s", seconds=round(reached.seconds, 6)
         )
@@ -149,6 +169,7 @@ class Commands:
         self._atlas.validate_offline(self._folder)
         self._connect()
         state = self._safe_state()
+        self.measured.pending = len(state.pending)
         for name in state.skipped:
             self._output.event(
                 "skipped",
@@ -237,6 +258,7 @@ class Commands:
             current=state.current or None,
         )
         done, version, queue = 0, state.current, deque(state.pending)
+        self.measured.applied = 0
         while queue:
             file_began = time.monotonic()
             report = self._apply_file(queue[0].name)
@@ -251,6 +273,7 @@ class Commands:
             done += 1
             while queue and queue[0].version <= version:
                 queue.popleft()
+            self.measured.applied, self.measured.pending = done, len(queue)
             self._output.event(
                 "applied",
                 f"{version} applied ({done} of {total})",

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +140,7 @@ class Toolkit:
             (self.folder / f"{name.removeprefix('v')}_x.sql").write_text(sql)
         assert self.run("hash").code == 0
 
-    def run(self, *arguments: str, **variables: str) -> Result:
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         environment = {
             "PATH": os.environ["PATH"],
             "ATLAS_BIN": str(tools.binary("atlas")),
@@ -149,19 +150,27 @@ class Toolkit:
             **self.variables,
             **variables,
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "dbupgrade", "migrate", *arguments],
-            env=environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
+        command = [sys.executable, "-m", "dbupgrade", "migrate", *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+
+    def run(self, *arguments: str, **variables: str) -> Result:
+        with self.start(*arguments, **variables) as process:
+            try:
+                output, errors = process.communicate(timeout=120)
+            finally:
+                process.kill()
+        assert "Traceback" not in errors, errors
         for spelling in (PASSWORD, quote(PASSWORD, safe=""), "hunter2"):
-            assert spelling not in done.stdout + done.stderr
-        return Result(done.returncode, done.stdout + done.stderr)
+            assert spelling not in output + errors
+        return Result(process.returncode, output + errors)
+
+    def until(self, query: str) -> None:
+        """Wait until `query` finds a row."""
+        deadline = time.monotonic() + 60
+        while not self.fetch(query):
+            assert time.monotonic() < deadline, query
+            time.sleep(0.1)
 
     def execute(self, *statements: str) -> None:
         self.server.execute(self.database, *statements)
