@@ -1,4 +1,4 @@
-"""The operator's image: its real Dockerfile, built by buildah on a Python base that is made of Debian packages.
+"""Our images: their real Dockerfiles, built by buildah on a Python base that is made of Debian packages.
 
 No container engine and no image registry is needed. Base and image are kept in the cache of the tools under names that
 follow from all that goes into them.
@@ -18,6 +18,7 @@ from e2e.cluster.images import CERTIFICATES
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SOURCES = ("Dockerfile", ".dockerignore", "requirements.lock", "dbupgrade", "webhook")
+MIGRATE_SOURCES = ("images/migrate/Dockerfile", ".dockerignore", "requirements-toolkit.lock", "dbupgrade")
 # What the Dockerfile asks of a base. Without libraries that only package management needs.
 BASE_PACKAGES = (
     "python3",
@@ -44,22 +45,32 @@ BASE = "localhost/dbupgrade-base"
 
 
 def build() -> Path:
-    """Return the image of this checkout as an OCI layout, built first when the cache does not have it."""
-    kept = tools.cache_dir() / "images" / f"operator-{_key()}"
-    tools.install(kept, _build)
+    """Return the operator's image of this checkout as an OCI layout, built first when the cache does not have it."""
+    kept = tools.cache_dir() / "images" / f"operator-{_key(SOURCES)}"
+    tools.install(kept, lambda target: _bud("Dockerfile", target))
     return kept
 
 
-def push(bin_dir: Path, registry: str, name: str) -> str:
-    """Push the image as `name` (with its tag) to a registry and return its reference."""
+def build_migrate() -> Path:
+    """Return the toolkit's image in the same way."""
+    atlas = tools.binary(tools.ATLAS.name).resolve()
+    kept = tools.cache_dir() / "images" / f"migrate-{atlas.name}-{_key(MIGRATE_SOURCES)}"
+    tools.install(
+        kept, lambda target: _bud("images/migrate/Dockerfile", target, f"ATLAS_IMAGE={_atlas_image(atlas)}")
+    )
+    return kept
+
+
+def push(bin_dir: Path, registry: str, name: str, layout: Path | None = None) -> str:
+    """Push an image, the operator's by default, as `name` (with its tag) to a registry and return its reference."""
     reference = f"{registry}/{name}"
-    run(bin_dir / "crane", "push", "--insecure", build(), reference)
+    run(bin_dir / "crane", "push", "--insecure", layout or build(), reference)
     return reference
 
 
-def _key() -> str:
+def _key(sources: tuple[str, ...]) -> str:
     digest = hashlib.sha256(Path(__file__).read_bytes())
-    for source in SOURCES:
+    for source in sources:
         path = REPOSITORY / source
         files = sorted(path.rglob("*.*")) if path.is_dir() else [path]
         for file in files:
@@ -68,15 +79,28 @@ def _key() -> str:
     return digest.hexdigest()[:12]
 
 
-def _build(target: Path) -> None:
-    base = _base()
+def _bud(dockerfile: str, target: Path, *build_arguments: str) -> None:
+    """Build a Dockerfile into an OCI layout."""
+    arguments = [
+        word for given in (f"BASE_IMAGE={_base()}", *build_arguments) for word in ("--build-arg", given)
+    ]
     # Where a proxy that reads TLS stands before the package registry, the host trusts it and the base does not.
     trust = f"{CERTIFICATES}:{CERTIFICATES}:ro"
+    name = f"localhost/{target.name}"
     _buildah(
         "bud", "--quiet", "--layers", "--isolation", "chroot", "--network", "host", "--timestamp", "0",
-        "--volume", trust, "--build-arg", f"BASE_IMAGE={base}", "--tag", "localhost/operator", str(REPOSITORY),
+        "--volume", trust, "--file", str(REPOSITORY / dockerfile), *arguments, "--tag", name, str(REPOSITORY),
     )  # fmt: skip
-    _buildah("push", "--quiet", "localhost/operator", f"oci:{target}")
+    _buildah("push", "--quiet", name, f"oci:{target}")
+
+
+def _atlas_image(atlas: Path) -> str:
+    """What images/atlas/Dockerfile makes: the binary at its place."""
+    container = _buildah("from", "scratch")
+    _buildah("copy", "--quiet", "--chmod", "755", container, str(atlas), "/usr/local/bin/atlas")
+    name = f"localhost/dbupgrade-atlas:{atlas.name.rpartition('-')[2]}"
+    _buildah("commit", "--quiet", "--rm", "--timestamp", "0", container, name)
+    return name
 
 
 def _base() -> str:
