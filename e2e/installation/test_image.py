@@ -1,4 +1,4 @@
-"""The operator's image, built from the Dockerfile."""
+"""Our images, built from their Dockerfiles."""
 
 from __future__ import annotations
 
@@ -33,3 +33,15 @@ def test_it_has_two_layers_above_its_base_which_are_small_and_runs_as_nobody_wit
     config = json.loads(_blob(layout, manifest["config"]["digest"]).read_text())["config"]
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["/opt/python/bin/python", "-m", "dbupgrade"]
+
+
+def test_the_toolkits_image_has_atlas_and_runs_as_a_number_that_is_not_root() -> None:
+    layout = operator_image.build_migrate()
+    manifest = _manifest(layout)
+    own = manifest["layers"][1:]
+    assert (
+        sum(len(gzip.decompress(_blob(layout, layer["digest"]).read_bytes())) for layer in own) < 2 * LARGEST
+    )
+    config = json.loads(_blob(layout, manifest["config"]["digest"]).read_text())["config"]
+    assert config["User"] == "65532:65532"
+    assert config["Entrypoint"] == ["python", "-m", "dbupgrade"]
