@@ -48,9 +48,9 @@ class World:
         """Push an image with these migrations and return its reference."""
         return self.push(folder(self.cluster, files, at))
 
-    def push(self, contents: Mapping[str, Content], platform: str = PLATFORM) -> str:
-        """Push an image with any contents and return its reference."""
-        return self.cluster.push_image(self._new_name(), layers=contents, platform=platform)
+    def push(self, contents: Mapping[str, Content], platform: str = PLATFORM, base: str | None = None) -> str:
+        """Push an image with any contents, on top of `base`, and return its reference."""
+        return self.cluster.push_image(self._new_name(), layers=contents, platform=platform, base=base)
 
     def push_index(self, *images: str) -> str:
         """Push an index of images for several platforms and return its reference."""

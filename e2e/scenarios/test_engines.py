@@ -1,0 +1,236 @@
+"""The engines Psql and Command, the connection in parts, and the wait for a database: real pods on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from e2e.cluster.images import Folder, Link, programs
+from e2e.operator import free_port
+from e2e.scenarios.support.images import THREE
+from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED
+
+if TYPE_CHECKING:
+    from e2e.cluster.images import Content
+    from e2e.scenarios.support.world import World
+
+PSQL = {"engine": "Psql"}
+USERS = {"001_users.sql": "CREATE TABLE users (id int PRIMARY KEY, name text);\n"}
+BROKEN = "CREATE TABLE half (id int);\n\nINSERT INTO users VALUES (1, 'hunter2'), (1, 'hunter2');\nCREATE TABLE never (id int);\n"
+
+
+def sql_image(world: World, files: dict[str, str]) -> str:
+    return world.push({f"/migrations/{name}": text.encode() for name, text in files.items()})
+
+
+def parts(world: World, **changes: Any) -> dict[str, Any]:
+    """The connection in parts, with user and password in a Secret of their own."""
+    world.api.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "credentials"},
+            "stringData": {"username": world.database.name, "password": world.database.password},
+        },
+        "secrets",
+        world.namespace,
+    )
+    host, _, port = world.database.server.partition(":")
+    connection = {
+        "host": host,
+        "port": int(port or 5432),
+        "database": world.database.name,
+        "userSecretRef": {"name": "credentials"},
+        "passwordSecretRef": {"name": "credentials"},
+        "sslMode": "disable",
+        **changes,
+    }
+    return {"type": "selfHosted", "connection": connection}
+
+
+@pytest.mark.parametrize("delivery", ["Extract", "ImageVolume"])
+def test_plain_sql_files_are_applied_through_psql(world: World, delivery: str) -> None:
+    world.secret()
+    files = {**USERS, "002_rows.sql": "INSERT INTO users VALUES (1, 'one');"}
+    first = sql_image(world, files)
+    world.upgrade(first, migrations={**PSQL, "delivery": delivery})
+    upgrade = world.wait_for(DONE)
+    assert upgrade.message == f"applied 2 files of {first}: the database is at 002"
+    assert (upgrade.status["currentVersion"], upgrade.status["pendingCount"]) == ("002", 0)
+    assert world.database.rows("SELECT name FROM dbupgrade_migrations ORDER BY 1") == list(files)
+
+    second = sql_image(world, {**files, "003_orders.sql": "CREATE TABLE orders (id int);"})
+    world.upgrade(second, migrations={**PSQL, "delivery": delivery})
+    upgrade = world.wait_for(DONE)
+    assert (upgrade.run["fromVersion"], upgrade.run["toVersion"]) == ("002", "003")
+    assert world.database.tables == ["dbupgrade_migrations", "orders", "users"]
+
+
+def test_a_psql_file_that_fails_in_the_middle_fails_the_run_and_says_which_line(world: World) -> None:
+    image = sql_image(world, {**USERS, "002_half.sql": BROKEN})
+    world.upgrade(image, migrations=PSQL, database=parts(world))
+    upgrade = world.wait_for(STALLED)
+    run = upgrade.run
+    assert (run["failure"], run["failedFile"], run["appliedCount"]) == ("SQLError", "002_half.sql", 1)
+    assert run["error"].startswith("line 3: duplicate key value")
+    assert "line 3" in upgrade.message
+    assert "hunter2" not in json.dumps(upgrade.json)
+    assert world.database.tables == ["dbupgrade_migrations", "users"]
+    corrected = sql_image(world, {**USERS, "002_half.sql": "CREATE TABLE half (id int);"})
+    world.upgrade(corrected, migrations=PSQL, database=parts(world))
+    assert world.wait_for(DONE).run["appliedCount"] == 1
+
+
+def test_an_applied_file_that_changed_stalls(world: World) -> None:
+    world.secret()
+    world.upgrade(sql_image(world, USERS), migrations=PSQL)
+    world.wait_for(DONE)
+    world.upgrade(sql_image(world, {"001_users.sql": USERS["001_users.sql"] + "--\n"}), migrations=PSQL)
+    upgrade = world.wait_for(STALLED)
+    assert (upgrade.run["failure"], upgrade.run["failedFile"]) == ("FileChanged", "001_users.sql")
+
+
+def test_atlas_takes_the_connection_in_parts(world: World) -> None:
+    world.upgrade(world.image(THREE), database=parts(world))
+    assert world.wait_for(DONE).run["appliedCount"] == 3
+    assert world.database.tables == ["orders", "users"]
+
+
+# --- Command -----------------------------------------------------------------------------------------------------
+
+MIGRATE = """
+set -e
+test "$EXTRA-$FROM_SECRET-$FROM_MAP-$COST" = 'a-b-c-$(DB_HOST)'
+export PGHOST="$DB_HOST" PGPORT="$DB_PORT" PGDATABASE="$DB_DATABASE" PGUSER="$DB_USER" PGPASSWORD="$DB_PASSWORD"
+touch /tmp/writable
+psql -v ON_ERROR_STOP=1 -c 'CREATE TABLE users (id int)'
+"""
+
+
+def test_the_applications_own_command_migrates(world: World) -> None:
+    database = parts(world)
+    for kind, plural, data in (("Secret", "secrets", "stringData"), ("ConfigMap", "configmaps", "data")):
+        body = {
+            "apiVersion": "v1",
+            "kind": kind,
+            "metadata": {"name": "extra"},
+            data: {"key": "bc"[kind == "ConfigMap"]},
+        }
+        world.api.apply(body, plural, world.namespace)
+    image = world.push({"/app/migrate.sh": MIGRATE.encode()}, base=world.cluster.psql_image)
+    reference = {"name": "extra", "key": "key"}
+    env = [
+        {"name": "EXTRA", "value": "a"},
+        {"name": "COST", "value": "$(DB_HOST)"},
+        {"name": "FROM_SECRET", "valueFrom": {"secretKeyRef": reference}},
+        {"name": "FROM_MAP", "valueFrom": {"configMapKeyRef": reference}},
+    ]
+    command = {"engine": "Command", "command": ["sh"], "args": ["/app/migrate.sh"], "env": env}
+    world.upgrade(image, migrations=command, database=database, runner={"runAsUser": 1000, "runAsGroup": 0})
+    upgrade = world.wait_for(DONE)
+    assert upgrade.message == f"the command of {image} ended with success"
+    assert world.database.tables == ["users"]
+
+
+def test_a_command_that_fails_is_told_with_the_end_of_its_log_and_without_its_secrets(world: World) -> None:
+    script = b'echo "first words"; echo "connecting with $DB_PASSWORD"; echo "it went wrong"; exit 3'
+    image = world.push({"/app/migrate.sh": script}, base=world.cluster.psql_image)
+    command = {"engine": "Command", "command": ["sh", "/app/migrate.sh"]}
+    world.upgrade(image, migrations=command, database=parts(world))
+    upgrade = world.wait_for(STALLED)
+    assert upgrade.run["failure"] == "CommandFailed"
+    assert upgrade.run["error"] == "exit code 3: first words connecting with *** it went wrong"
+    assert len(world.created_jobs()) == 1
+
+
+def npm() -> dict[str, Content]:
+    """Node and npm of this machine, as an application's image would have them."""
+    node, tool = shutil.which("node"), shutil.which("npm")
+    if node is None or tool is None:
+        pytest.skip("this machine has no node and npm to make an image of")
+    home = Path(tool).resolve().parents[1]
+    start = Link("/usr/local/lib/npm/bin/npm-cli.js")
+    return {**programs(Path(node)), "/usr/bin": Folder(), "/usr/local/lib/npm": home, "/usr/local/bin/npm": start,
+            "/usr/bin/env": Link("/bin/busybox")}  # fmt: skip
+
+
+def test_npm_run_migrate(world: World) -> None:
+    package = {"name": "app", "version": "1.0.0", "scripts": {"migrate": "node migrate.js"}}
+    script = (
+        "const {execFileSync} = require('child_process'); const e = process.env;"
+        "execFileSync('psql', ['-v', 'ON_ERROR_STOP=1', '-c', 'CREATE TABLE from_node (id int)'], {env: {...e, "
+        "PGHOST: e.DB_HOST, PGPORT: e.DB_PORT, PGDATABASE: e.DB_DATABASE, PGUSER: e.DB_USER, PGPASSWORD: e.DB_PASSWORD}});"
+    )
+    app = {"/app/package.json": json.dumps(package).encode(), "/app/migrate.js": script.encode()}
+    image = world.push({**npm(), **app}, base=world.cluster.psql_image)
+    command = {"engine": "Command", "command": ["npm"], "args": ["--prefix", "/app", "run", "migrate"]}
+    world.upgrade(image, migrations=command, database=parts(world))
+    world.wait_for(DONE)
+    assert world.database.tables == ["from_node"]
+
+
+# --- the wait ----------------------------------------------------------------------------------------------------
+
+
+def test_a_database_that_never_comes_is_named(world: World) -> None:
+    runner = {"waitForDatabaseSeconds": 2, "backoffLimit": 1}
+    port = free_port()
+    world.upgrade(sql_image(world, USERS), migrations=PSQL, database=parts(world, port=port), runner=runner)
+    upgrade = world.wait_for(RETRIED)
+    host = world.database.server.partition(":")[0]
+    assert upgrade.run["failure"] == "DatabaseUnreachable"
+    assert f"{host}:{port} accepted no connections within 2 s" in upgrade.message
+    # The Job itself has tried twice.
+    pods = {obj["metadata"]["name"] for _, obj in world.record.changes("pods") if obj}
+    assert len([name for name in pods if name.startswith(upgrade.run["jobName"])]) == 2
+
+
+def test_a_database_that_is_still_starting_is_waited_for(world: World) -> None:
+    address = (world.cluster.host_ip, free_port())
+    database = parts(world, host=address[0], port=address[1])
+    world.upgrade(
+        sql_image(world, USERS), migrations=PSQL, database=database, runner={"waitForDatabaseSeconds": 120}
+    )
+    world.wait_for(lambda upgrade: "waits until the database" in upgrade.message, what="it waits")
+    with forwarding(address, world.database.server):
+        assert world.wait_for(DONE).run["attempt"] == 1
+
+
+class forwarding:  # noqa: N801 - used as a context
+    """A server at `address` that leads to `server`."""
+
+    def __init__(self, address: tuple[str, int], server: str) -> None:
+        host, _, port = server.partition(":")
+        self._to = (host, int(port or 5432))
+        self._listener = socket.create_server(address)
+
+    def __enter__(self) -> None:
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._to)
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _copy(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
