@@ -314,7 +314,7 @@ class Connection(Model):
     @property
     def has_parts(self) -> bool:
         """Whether any part is given."""
-        return bool(self.model_fields_set - {"url_secret_ref"})
+        return any(value is not None for name, value in self if name != "url_secret_ref")
 
 
 _POSTGRES_PORT, _MYSQL_PORT = 5432, 3306

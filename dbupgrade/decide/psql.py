@@ -311,7 +311,7 @@ class _Output(BaseModel):
     errors: str
 
 
-_PROBLEMS: dict[str, tuple[Failure, str]] = {
+PROBLEMS: dict[str, tuple[Failure, str]] = {
     "EmptyFolder": (Failure.EMPTY_FOLDER, ""),
     "NotClean": (Failure.NOT_CLEAN, ""),
     "BaselineNotFound": (Failure.BASELINE_NOT_FOUND, ""),
@@ -382,7 +382,7 @@ def _find(log: str) -> _Output | None:
 def _failure(output: _Output, secrets: tuple[str, ...]) -> Report:
     if output.problem:
         word, _, name = output.problem.partition(" ")
-        failure, error = _PROBLEMS.get(word, (Failure.UNKNOWN, ""))
+        failure, error = PROBLEMS.get(word, (Failure.UNKNOWN, ""))
         return Report(failure=failure, failed_file=cut(name) or None, error=error or None)
     try:
         errors = base64.b64decode(output.errors).decode(errors="replace")
@@ -406,7 +406,7 @@ def _statement_error(output: _Output, errors: str, secrets: tuple[str, ...]) -> 
     statement = _STATEMENT.search(errors, found.end())
     sql, text = (statement[1].strip() if statement else ""), found["text"]
     if TRANSACTION_CONSTRAINT in text:
-        failure, error = _PROBLEMS["TransactionEnded"]
+        failure, error = PROBLEMS["TransactionEnded"]
         return Report(failure=failure, failed_file=output.file or None, error=error)
     if not output.file:  # our own statements, so that there is nothing in them to report
         refused = "permission denied" in text
