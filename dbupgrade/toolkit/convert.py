@@ -17,7 +17,7 @@ from dbupgrade.toolkit import sql
 from dbupgrade.toolkit.exits import RefusedError
 from dbupgrade.toolkit.sql import Name, Statement
 
-HEADER = "-- atlas:txmode none\n\n"
+DIRECTIVE = "-- atlas:txmode none\n"
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,16 @@ def _convert(file: File, found: list[Statement], known: _Known, *, plain: bool) 
         if number and copied:
             text = "\n".join(copied) + "\n\n" + text.lstrip("\n")
         if group[0].alone and not sql.has_no_transaction(text):
-            text = HEADER + text.lstrip("\n")
+            text = _without_transaction(text.lstrip("\n"))
         parts.append(Part(_renamed(file, suffix), text, len(group)))
     return [] if [(part.name, part.text) for part in parts] == [(file.name, file.text)] else parts
+
+
+def _without_transaction(text: str) -> str:
+    """`text` with the directive in its header, which begins one where there is none."""
+    if sql.has_no_transaction(text):
+        return text
+    return DIRECTIVE + ("" if sql.header(text) else "\n") + text
 
 
 @dataclass(frozen=True)

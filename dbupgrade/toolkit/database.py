@@ -1,8 +1,10 @@
 """The database itself: whether it lets us in."""
 
 import asyncio
+import os
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -71,6 +73,16 @@ async def _knock(url: str) -> None:
     await writer.wait_closed()
 
 
+def _tls(query: Mapping[str, str]) -> ssl.SSLContext | None:
+    """How to verify a server where no root certificate is named: as the driver of Atlas, by those of the system."""
+    mode = query.get("sslmode", "")
+    if not mode.startswith("verify-") or "sslrootcert" in query or os.environ.get("PGSSLROOTCERT"):
+        return None
+    context = ssl.create_default_context()
+    context.check_hostname = mode == "verify-full"
+    return context
+
+
 async def connect(url: str) -> asyncpg.Connection:
     """Connect. Raises AtlasError for a refusal, and one of NOT_YET when trying again may help."""
     parts = urlsplit(url)
@@ -79,8 +91,12 @@ async def connect(url: str) -> asyncpg.Connection:
     ]
     try:
         return await asyncpg.connect(
-            urlunsplit(parts._replace(query=urlencode(pairs))), timeout=CONNECT_SECONDS
+            urlunsplit(parts._replace(query=urlencode(pairs))), timeout=CONNECT_SECONDS, ssl=_tls(dict(pairs))
         )
+    except ssl.SSLCertVerificationError as error:
+        raise AtlasError(
+            Failure.CONNECTION_SETTINGS, f"the server's certificate is not trusted ({error.verify_message})"
+        ) from None
     except asyncpg.InvalidAuthorizationSpecificationError:  # the wrong password too
         raise AtlasError(Failure.AUTHENTICATION) from None
     except asyncpg.InvalidCatalogNameError:

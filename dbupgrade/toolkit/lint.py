@@ -304,7 +304,7 @@ class _Suppressed:
         self._statements = statements
         self._comments = [text[s.begin : s.start] for s in statements]
         self._last_lines = [sql.line_of(text, max(s.end - 1, s.begin)) for s in statements]
-        top, blank, _ = text.partition("\n\n")
+        top, blank, _ = text.replace("\r\n", "\n").partition("\n\n")
         alone = blank and all(not line.strip() or line.lstrip().startswith("--") for line in top.splitlines())
         self._everywhere = _directives(top) if alone else []
 

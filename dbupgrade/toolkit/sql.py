@@ -87,9 +87,20 @@ def head(text: str) -> list[Directive]:
     return found
 
 
+def header(text: str) -> list[str]:
+    """The comment lines in which Atlas looks for directives of the file: from its first character to an empty line."""
+    lines = []
+    while text.startswith(("--", "#")):
+        line, found, text = text.partition("\n")
+        lines.append(line.strip())
+        if not found:
+            break
+    return lines if text.startswith("\n") else []
+
+
 def has_no_transaction(text: str) -> bool:
-    """Whether the file is run without a transaction."""
-    return any(d.tool == "atlas" and d.key == "txmode" and d.value == "none" for d in head(text))
+    """Whether Atlas runs the file without a transaction."""
+    return any(re.fullmatch(r"[ -~]*atlas:txmode +none", line) for line in header(text))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,14 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
+    with running_server({}) as found:
+        yield found
+
+
+@contextmanager
+def running_server(files: dict[str, bytes], *settings: str) -> Iterator[Server]:
+    """A PostgreSQL with `files` in its folder."""
     programs = debian.postgresql_bin()
     base = Path("/tmp") / f"dbupgrade-pg-{secrets.token_hex(4)}"
     base.mkdir(mode=0o755)
@@ -86,10 +93,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "scram-sha-256",
     ]
     subprocess.run([*command, f"--pwfile={secret}", "--no-sync"], check=True, capture_output=True, cwd=base)
+    for name, content in files.items():
+        file = base / "data" / name
+        file.write_bytes(content)
+        file.chmod(0o600)
+        if user:
+            shutil.chown(file, "postgres", "postgres")
     port = free_port()
     options = ["-c", "fsync=off", "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1"]
     process = Process(
-        [*user, str(programs / "postgres"), "-D", str(base / "data"), "-p", str(port), *options], base / "log"
+        [*user, str(programs / "postgres"), "-D", str(base / "data"), "-p", str(port), *options, *settings],
+        base / "log",
     )
     found = Server(port)
     try:

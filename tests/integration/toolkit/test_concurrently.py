@@ -100,3 +100,9 @@ def test_an_index_by_choice_is_built_at_once(toolkit: Toolkit) -> None:
     assert toolkit.run("convert", "--plain").code == 0
     assert (toolkit.folder / "2_x.sql").read_text() == MIXED.replace("concurrently ", "")
     assert toolkit.run("apply").code == 0
+
+
+def test_a_directive_that_atlas_would_not_see(toolkit: Toolkit) -> None:
+    toolkit.write(v1=TABLE, v2="-- atlas:txmode none\ncreate index concurrently t_a on t (a);")
+    assert toolkit.run("apply").code == 0
+    assert toolkit.fetch(VALID) == ["t_a true"]

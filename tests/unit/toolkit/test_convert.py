@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbupgrade.toolkit import sql
-from dbupgrade.toolkit.convert import HEADER, ConversionRefusedError, File, Part, convert
+from dbupgrade.toolkit.convert import DIRECTIVE, ConversionRefusedError, File, Part, convert
+
+HEADER = DIRECTIVE + "\n"
 
 
 def converted(text: str, before: str = "", *, plain: bool = False) -> list[tuple[str, str]]:
@@ -74,8 +76,22 @@ def test_directives_at_the_top_are_for_all_parts() -> None:
     text = "-- dbupgrade:lint-ignore drop-column: unused since 1.4\n\nselect 1;\ndrop index concurrently i;\n"
     assert converted(text)[1] == (
         "2a_x.sql",
-        f"{HEADER}-- dbupgrade:lint-ignore drop-column: unused since 1.4\n\ndrop index concurrently i;\n",
+        f"{DIRECTIVE}-- dbupgrade:lint-ignore drop-column: unused since 1.4\n\ndrop index concurrently i;\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [  # without an empty line after it, or with one before it, Atlas does not see the directive
+        ("-- atlas:txmode none\n{}", "-- atlas:txmode none\n\n-- atlas:txmode none\n{}"),
+        ("\n-- atlas:txmode none\n\n{}", "-- atlas:txmode none\n\n{}"),
+        ("-- atlas:txmode none\r\n\r\n{}", "-- atlas:txmode none\n\n-- atlas:txmode none\r\n\r\n{}"),
+        ("-- why\n\n{}", "-- atlas:txmode none\n-- why\n\n{}"),
+    ],
+)
+def test_the_directive_is_where_atlas_looks_for_it(text: str, becomes: str) -> None:
+    statement = "create index concurrently i on t (a);"
+    assert converted(text.format(statement)) == [("2_x.sql", becomes.format(statement))]
 
 
 @pytest.mark.parametrize(
@@ -168,14 +184,14 @@ def test_parts_are_the_file_and_converting_twice_changes_nothing(text: str) -> N
     assert convert(files, {"2_x.sql"}) == first
     parts: list[Part] | list[File] = first.get("2_x.sql", []) or files
     assert convert(parts, {part.name for part in parts}) == {}
-    whole = "".join(part.text.removeprefix(HEADER) for part in parts)
+    whole = "".join(part.text.removeprefix(DIRECTIVE) for part in parts)
     assert "".join(whole.split()) == "".join(text.split())  # every comment and string, in its order
-    assert [len(sql.statements(part.text)) for part in parts if part.text.startswith(HEADER)] == [
-        1 for part in parts if part.text.startswith(HEADER)
+    assert [len(sql.statements(part.text)) for part in parts if part.text.startswith(DIRECTIVE)] == [
+        1 for part in parts if part.text.startswith(DIRECTIVE)
     ]
     assert not any(
         sql.is_concurrent(statement.tree)
         for part in parts
-        if not part.text.startswith(HEADER)
+        if not part.text.startswith(DIRECTIVE)
         for statement in sql.statements(part.text)
     )
