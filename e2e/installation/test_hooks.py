@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 JOB = "shop-dbupgrade-migrate"
 BROKEN = {"20250102000000_broken.sql": "ALTER TABLE nothing ADD COLUMN secret text DEFAULT 'hunter2';"}
-INDEX = {
-    "20250104000000_index.sql": "-- atlas:txmode none\n\nCREATE INDEX CONCURRENTLY users_by_id ON users (id);"
-}
+INDEX = {"20250104000000_index.sql": "create  index concurrently users_by_id ON users (id);"}
 VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'users_by_id'::regclass"
 
 
@@ -217,7 +215,7 @@ def test_a_first_install_makes_its_own_secret_for_development(shop: Shop) -> Non
 
 
 def test_through_the_operator_the_hook_waits_for_ready_and_fails_with_the_migration(shop: Shop) -> None:
-    mode = ("migrations.mode=operator", "secrets.urlKey=url", *_image(shop.world.cluster))
+    mode = ("migrations.mode=operator", *_image(shop.world.cluster))
     first = shop.deploy(FIRST, *mode)
     assert first.code == 0, first.text
     assert (shop.running(), shop.world.database.tables) == ("1", ["users"])

@@ -325,6 +325,13 @@ def test_the_dbupgrade_takes_more_of_a_spec_and_fits_the_crd(helm: Helm) -> None
     assert spec["migrations"]["imagePullSecrets"] == [{"name": "pull"}]
     schema = custom_resource_definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     jsonschema.validate(resource["spec"], schema["properties"]["spec"])
+    parts = dbupgrade(render(helm, *JOB, "migrations.mode=operator"))["spec"]
+    jsonschema.validate(parts, schema["properties"]["spec"])
+    assert parts["database"]["connection"] == {
+        "host": "postgres", "port": 5432, "database": "shop", "sslMode": "require",
+        "userSecretRef": {"name": "shop-database", "key": "username"},
+        "passwordSecretRef": {"name": "shop-database", "key": "password"},
+    }  # fmt: skip
     own = render(helm, *CUSTOM, "migrations.mode=operator", 'operator.spec={"database":{"type":"awsRds"}}')
     assert dbupgrade(own)["spec"]["database"] == {"type": "awsRds"}
 
@@ -342,7 +349,9 @@ def test_the_dbupgrade_takes_more_of_a_spec_and_fits_the_crd(helm: Helm) -> None
         ((*JOB, "secrets.create=true"), "exclude each other"),
         ((*CUSTOM, "secrets.create=true"), "needs database.user and secrets.password"),
         ((*CUSTOM, "migrations.mode=operator", "secrets.create=true"), "is for mode job"),
-        ((*CUSTOM, "migrations.mode=operator", "secrets.existingSecret=s"), "secrets.urlKey"),
+        ((*CUSTOM, "migrations.mode=operator"), "operator.spec.database"),
+        ((*CUSTOM, "migrations.mode=operator", "secrets.existingSecret=s"), "database.host"),
+        ((*JOB, "migrations.mode=operator", "database.user=me"), "database.user is for mode job"),
         ((*OPERATOR, "migration.command=status"), "apply only"),
         ((*JOB, "migration.command=rollback"), "command"),
         ((*JOB, "database.sslMode=prefer"), "sslMode"),
@@ -419,6 +428,16 @@ def test_as_a_dependency_it_has_its_own_values_and_names(helm: Helm, tmp_path: P
             {"MigrationRunsLong"},
         ),
         (
+            {'dbupgrade_migrate_exit_code{database="postgres/shop",command="apply"}': "4x20"},
+            {"MigrationDatabaseUnreachable"},
+        ),
+        ({'dbupgrade_migrate_exit_code{database="postgres/shop",command="apply"}': "0x20"}, set()),
+        ({'dbupgrade_migrate_exit_code{database="another/shop",command="apply"}': "4x20"}, set()),
+        (
+            {'dbupgrade_migrate_connection_seconds{database="postgres/shop",command="apply"}': "9x20"},
+            {"MigrationDatabaseSlow"},
+        ),
+        (
             {
                 'kube_job_status_start_time{namespace="NS",job_name="JOB"}': "0x20",
                 'kube_job_status_active{namespace="NS",job_name="JOB"}': "0x20",
@@ -430,11 +449,15 @@ def test_as_a_dependency_it_has_its_own_values_and_names(helm: Helm, tmp_path: P
 def test_each_alert_fires_on_what_it_is_for(
     helm: Helm, promtool: Path, tmp_path: Path, series: dict[str, str], fires: set[str]
 ) -> None:
-    objects = render(helm, *JOB, "prometheusRule.enabled=true", 'prometheusRule.labels={"release":"prom"}')
+    objects = render(
+        helm, *JOB, "prometheusRule.enabled=true", 'prometheusRule.labels={"release":"prom"}',
+        "metrics.pushgatewayUrl=http://push:9091",
+    )  # fmt: skip
     rule = objects.one("PrometheusRule")
     assert rule["metadata"]["labels"]["release"] == "prom"
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]))
     names = [alert["alert"] for group in rule["spec"]["groups"] for alert in group["rules"]]
+    assert len(names) == 4
     queries = [
         {
             "expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0)',
@@ -459,10 +482,19 @@ def test_each_alert_fires_on_what_it_is_for(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_alerts_and_the_network_policy_are_about_what_there_is(helm: Helm) -> None:
+    rule = render(helm, *JOB, "prometheusRule.enabled=true", "metrics.pushgatewayUrl=http://push:9091")
+    written = (REPOSITORY / "dbupgrade/toolkit/metrics.py").read_text()
+    for series in re.findall(r"dbupgrade_migrate_\w+", json.dumps(rule.one("PrometheusRule"))):
+        assert f'"{series}"' in written
+    policy = yaml.safe_load((REPOSITORY / "examples/helm-hooks/network-policy.yaml").read_text())
+    labels = rule.one("Job")["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+
+
 def test_the_notes_say_where_the_logs_are(helm: Helm) -> None:
     command = ("install", "shop", str(helm.chart), "--namespace", NAMESPACE, "--dry-run=client")
     flags = [word for setting in JOB for word in ("--set-string", setting.replace('"', ""))]
-    flags = [flag.replace("enabled=true", "enabled=true") for flag in flags]
     typed = ["--set", "migration.customImage.enabled=true", *flags[2:]]
     assert "logs job/shop-dbupgrade-migrate" in helm.run(*command, *typed)
     assert "nothing was migrated" in helm.run(*command, "--set", "migrations.enabled=false")

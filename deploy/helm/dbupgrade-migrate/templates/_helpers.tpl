@@ -88,6 +88,12 @@ helm.sh/hook-weight: {{ sub (int $hook.weight) 1 | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
+{{- define "dbupgrade-migrate.needDatabase" -}}
+{{- if not (and .Values.database.host .Values.database.name) }}
+{{- fail "database.host and database.name are missing: where to migrate (or secrets.urlKey, for a Secret with a whole URL)" }}
+{{- end }}
+{{- end }}
+
 {{/* What tells the toolkit where the database is. The password is a file: an environment shows in more places. */}}
 {{- define "dbupgrade-migrate.environment" -}}
 - name: MIGRATE_FORMAT
@@ -104,9 +110,7 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
       name: {{ $secret }}
       key: {{ .Values.secrets.urlKey }}
 {{- else }}
-{{- if not (and .Values.database.host .Values.database.name) }}
-{{- fail "database.host and database.name are missing: where to migrate (or secrets.urlKey, for a Secret with a whole URL)" }}
-{{- end }}
+{{- include "dbupgrade-migrate.needDatabase" . }}
 - name: DB_HOST
   value: {{ .Values.database.host | replace "$" "$$" | quote }}
 - name: DB_PORT
@@ -135,5 +139,33 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 - name: MIGRATE_BASELINE_VERSION
   value: {{ . | quote }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Where the operator finds the database: spec.database.connection. */}}
+{{- define "dbupgrade-migrate.connection" -}}
+{{- $secret := .Values.secrets.existingSecret }}
+{{- if not $secret }}
+{{- fail "mode operator needs secrets.existingSecret (the Secret with the database's credentials), or operator.spec.database" }}
+{{- end }}
+{{- if .Values.secrets.urlKey }}
+urlSecretRef:
+  name: {{ $secret }}
+  key: {{ .Values.secrets.urlKey }}
+{{- else }}
+{{- if .Values.database.user }}
+{{- fail "database.user is for mode job: in mode operator the user comes from the Secret's secrets.usernameKey" }}
+{{- end }}
+{{- include "dbupgrade-migrate.needDatabase" . }}
+host: {{ .Values.database.host | quote }}
+port: {{ .Values.database.port }}
+database: {{ .Values.database.name | quote }}
+sslMode: {{ .Values.database.sslMode }}
+userSecretRef:
+  name: {{ $secret }}
+  key: {{ .Values.secrets.usernameKey }}
+passwordSecretRef:
+  name: {{ $secret }}
+  key: {{ .Values.secrets.passwordKey }}
 {{- end }}
 {{- end }}
