@@ -70,6 +70,10 @@ e2e: build ## Real pods and a real PostgreSQL on a local cluster of its own
 installation: build ## Image, chart and kustomize on a fresh local cluster: two replicas, upgrade, uninstall
 	bash e2e/install.sh $(TEST_STATE)-install
 
+.PHONY: cert-manager
+cert-manager: build ## Long suite: the webhook's certificate from cert-manager (builds it: three minutes)
+	bash e2e/install.sh $(TEST_STATE)-cert-manager e2e/cert_manager
+
 SEED ?= $(shell date +%s)
 STEPS ?= 25
 SEQUENCES ?= 1000
@@ -113,6 +117,10 @@ deploy: ## Install CRD and operator into the cluster of the kubeconfig: IMG=...
 .PHONY: undeploy
 undeploy: ## Remove the operator; the CRD and all DBUpgrades stay
 	for part in policy webhook manager rbac; do kubectl delete --ignore-not-found -k deploy/kustomize/$$part; done
+
+.PHONY: chart-dependencies
+chart-dependencies: venv ## Fetch the charts that ours can bring (needs helm and a network), for an install from the checkout
+	$(PYTHON) -m deploy.dependencies
 
 .PHONY: manifests
 manifests: build ## Write the generated files below deploy, after a change of the models or of the chart

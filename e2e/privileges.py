@@ -21,7 +21,6 @@ from e2e.operator import ACCOUNT, KUSTOMIZE, NAMESPACE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 RULES = KUSTOMIZE / "rbac" / "rbac.yaml"
 # Admission asks for it when a Job with an owner is created: the cluster's plugin refuses the Job without it, but notes no use.
 ASKED_BY_ADMISSION = {"dbupgrades/finalizers"}
@@ -40,11 +39,11 @@ class Used:
 
 
 def used(entries: Iterable[dict[str, Any]]) -> Used:
-    """Sort the operator's requests by what the authorizer said."""
+    """Sort an operator's requests by what the authorizer said."""
     allowed: set[str] = set()
     forbidden: set[str] = set()
     for entry in entries:
-        if entry["user"]["username"] != USER or "objectRef" not in entry:
+        if "objectRef" not in entry:
             continue
         found = entry["objectRef"]
         resource = "/".join(word for word in (found["resource"], found.get("subresource", "")) if word)
@@ -66,12 +65,13 @@ def granted() -> set[str]:
     }
 
 
-def read(log: Path) -> Iterator[dict[str, Any]]:
-    """The entries of an audit log."""
+def read(log: Path, namespace: str = NAMESPACE) -> Iterator[dict[str, Any]]:
+    """The entries of an audit log about the requests of the operator that lives in a namespace."""
+    user = f"system:serviceaccount:{namespace}:{ACCOUNT}"
     with log.open() as lines:
         for line in lines:
-            if USER in line:
-                yield json.loads(line)
+            if user in line and (entry := json.loads(line))["user"]["username"] == user:
+                yield entry
 
 
 def main() -> int:

@@ -75,7 +75,11 @@ class Webhook:
             await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.Response:
-        response = await self._respond(request)
+        try:
+            response = await self._respond(request)
+        except Exception:
+            WEBHOOK_REQUESTS.labels("error").inc()
+            raise
         if self.draining:
             response.force_close()
         return response

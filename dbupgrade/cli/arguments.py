@@ -54,6 +54,9 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
         parser.add_argument("--image", help="wait for the migrations of this image, not of an earlier one")
     if command == "logs":
         parser.add_argument(
+            "-f", "--follow", action="store_true", help="go on with what is written until the pod ends"
+        )
+        parser.add_argument(
             "-c", "--container", help="migrate or fetch-migrations; the one that tells more by default"
         )
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -30,7 +31,7 @@ from dbupgrade.kube.errors import (
     Unreachable,
 )
 from dbupgrade.kube.listwatch import ListWatcher
-from dbupgrade.kube.resources import PODS, Resource, ResourceClient, pod_log
+from dbupgrade.kube.resources import PODS, Resource, ResourceClient, follow_log, pod_log
 
 DBUPGRADES = Resource(names.GROUP, names.VERSION, names.PLURAL)
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -39,6 +40,7 @@ POLL_SECONDS = 1.0
 PAGE = 500
 LOG_BYTES = 1024 * 1024
 LOG_LINES = 1000
+_NO_POD = "there is no pod: no run yet, or its Job has expired; `history` has the result"
 _COLOURS = {"Ready": 32, "Running": 36, "Failed": 31, "Waiting": 33, "Suspended": 33, "Unseen": 33}
 
 
@@ -112,24 +114,48 @@ class Commands:
         self._print(found, found)
 
     async def _logs(self) -> None:
-        seen = await self._get()
-        run = seen.status.run
-        pods = await self._pods(seen)
-        if run is None or not pods:
-            raise CommandError(
-                "there is no pod: no run yet, or its Job has expired; `history` has the result"
-            )
-        pod = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+        if self._given.follow:
+            await self._follow()
+            return
+        pod = await self._last_pod(await self._get())
+        if pod is None:
+            raise CommandError(_NO_POD)
         container = self._given.container or _talkative(pod)
+        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         text = await pod_log(
-            self._client,
-            seen.namespace,
-            pod["metadata"]["name"],
-            container,
-            limit_bytes=LOG_BYTES,
-            tail_lines=LOG_LINES,
+            self._client, namespace, name, container, limit_bytes=LOG_BYTES, tail_lines=LOG_LINES
         )
         print(text, end="" if text.endswith("\n") else "\n")
+
+    async def _follow(self) -> None:
+        """Print what the run's containers write, one after the other, until its pod has ended."""
+        followed: set[str] = set()
+        while True:
+            seen = await self._get()
+            pod = await self._last_pod(seen)
+            if pod is None:
+                if seen.status.run is None or seen.status.run.finished_at:
+                    raise CommandError(_NO_POD)
+            else:
+                container = self._given.container or _talkative(pod)
+                if container not in followed and _has_started(pod, container):
+                    await self._print_as_written(pod, container)
+                    followed.add(container)
+                if followed & {self._given.container, names.CONTAINER_MIGRATE} or _has_ended(pod):
+                    return
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _print_as_written(self, pod: Object, container: str) -> None:
+        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        async with contextlib.aclosing(follow_log(self._client, namespace, name, container)) as chunks:
+            async for chunk in chunks:
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
+
+    async def _last_pod(self, seen: Seen) -> Object | None:
+        """The newest pod of the last run, if there is one."""
+        pods = await self._pods(seen) if seen.status.run else []
+        return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
     async def _wait(self) -> None:
         """Until Ready about the spec as it is, printing what changes. Raises CommandError when that will not be."""
@@ -270,11 +296,22 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def _has_started(pod: Object, container: str) -> bool:
+    """Whether the container has a log."""
+    status = pod.get("status") or {}
+    found = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    states = [one.get("state") or {} for one in found if one["name"] == container]
+    return any("running" in state or "terminated" in state for state in states)
+
+
+def _has_ended(pod: Object) -> bool:
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
 def _talkative(pod: Object) -> str:
     """The container whose log tells more: `migrate`, unless the migrations never came that far."""
-    status = pod.get("status") or {}
-    for container in status.get("containerStatuses", ()):
-        state = container.get("state") or {}
-        if container["name"] == names.CONTAINER_MIGRATE and ("running" in state or "terminated" in state):
-            return names.CONTAINER_MIGRATE
-    return names.CONTAINER_FETCH if status.get("initContainerStatuses") else names.CONTAINER_MIGRATE
+    if _has_started(pod, names.CONTAINER_MIGRATE) or not (pod.get("status") or {}).get(
+        "initContainerStatuses"
+    ):
+        return names.CONTAINER_MIGRATE
+    return names.CONTAINER_FETCH

@@ -102,8 +102,8 @@ class LeaderElector:
 
     async def _acquire(self) -> None:
         while not await self._attempt():
-            # A little less than `retry`, at random: a released lease is taken within it, and not by all at the same moment.
-            await self._clock.sleep(self._timing.retry * random.uniform(0.7, 1.0))  # noqa: S311 - not cryptography
+            # Up to half of `retry`, at random: a released lease is taken well within it, and not by all at the same moment.
+            await self._clock.sleep(self._timing.retry * random.uniform(0.3, 0.5))  # noqa: S311 - not cryptography
 
     async def _lead(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
         work = asyncio.create_task(lead(), name="leader-work")

@@ -12,12 +12,14 @@ from urllib.parse import quote
 from dbupgrade.kube.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from dbupgrade.kube.client import Client
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+# A migration may say nothing for long; a run has a deadline of its own.
+LOG_SILENCE_SECONDS = 86400.0
 
 Propagation = Literal["Foreground", "Background", "Orphan"]
 
@@ -135,6 +137,15 @@ async def pod_log(
     query = {"container": container, "limitBytes": str(limit_bytes), "tailLines": str(tail_lines)}
     raw = await client.read(PODS.item(namespace, pod, "log"), query=query)
     return raw[:limit_bytes].decode(errors="replace")
+
+
+def follow_log(client: Client, namespace: str, pod: str, container: str) -> AsyncGenerator[bytes, None]:
+    """Yield a container's log from its beginning, as it is written, until the container ends.
+
+    Close the generator (contextlib.aclosing) to stop before. Raises a KubeError.
+    """
+    query = {"container": container, "follow": "true"}
+    return client.stream(PODS.item(namespace, pod, "log"), query=query, silence=LOG_SILENCE_SECONDS)
 
 
 def segment(name: str) -> str:

@@ -58,3 +58,9 @@ WEBHOOK_REQUESTS = Counter("dbupgrade_webhook_requests_total", "Reviews by verdi
 WEBHOOK_CERTIFICATE_EXPIRY = Gauge(
     "dbupgrade_webhook_certificate_expiry_seconds", "Time until the webhook's certificate expires"
 )
+
+# A series that begins with its first event cannot be seen to grow by that: alerts and dashboard would miss it.
+for _result in ("Succeeded", "Failed", "Busy"):
+    RUNS.labels(_result)
+for _verdict in ("allowed", "denied", "error"):
+    WEBHOOK_REQUESTS.labels(_verdict)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -123,14 +124,34 @@ TOOLS = (
     Tool("glua", "glua", "github.com/yuin/gopher-lua", "github.com/yuin/gopher-lua/cmd/glua", 5),
 )
 
+# What only the long suites need, so nobody else waits for it.
+LATER = (Tool("cert-manager", "cert-manager", "github.com/cert-manager/cert-manager", ".", 170),)
+
 
 def binary(name: str) -> Path:
     """Return the path of one tool, built first when the cache does not have it."""
-    tool = next((tool for tool in TOOLS if tool.name == name), None)
-    if tool is None:
-        raise BuildError(f"there is no tool {name!r}; there are {', '.join(tool.name for tool in TOOLS)}")
+    tool = _named(name)
     _build_missing((tool,))
     return _cached(tool)
+
+
+def sources(name: str) -> Path:
+    """Return the folder with the sources of a tool's module, for what it holds beside the program."""
+    tool = _named(name)
+    command = [str(_go().path), "mod", "download", "-json", tool.module]
+    done = subprocess.run(
+        command, cwd=MODULES / tool.folder, env=_go_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BuildError(f"{tool.module} could not be downloaded: {done.stdout}{done.stderr}")
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+def _named(name: str) -> Tool:
+    known = {tool.name: tool for tool in (*TOOLS, *LATER)}
+    if name not in known:
+        raise BuildError(f"there is no tool {name!r}; there are {', '.join(known)}")
+    return known[name]
 
 
 def build_all() -> None:

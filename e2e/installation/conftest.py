@@ -24,7 +24,8 @@ from e2e.scenarios.support.world import World, delete_namespace, new_namespace
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-IMAGE = "subbug/dbupgrade-operator:0.1.0"
+REPOSITORY = "subbug/dbupgrade-operator"
+PREVIOUS = "0.0.9"
 _worlds = pytest.StashKey[World]()
 
 
@@ -41,7 +42,7 @@ def api(cluster: Cluster) -> Api:
 @pytest.fixture(scope="session")
 def image(cluster: Cluster) -> str:
     """The operator's image, in the cluster's registry."""
-    return operator_image.push(cluster.bin_dir, cluster.registry, IMAGE)
+    return operator_image.push(cluster.bin_dir, cluster.registry, f"{REPOSITORY}:0.1.0")
 
 
 @pytest.fixture(scope="session")
@@ -50,10 +51,19 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def release(cluster: Cluster, chart: Path, image: str) -> Iterator[Release]:
-    """The chart, installed with two replicas that look after their certificate themselves."""
+def release(
+    cluster: Cluster, chart: Path, image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Release]:
+    """A release of the version before, with two replicas that look after their certificate themselves; to be upgraded.
+
+    No version was published yet, so the one before is this one, packaged under a lower number.
+    """
     made = Release(cluster, chart, image)
-    made.install()
+    operator_image.push(cluster.bin_dir, cluster.registry, f"{REPOSITORY}:{PREVIOUS}")
+    folder = tmp_path_factory.mktemp("packages")
+    version = (f"--version={PREVIOUS}", f"--app-version={PREVIOUS}")
+    made.helm("package", str(chart), *version, f"--destination={folder}")
+    made.install(chart=folder / f"{chart.name}-{PREVIOUS}.tgz")
     yield made
     made.uninstall()
 

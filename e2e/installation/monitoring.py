@@ -1,4 +1,4 @@
-"""kube-state-metrics as a process of this machine, and what an alert makes of the series that it writes."""
+"""kube-state-metrics and Prometheus as processes of this machine, and what alerts make of the series."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import re
 import subprocess
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from e2e.cluster import debian
 from e2e.operator import REPOSITORY, free_port
 from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from e2e.cluster import Cluster
@@ -46,6 +47,39 @@ def kube_state_metrics(cluster: Cluster) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+
+
+@contextlib.contextmanager
+def prometheus(folder: Path, targets: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Run a Prometheus that scrapes addresses (host:port) by job every second; yields its URL."""
+    jobs = [
+        {"job_name": job, "honor_labels": True, "static_configs": [{"targets": list(addresses)}]}
+        for job, addresses in targets.items()
+    ]
+    file = folder / "prometheus.json"
+    file.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))
+    address = f"127.0.0.1:{free_port()}"
+    command: list[str | Path] = [
+        debian.unpacked("prometheus") / "usr/bin/prometheus",
+        f"--config.file={file}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address={address}",
+    ]
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: read(f"http://{address}/-/ready") != "", "Prometheus is ready")
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def found_by(url: str, query: str) -> list[dict[str, Any]]:
+    """What a Prometheus finds for a query now."""
+    answer = json.loads(read(f"{url}/api/v1/query?{urlencode({'query': query})}") or "{}")
+    found: list[dict[str, Any]] = answer["data"]["result"] if answer.get("status") == "success" else []
+    return found
 
 
 def read(url: str) -> str:

@@ -6,32 +6,38 @@ import json
 import os
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbupgrade.app import LEASE
 from e2e.operator import NAMESPACE
+from e2e.scenarios.support.api import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from e2e.cluster import Cluster
+    from e2e.scenarios.support.api import Api
 
 NAME = "dbupgrade-operator"
+WAIT_SECONDS = 60.0
+POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class Release:
-    """A release of the chart, driven by the real helm."""
+    """A release of the chart, driven by the real helm; images are those of the charts' appVersion."""
 
     cluster: Cluster
     chart: Path
     image: str
 
-    def install(self) -> None:
-        """Install it and wait until it is ready."""
-        self.helm(
-            "install", NAME, str(self.chart), "--create-namespace", *self._values(), "--wait", "--timeout=90s"
-        )
+    def install(self, *values: str, chart: Path | None = None) -> None:
+        """Install it, or an older chart, and wait until it is ready."""
+        words = (NAME, str(chart or self.chart), "--create-namespace", *self._values(*values))
+        self.helm("install", *words, "--wait", "--timeout=90s")
 
     def upgrade(self, *values: str) -> None:
         """Upgrade it with further values and wait until the new replicas are ready."""
@@ -55,12 +61,10 @@ class Release:
         return done.stdout
 
     def _values(self, *more: str) -> list[str]:
-        repository, _, tag = self.image.rpartition(":")
         values = (
             "replicaCount=2",
             "webhook.certManager.enabled=false",
-            f"image.repository={repository}",
-            f"image.tag={tag}",
+            f"image.repository={self.image.rpartition(':')[0]}",
             f"craneImage={self.cluster.crane_image}",
             f"atlasImage={self.cluster.atlas_image}",
             "insecureRegistries=true",
@@ -81,6 +85,26 @@ class Release:
         """Identity of the replica that leads; empty when none does."""
         return str(self.lease().get("holderIdentity") or "")
 
+    def take_over(self, before: str, end: Callable[[], None]) -> float:
+        """End a leader and return after how many seconds another leads."""
+        started = time.monotonic()
+        end()
+        while self.leader() in {"", before}:
+            assert time.monotonic() < started + WAIT_SECONDS, "nobody leads"
+            time.sleep(POLL_SECONDS)
+        seconds = time.monotonic() - started
+        print(f"{end.__qualname__}: another replica leads after {seconds:.1f} s")
+        return seconds
+
+    def addresses(self) -> list[str]:
+        """Where the replicas are, for the host too."""
+        return self.kubectl("get", "pods", "--output=jsonpath={.items[*].status.podIP}").split()
+
+    def images(self) -> set[str]:
+        """What the replicas are to run."""
+        path = "{.spec.template.spec.containers[*].image}"
+        return set(self.kubectl("get", "deployment", NAME, f"--output=jsonpath={path}").split())
+
     def pods(self) -> set[str]:
         """Names of the replicas."""
         return set(self.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.name}").split())
@@ -93,6 +117,15 @@ def pod_of(identity: str) -> str:
 
 def kill(pod: str) -> None:
     """End the operator in a pod as a power cut would."""
+    os.kill(_process(pod), signal.SIGKILL)
+
+
+def ask_to_end(pod: str) -> None:
+    """End it as the kubelet does when a pod is deleted."""
+    os.kill(_process(pod), signal.SIGTERM)
+
+
+def _process(pod: str) -> int:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment = (process / "environ").read_bytes().split(b"\0")
@@ -100,6 +133,14 @@ def kill(pod: str) -> None:
         except OSError:
             continue
         if f"HOSTNAME={pod}".encode() in environment and b"dbupgrade" in command:
-            os.kill(int(process.name), signal.SIGKILL)
-            return
+            return int(process.name)
     raise AssertionError(f"no process of pod {pod}")
+
+
+def served(api: Api) -> bool:
+    """Whether DBUpgrades can be listed; not for a moment after the CRD came or changed."""
+    try:
+        api.request("GET", "/apis/dbupgrade.subbug.learning/v1alpha1/dbupgrades")
+    except RefusedError:
+        return False
+    return True

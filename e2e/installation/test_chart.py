@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from e2e.cluster.images import BUSYBOX
-from e2e.installation.monitoring import firing, kube_state_metrics, series
+from e2e.cluster.state import NODE_NAME
+from e2e.installation.conftest import PREVIOUS
+from e2e.installation.monitoring import firing, found_by, kube_state_metrics, prometheus, series
 from e2e.installation.monitoring import read as read_metrics
-from e2e.installation.release import NAME, Release, kill, pod_of
+from e2e.installation.release import NAME, Release, ask_to_end, kill, pod_of, served
 from e2e.operator import NAMESPACE, REPOSITORY
 from e2e.privileges import INSTALLED_ONLY, read, used
-from e2e.scenarios.support.api import RefusedError
 from e2e.scenarios.support.database import WAIT_AT_GATE
 from e2e.scenarios.support.images import FIRST, THREE, folder
-from e2e.scenarios.support.upgrade import DONE, held
+from e2e.scenarios.support.upgrade import DONE, STALLED, held
 from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:
@@ -27,9 +32,11 @@ if TYPE_CHECKING:
     from e2e.scenarios.support.api import Api
     from e2e.scenarios.support.world import World
 
+FILES = "deploy/helm/dbupgrade-operator/files"
 GATED = {**FIRST, "20250102000000_wait.sql": WAIT_AT_GATE}
 CRD = "dbupgrades.dbupgrade.subbug.learning"
 TAKEOVER_SECONDS = 20
+GRACEFUL_SECONDS = 2
 
 
 def test_a_migration_runs_and_the_webhook_has_a_say(release: Release, world: World) -> None:
@@ -38,6 +45,25 @@ def test_a_migration_runs_and_the_webhook_has_a_say(release: Release, world: Wor
     assert world.wait_for(DONE).run["appliedCount"] == len(THREE)
     assert release.lease()["holderIdentity"].startswith(NAME)
     assert len(release.pods()) == 2
+
+
+def test_a_person_reads_the_log_of_a_run_while_it_is_written(release: Release, world: World) -> None:
+    world.secret()
+    words = [sys.executable, "-m", "dbupgrade", "logs", "app", "--follow", "--namespace", world.namespace]
+    environment = {**os.environ, "KUBECONFIG": str(release.cluster.kubeconfig)}
+    with world.database.closed_gate() as gate:
+        world.upgrade(world.image(GATED))
+        world.wait_for(lambda upgrade: bool(upgrade.run), what="a run")
+        with subprocess.Popen(
+            words, env=environment, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        ) as following:
+            world.wait_migrating()
+            assert following.poll() is None
+            gate.open()
+            said, _ = following.communicate(timeout=60)
+    assert following.returncode == 0
+    assert '"applied"' in said
+    world.wait_for(DONE)
 
 
 def test_kube_state_metrics_tells_the_conditions_by_which_the_alert_fires(
@@ -65,6 +91,52 @@ def test_kube_state_metrics_tells_the_conditions_by_which_the_alert_fires(
     assert found[f'{condition}{{{labels},status="False",type="Ready"}}'] == 0
     assert found[f'{condition}{{{labels},status="False",type="Progressing"}}'] == 1
     assert firing("DBUpgradeFailed", found, tmp_path) == {"stuck"}
+
+
+def test_every_query_of_the_dashboard_finds_something_in_a_real_prometheus(
+    release: Release, world: World, tmp_path: Path
+) -> None:
+    world.secret()
+    image = world.image(THREE)
+    absent = {"name": "slow", "metricName": "absent", "target": {"type": "External", "external": {}}}
+    check = {
+        **absent,
+        "source": "External",
+        "threshold": {"operator": "<", "value": "1"},
+        "intervalSeconds": 1,
+    }
+    world.upgrade(image, "checked", checks={"pre": {"metrics": [check]}})
+    world.wait_for(held("PreCheckMetricFailed"), "checked")
+    targets = {"operator": [f"{address}:8080" for address in release.addresses()]}
+    with kube_state_metrics(release.cluster) as url:
+        targets["kube-state-metrics"] = [urlsplit(url).netloc]
+        with prometheus(tmp_path, targets) as server:
+            wait_until(lambda: len(found_by(server, "up == 1")) == 3, "two replicas and kube-state-metrics")
+            # What is counted for the first time while it is watched can be seen to grow.
+            world.upgrade(image, "done")
+            world.wait_for(DONE, "done")
+            world.upgrade(world.image({**THREE, "20250105000000_wrong.sql": "SELECT wrong;"}), "failed")
+            world.wait_for(STALLED, "failed")
+            silent = queries_of_the_dashboard()
+            wait_until(lambda: not still_silent(server, silent), f"all of {silent} find something", 90)
+
+
+def queries_of_the_dashboard() -> set[str]:
+    """As Grafana sends them for a panel with a point a second."""
+    dashboard = json.loads((REPOSITORY / FILES / "dashboard.json").read_text())
+    return {
+        target["expr"].replace("$__rate_interval", "30s")
+        for panel in dashboard["panels"]
+        for target in panel.get("targets", ())
+    }
+
+
+def still_silent(server: str, queries: set[str]) -> set[str]:
+    """Take out of `queries` those that find a number now; returns the others."""
+    for query in list(queries):
+        if any(sample["value"][1] != "NaN" for sample in found_by(server, query)):
+            queries.discard(query)
+    return queries
 
 
 def test_new_pods_wait_in_an_init_container_until_the_migration_of_their_image_is_done(
@@ -99,44 +171,81 @@ def waits_in_init(world: World) -> int:
     return sum("running" in status["state"] for status in statuses)
 
 
-def test_when_the_leader_is_killed_in_a_run_the_other_replica_ends_it(release: Release, world: World) -> None:
+def test_when_the_leader_is_killed_the_other_replica_goes_on_with_each_run_where_it_stands(
+    release: Release, world: World
+) -> None:
+    """One kill, and a resource at each moment that a run has; which write is under way then, tests/integration tries one by one."""
     world.secret()
-    with world.database.closed_gate() as gate:
-        world.upgrade(world.image(GATED))
-        job = world.wait_migrating().run["jobName"]
+    names = ("blocked", "pending", "running", "ending", "done", "intended")
+    for name in names:
+        database = f"{world.database.name}_{name}"
+        world.database.create_another(database)
+        if name != "blocked":
+            world.secret(world.database.url(database=database), name=name)
+    one_by_one = {name: _of(name) for name in names}
+    with (
+        world.database.closed_gate(f"{world.database.name}_running") as running,
+        world.database.closed_gate(f"{world.database.name}_ending") as ending,
+    ):
+        image, gated = world.image(THREE), world.image(GATED)
+        world.upgrade(image, "done", **one_by_one["done"])
+        world.wait_for(DONE, "done")
+        world.upgrade(image, "blocked", **one_by_one["blocked"])
+        world.wait_for(held("SecretNotFound"), "blocked")
+        world.upgrade(
+            image, "pending", runner={"nodeSelector": {"e2e": world.namespace}}, **one_by_one["pending"]
+        )
+        world.wait_for(lambda upgrade: "jobUid" in upgrade.run, "pending", what="its Job is there")
+        for name in ("running", "ending"):
+            world.upgrade(gated, name, **one_by_one[name])
+            world.wait_migrating(name)
         before = release.leader()
-        kill(pod_of(before))
-        wait_until(lambda: release.leader() not in {"", before}, "another leads", TAKEOVER_SECONDS)
-        gate.open()
-        upgrade = world.wait_for(DONE)
-    assert upgrade.run["appliedCount"] == 2
-    assert world.created_jobs() == [job]
-    assert world.live_pods_at_most() == 1
+        world.upgrade(image, "intended", **one_by_one["intended"])
+        world.wait_for(lambda upgrade: bool(upgrade.run), "intended", what="its intent is written")
+        seconds = release.take_over(before, lambda: kill(pod_of(before)))
+        ending.open()
+        world.secret(world.database.url(database=f"{world.database.name}_blocked"), name="blocked")
+        world.cluster.kubectl("label", "node", NODE_NAME, f"e2e={world.namespace}", "--overwrite")
+        running.open()
+        upgrades = {name: world.wait_for(DONE, name) for name in names}
+    assert seconds < TAKEOVER_SECONDS
+    assert sorted(world.created_jobs()) == sorted(upgrade.run["jobName"] for upgrade in upgrades.values())
+    for name, upgrade in upgrades.items():
+        assert (upgrade.run["sequence"], len(upgrade.history)) == (1, 1), name
+        assert upgrade.run["appliedCount"] == (2 if name in {"running", "ending"} else len(THREE)), name
+
+
+def _of(name: str) -> dict[str, Any]:
+    """A database of its own for a resource."""
+    return {"database": {"type": "selfHosted", "connection": {"urlSecretRef": {"name": name}}}}
 
 
 def test_when_the_leader_is_asked_to_end_the_other_replica_leads_at_once(
     release: Release, world: World
 ) -> None:
     before = release.leader()
-    release.kubectl("delete", "pod", pod_of(before), "--wait=false")
-    wait_until(lambda: release.leader() not in {"", before}, "another leads", 5)
+    assert release.take_over(before, lambda: ask_to_end(pod_of(before))) < GRACEFUL_SECONDS
     world.secret()
     world.upgrade(world.image(THREE))
     world.wait_for(DONE)
 
 
-def test_an_upgrade_during_a_run_ends_it_with_the_same_job(release: Release, world: World) -> None:
+def test_an_upgrade_from_the_version_before_during_a_run_ends_it_with_the_same_job(
+    release: Release, world: World
+) -> None:
+    assert release.images() == {f"{release.image.rpartition(':')[0]}:{PREVIOUS}"}
     old_pods = release.pods()
     world.secret()
     with world.database.closed_gate() as gate:
         world.upgrade(world.image(GATED))
         job = world.wait_migrating().run["jobName"]
-        release.upgrade("log.level=debug")
+        release.upgrade()
         wait_until(lambda: pod_of(release.leader()) not in {"", *old_pods}, "a new replica leads")
         gate.open()
         upgrade = world.wait_for(DONE)
     assert upgrade.run["appliedCount"] == 2
     assert world.created_jobs() == [job]
+    assert release.images() == {release.image}
 
 
 def test_an_upgrade_brings_the_crd_up_to_date(release: Release, api: Api) -> None:
@@ -152,15 +261,6 @@ def test_an_upgrade_brings_the_crd_up_to_date(release: Release, api: Api) -> Non
     stored = json.loads(release.kubectl("get", "crd", CRD, "--output=json"))
     assert stored["spec"]["names"]["categories"] == ["all"]
     wait_until(lambda: served(api), "the API server serves the resource again")
-
-
-def served(api: Api) -> bool:
-    """Whether DBUpgrades can be listed; not for a moment after a change of the CRD."""
-    try:
-        api.request("GET", "/apis/dbupgrade.subbug.learning/v1alpha1/dbupgrades")
-    except RefusedError:
-        return False
-    return True
 
 
 def test_the_operator_was_forbidden_nothing_and_used_what_only_an_installation_has(

@@ -67,3 +67,13 @@ def test_every_series_is_one_that_the_operator_or_kube_state_metrics_writes() ->
     assert len(_series(alerts)) >= 5
     assert len(_series(queries)) >= 8
     assert (_series(alerts) | _series(queries)) - known == set()
+
+
+def test_what_is_looked_at_for_growth_is_there_before_the_first_event() -> None:
+    """`increase` sees nothing of a series that begins with 1."""
+    for name, labels in (
+        ("dbupgrade_webhook_requests_total", {"verdict": "error"}),
+        ("dbupgrade_runs_total", {"result": "Failed"}),
+        ("dbupgrade_runs_total", {"result": "Succeeded"}),
+    ):
+        assert REGISTRY.get_sample_value(name, labels) is not None

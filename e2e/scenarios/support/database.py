@@ -69,9 +69,12 @@ class Database:
         return self.rows(VERSIONS)
 
     @contextlib.contextmanager
-    def closed_gate(self) -> Iterator[Gate]:
-        """Hold every migration that waits at the gate, until it is opened or the block ends."""
-        gate = Gate(self.url())
+    def closed_gate(self, database: str = "") -> Iterator[Gate]:
+        """Hold every migration that waits at the gate of this database, or of another of its owner, until it is opened.
+
+        It is at the latest at the end of the block.
+        """
+        gate = Gate(self.url(database=database))
         try:
             yield gate
         finally:

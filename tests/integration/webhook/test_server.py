@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from dbupgrade.api.names import WEBHOOK_PATH
 from dbupgrade.kube.errors import Unreachable
+from dbupgrade.telemetry.metrics import WEBHOOK_REQUESTS
 from webhook import server
 from webhook.issue import issue
 from webhook.server import MAX_BODY_BYTES, Webhook
@@ -86,10 +87,10 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(*, terminating: bool | None = False) -> AsyncIterator[Served]:
+async def serving(*, terminating: bool | Exception = False) -> AsyncIterator[Served]:
     async def look(_: str) -> bool:
-        if terminating is None:
-            raise Unreachable("GET /api/v1/namespaces/n: refused")
+        if isinstance(terminating, Exception):
+            raise terminating
         return terminating
 
     webhook, context = Webhook(look), SwappableContext()
@@ -121,13 +122,24 @@ async def test_a_locked_change_is_denied(served: Served) -> None:
 
 @pytest.mark.parametrize(
     ("terminating", "allowed"),
-    [(True, True), (False, False), (None, False)],
+    [(True, True), (False, False), (Unreachable("GET /api/v1/namespaces/n: refused"), False)],
     ids=["ends", "stays", "unknown"],
 )
-async def test_a_deletion_in_a_namespace_that(terminating: bool | None, allowed: bool) -> None:
+async def test_a_deletion_in_a_namespace_that(terminating: bool | Exception, allowed: bool) -> None:
     async with serving(terminating=terminating) as served:
         answer = await served.ask(review("DELETE", oldObject=resource(running=True)))
         assert answer["allowed"] == allowed
+
+
+async def test_a_review_that_fails_unexpectedly_is_counted_as_an_error() -> None:
+    before = WEBHOOK_REQUESTS.labels("error")._value.get()
+    async with serving(terminating=RuntimeError("bug")) as served:
+        body = json.dumps(review("DELETE", oldObject=resource(running=True)))
+        async with served.session.post(
+            served.url, data=body, headers={"Content-Type": "application/json"}
+        ) as answer:
+            assert answer.status == 500
+    assert WEBHOOK_REQUESTS.labels("error")._value.get() == before + 1
 
 
 BAD: dict[str, tuple[bytes, str, int]] = {
