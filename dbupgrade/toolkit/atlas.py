@@ -1,6 +1,8 @@
 """Runs Atlas. The URLs reach it through its environment: arguments can be read by every process of the machine."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from dbupgrade.api.status import Failure
 from dbupgrade.decide import report
-from dbupgrade.decide.redact import url_secrets
+from dbupgrade.decide.redact import cut, mask_error, mask_statement, url_secrets
 from dbupgrade.decide.report import Report, Text
 from dbupgrade.toolkit.environment import BadEnvironmentError
 
@@ -108,11 +110,10 @@ class Atlas:
         arguments = ["migrate", "validate", "--dir", f"file://{folder}"]
         done = self._run(*arguments, *(self._environment() if self.dev_url else ()))
         if done.returncode != 0:
-            # Atlas repeats the statement and the database's words, which people of a dev database may read.
             replayed = done.stderr.partition("replaying the migration directory:")[2]
-            raise AtlasError(
-                Failure.SQL if replayed else report.classify(done.stderr), " ".join(replayed.split())[:1000]
-            )
+            if not replayed:
+                raise AtlasError(report.classify(done.stderr))
+            raise AtlasError(Failure.SQL, _masked(replayed))
 
     def status(self, folder: Path) -> State:
         """Compare folder and history; reads only. Raises AtlasError."""
@@ -176,6 +177,21 @@ class Atlas:
                 f"{self.binary} cannot be run ({error.strerror}): put Atlas's community CLI on PATH, or its path into "
                 "ATLAS_BIN"
             ) from None
+
+
+def _masked(text: str) -> str:
+    """What Atlas says of a statement that failed in a dev database, without literals; unknown text is not repeated."""
+    match = re.search(
+        r'executing statement ("(?:[^"\\]|\\.)*") from version "([^"]*)": (.*)', text, re.DOTALL
+    )
+    if match is None:
+        return "Atlas could not run the files there"
+    try:
+        statement = str(json.loads(match[1]))
+    except ValueError:
+        statement = match[1]
+    error, masked = mask_error(match[3].strip(), statement), mask_statement(statement)
+    return f"version {match[2]}: {cut(error)}\n  {cut(masked)}\n"
 
 
 def find(binary: str) -> str:

@@ -67,7 +67,7 @@ def server() -> Iterator[Server]:
 
 
 @contextmanager
-def running_server(files: dict[str, bytes], *settings: str) -> Iterator[Server]:
+def running_server(files: dict[str, bytes], *settings: str, port: int = 0) -> Iterator[Server]:
     """A PostgreSQL with `files` in its folder."""
     programs = debian.postgresql_bin()
     base = Path("/tmp") / f"dbupgrade-pg-{secrets.token_hex(4)}"
@@ -99,7 +99,7 @@ def running_server(files: dict[str, bytes], *settings: str) -> Iterator[Server]:
         file.chmod(0o600)
         if user:
             shutil.chown(file, "postgres", "postgres")
-    port = free_port()
+    port = port or free_port()
     options = ["-c", "fsync=off", "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1"]
     process = Process(
         [*user, str(programs / "postgres"), "-D", str(base / "data"), "-p", str(port), *options, *settings],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.harness.processes import free_port
+from tests.integration.toolkit.conftest import running_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +79,17 @@ def test_what_keeps_us_out(toolkit: Toolkit, server: Server) -> None:
     assert toolkit.run("status", ATLAS_BIN="no-such-atlas").code == 2
 
 
+def test_a_database_that_comes_later_is_waited_for(toolkit: Toolkit) -> None:
+    toolkit.write(v1="select 1;")
+    port = free_port()
+    with toolkit.start("status", DATABASE_URL=replace(toolkit.server, port=port).url("postgres")) as process:
+        assert process.stdout
+        assert "waiting" in process.stdout.readline()
+        with running_server({}, port=port):
+            process.communicate(timeout=100)
+    assert process.returncode == 9
+
+
 def test_a_failed_statement(toolkit: Toolkit) -> None:
     toolkit.write(
         v1="create table a (id int);", v2="create table b (id int); insert into a values ('hunter2');"
@@ -95,9 +108,13 @@ def test_the_sql_is_tried_on_a_dev_database(toolkit: Toolkit, server: Server) ->
     dev = f"{toolkit.database}_dev"
     server.execute("postgres", f"create database {dev}")
     assert toolkit.run("validate", DEV_DATABASE_URL=server.url(dev)).code == 0
-    toolkit.write(v2="create tabl b (id int);")
+    toolkit.write(v2="create role b password 'hunter2' tabl;")
     failed = toolkit.run("validate", DEV_DATABASE_URL=server.url(dev))
-    assert (failed.code, "syntax error" in failed.text) == (7, True)
+    assert (failed.code, "unrecognized role option" in failed.text, "version 2" in failed.text) == (
+        7,
+        True,
+        True,
+    )
     assert toolkit.tables() == set()
 
 
