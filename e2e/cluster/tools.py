@@ -75,6 +75,11 @@ def _containerd(name: str, seconds: int) -> Tool:
     return Tool(name, "containerd", module, f"{module}/cmd/{name}", seconds)
 
 
+def _provider(owner: str, name: str, seconds: int) -> Tool:
+    module = f"github.com/{owner}/terraform-provider-{name}"
+    return Tool(f"terraform-provider-{name}", f"terraform-provider-{name}", module, module, seconds)
+
+
 CRANE = Tool(
     "crane",
     "crane",
@@ -122,6 +127,9 @@ TOOLS = (
     ),
     Tool("kstatus", "kstatus", "sigs.k8s.io/cli-utils", ".", 15),
     Tool("glua", "glua", "github.com/yuin/gopher-lua", "github.com/yuin/gopher-lua/cmd/glua", 5),
+    Tool("tofu", "tofu", "github.com/opentofu/opentofu", "github.com/opentofu/opentofu/cmd/tofu", 180),
+    _provider("gavinbunney", "kubectl", 60),
+    _provider("terraform-providers", "external", 15),
 )
 
 # What only the long suites need, so nobody else waits for it.

@@ -1,0 +1,50 @@
+# Runs a Job, or removes one that has ended. Environment: NAMESPACE, NAME; for a run also SELECTOR, MANIFEST, WAIT, SECONDS_.
+# Arguments: run or remove, then kubectl and its options.
+set -u
+action=$1
+shift
+fail() { echo "$NAMESPACE/$NAME: $1" >&2; exit 1; }
+
+# The conditions that hold, after the name; nothing when there is no such Job.
+state() {
+  "$@" --namespace "$NAMESPACE" --request-timeout=20s get job "$NAME" --ignore-not-found \
+    --output 'jsonpath={.metadata.name} {.status.conditions[?(@.status=="True")].type}'
+}
+
+if [ "$action" = remove ]; then
+  seen=$(state "$@") || fail "cannot be read: is the cluster there, and kubectl right?"
+  case " $seen " in
+    "  " | *" Complete "* | *" Failed "*) ;;
+    *) fail "the migration is still running: wait for its end, or delete the Job yourself if it must not go on" ;;
+  esac
+  "$@" --namespace "$NAMESPACE" delete job "$NAME" --ignore-not-found
+  exit
+fi
+
+end=$(($(date +%s) + SECONDS_))
+over() { [ "$(date +%s)" -ge "$end" ]; }
+
+# Never two at once: one that was left running, by an apply that was interrupted or did not wait, is waited for.
+while :; do
+  others=$("$@" --namespace "$NAMESPACE" --request-timeout=20s get jobs --selector "$SELECTOR" \
+    --output 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.status=="True")].type}{"\n"}{end}') ||
+    fail "the Jobs of the namespace cannot be listed"
+  others=$(echo "$others" | grep -vE ' (Complete|Failed)( |$)' | grep .) || break
+  over && fail "another run is still on: $others"
+  sleep 2
+done
+
+printf '%s' "$MANIFEST" | "$@" create --filename=- || fail "the Job was not created"
+[ "$WAIT" = true ] || exit 0
+
+while :; do
+  if seen=$(state "$@" 2>&1); then
+    case " $seen " in
+      *" Complete "*) echo "$NAMESPACE/$NAME: done"; exit 0 ;;
+      *" Failed "* | *" FailureTarget "*) fail "the migration failed; see: $* --namespace $NAMESPACE logs --selector batch.kubernetes.io/job-name=$NAME --all-containers --prefix" ;;
+      "  ") fail "the Job has gone: somebody deleted it, and how far it came is unknown" ;;
+    esac
+  fi
+  over && fail "the migration did not end within $SECONDS_ s; it goes on until its own limit. Last seen: $seen"
+  sleep 2
+done

@@ -1,0 +1,106 @@
+# What the module makes of its variables in mode job. Nothing is applied.
+
+mock_provider "kubectl" {}
+mock_provider "external" {}
+
+variables {
+  mode = "job"
+  migrations = {
+    shop = { image = "shop:1", dir = "/sql/", database = { url_secret = { name = "shop-db" } }, baseline = "2025" }
+    billing = {
+      image              = "billing:1"
+      engine             = "Command"
+      command            = ["npm", "run", "$(migrate)"]
+      image_pull_secrets = ["registry"]
+      database = {
+        host            = "postgres"
+        name            = "billing"
+        user_secret     = { name = "billing-db" }
+        password_secret = { name = "billing-db" }
+      }
+    }
+  }
+}
+
+run "jobs" {
+  command = plan
+
+  assert {
+    condition     = length(kubectl_manifest.dbupgrade) == 0 && keys(terraform_data.job) == ["billing", "shop"]
+    error_message = "Mode job makes Jobs only."
+  }
+  assert {
+    condition = alltrue([for job in values(local.job_manifests) : (
+      job.spec.backoffLimit == 3 && job.spec.ttlSecondsAfterFinished == 300 && job.spec.activeDeadlineSeconds == 600
+      && job.spec.template.spec.restartPolicy == "Never" && job.spec.podReplacementPolicy == "Failed"
+    )])
+    error_message = "Tries, time to live or limit are wrong."
+  }
+  assert {
+    condition = alltrue(flatten([for job in values(local.job_manifests) : [
+      job.spec.template.spec.securityContext.runAsNonRoot,
+      job.spec.template.spec.automountServiceAccountToken == false,
+      job.spec.template.metadata.labels["sidecar.istio.io/inject"] == "false",
+      [for container in concat(job.spec.template.spec.containers, job.spec.template.spec.initContainers) :
+        jsonencode(container.securityContext) == jsonencode({
+          allowPrivilegeEscalation = false, readOnlyRootFilesystem = true, capabilities = { drop = ["ALL"] }
+      })],
+    ]]))
+    error_message = "The pods must be as the operator's."
+  }
+  assert {
+    condition     = local.job_manifests["billing"].spec.template.spec.initContainers[*].name == ["wait-for-database"] && local.job_manifests["shop"].spec.template.spec.initContainers[*].name == ["fetch-migrations"]
+    error_message = "The init containers are wrong."
+  }
+  assert {
+    condition     = local.job_manifests["billing"].spec.template.spec.containers[0].command == ["npm", "run", "$$(migrate)"]
+    error_message = "Kubernetes must not expand what users give."
+  }
+  assert {
+    condition = { for variable in local.job_manifests["billing"].spec.template.spec.containers[0].env : variable.name => try(variable.value, variable.valueFrom.secretKeyRef.key) } == {
+      DB_HOST = "postgres", DB_PORT = "5432", DB_DATABASE = "billing", DB_USER = "username", DB_PASSWORD = "password", HOME = "/tmp"
+    }
+    error_message = "The environment is wrong."
+  }
+  assert {
+    condition     = local.job_manifests["shop"].spec.template.spec.containers[0].volumeMounts[0].subPath == "files/sql" && reverse(local.job_manifests["shop"].spec.template.spec.containers[0].args)[0] == "2025"
+    error_message = "Atlas gets the folder of the image, and the baseline."
+  }
+}
+
+run "no_checks" {
+  command = plan
+
+  variables {
+    migrations = { shop = { image = "shop:1", database = { url_secret = { name = "a" } }, spec = "{checks: {}}" } }
+  }
+  expect_failures = [var.mode]
+}
+
+run "every_engine_with_parts" {
+  command = plan
+
+  variables {
+    migrations = {
+      atlas = { image = "shop:1", database = { host = "postgres", name = "shop", schema = "app", ssl_mode = "require", credentials_revision = "1" } }
+      psql  = { image = "shop:1", engine = "Psql", baseline = "2025", database = { host = "postgres", name = "shop", schema = "app", credentials_revision = "1" } }
+    }
+    credentials = { atlas = { user = "a", password = "b" }, psql = { user = "a", password = "b" } }
+  }
+
+  assert {
+    condition     = endswith(local.job_manifests["atlas"].spec.template.metadata.annotations["dbupgrade.subbug.learning/atlas-config"], "@postgres:5432/shop?search_path=app&sslmode=require\"\n}\n")
+    error_message = "Atlas's URL is wrong: ${local.job_manifests["atlas"].spec.template.metadata.annotations["dbupgrade.subbug.learning/atlas-config"]}"
+  }
+  assert {
+    condition     = local.job_manifests["psql"].spec.template.spec.initContainers[*].name == ["fetch-migrations", "wait-for-database"]
+    error_message = "Files are fetched, then the database is waited for."
+  }
+  assert {
+    condition = { for variable in local.job_manifests["psql"].spec.template.spec.containers[0].env : variable.name => try(variable.value, variable.valueFrom.secretKeyRef.key) } == {
+      PGHOST    = "postgres", PGPORT = "5432", PGDATABASE = "shop", PGUSER = "psql_db_user", PGPASSWORD = "psql_db_password"
+      PGOPTIONS = "-c search_path=\"app\"", HOME = "/tmp", MIGRATIONS = "/migrations", BASELINE = "2025"
+    }
+    error_message = "The environment of psql is wrong."
+  }
+}

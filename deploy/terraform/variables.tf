@@ -1,0 +1,225 @@
+variable "migrations" {
+  description = <<-EOT
+    The migrations to run, one DBUpgrade each; the key becomes its name (`_` as `-`). What is left out has the operator's default.
+
+    - `enabled`: false takes it out, as if it were not there.
+    - `image`, `dir`, `engine` (Atlas, Psql, Command), `delivery`, `baseline`, `command`, `args`, `image_pull_secrets`: `spec.migrations`. An entry of
+      `env` has a `name` and one of `value`, `secret` and `config_map`.
+    - `database.type`: selfHosted, awsRds or awsAurora. How to connect is one of
+      - `url_secret`: a Secret of yours with a URL;
+      - `host`, `port`, `name`, `schema`, `ssl_mode` with `user_secret` and `password_secret`, keys of Secrets of yours;
+      - `host`, `port`, `name`, … with `credentials_revision`: user and password come from `var.credentials`, and the module writes them
+        into a Secret. Change the revision when they change;
+      - `aws`: IAM authentication.
+    - `runner`: `spec.runner`; what is given here goes before `resources`, `service_account_name` and `labels` of the module.
+    - `spec`: more of the DBUpgrade's spec as JSON or YAML, for example `yamlencode({ checks = … })`. A field below `migrations`, `database` or `runner`
+      replaces that one field, another the whole block.
+    - `retry`: a new text tries a failed run again.
+  EOT
+  type = map(object({
+    enabled            = optional(bool, true)
+    image              = string
+    dir                = optional(string)
+    engine             = optional(string, "Atlas")
+    delivery           = optional(string)
+    baseline           = optional(string)
+    command            = optional(list(string), [])
+    args               = optional(list(string), [])
+    image_pull_secrets = optional(list(string), [])
+    env = optional(list(object({
+      name       = string
+      value      = optional(string)
+      secret     = optional(object({ name = string, key = string }))
+      config_map = optional(object({ name = string, key = string }))
+    })), [])
+    database = object({
+      type                 = optional(string, "selfHosted")
+      url_secret           = optional(object({ name = string, key = optional(string, "url") }))
+      host                 = optional(string)
+      port                 = optional(number, 5432)
+      name                 = optional(string)
+      schema               = optional(string)
+      ssl_mode             = optional(string)
+      user_secret          = optional(object({ name = string, key = optional(string, "username") }))
+      password_secret      = optional(object({ name = string, key = optional(string, "password") }))
+      credentials_revision = optional(string)
+      aws = optional(object({
+        role_arn = string
+        region   = string
+        host     = string
+        port     = optional(number)
+        db_name  = string
+        username = string
+        dialect  = optional(string)
+      }))
+    })
+    runner = optional(object({
+      active_deadline_seconds    = optional(number)
+      ttl_seconds_after_finished = optional(number)
+      wait_for_database_seconds  = optional(number)
+      backoff_limit              = optional(number)
+      run_as_user                = optional(number)
+      run_as_group               = optional(number)
+      resources                  = optional(object({ requests = optional(map(string), {}), limits = optional(map(string), {}) }))
+      service_account_name       = optional(string)
+      image_pull_secrets         = optional(list(string), [])
+      node_selector              = optional(map(string), {})
+      priority_class_name        = optional(string)
+      pod_labels                 = optional(map(string), {})
+      pod_annotations            = optional(map(string), {})
+    }), {})
+    spec  = optional(string, "{}")
+    retry = optional(string)
+  }))
+  nullable = false
+
+  validation {
+    condition     = alltrue([for key in keys(var.migrations) : can(regex("^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$", key))])
+    error_message = "A key of migrations becomes part of names in Kubernetes: at most 40 of a-z, 0-9, - and _, with a letter or number first and last."
+  }
+
+  validation {
+    condition     = length(distinct([for key in keys(var.migrations) : replace(key, "_", "-")])) == length(var.migrations)
+    error_message = "Two keys of migrations that differ only in - and _ would be one DBUpgrade: rename one of them."
+  }
+
+  validation {
+    condition     = alltrue([for migration in values(var.migrations) : contains(["Atlas", "Psql", "Command"], migration.engine)])
+    error_message = "migrations.*.engine is Atlas, Psql or Command."
+  }
+
+  validation {
+    condition = alltrue([for migration in values(var.migrations) : length([for way in [
+      migration.database.url_secret,
+      migration.database.aws,
+      migration.database.credentials_revision,
+      migration.database.user_secret,
+    ] : way if way != null]) == 1])
+    error_message = "migrations.*.database says in one way how to connect: url_secret, user_secret with password_secret, credentials_revision, or aws."
+  }
+
+  validation {
+    condition = alltrue([for migration in values(var.migrations) :
+      (migration.database.user_secret == null) == (migration.database.password_secret == null)
+    ])
+    error_message = "migrations.*.database.user_secret and password_secret go together."
+  }
+
+  validation {
+    condition = alltrue([for migration in values(var.migrations) :
+      migration.database.host != null && migration.database.name != null
+      if migration.database.user_secret != null || migration.database.credentials_revision != null
+    ])
+    error_message = "migrations.*.database.user_secret and credentials_revision need host and name."
+  }
+
+  validation {
+    condition     = alltrue([for migration in values(var.migrations) : can(keys(yamldecode(migration.spec)))])
+    error_message = "migrations.*.spec is a mapping, as JSON or YAML: yamlencode({ checks = … })."
+  }
+}
+
+variable "namespace" {
+  description = "Namespace of the DBUpgrades (or Jobs), their Secrets and pods. It has to be there."
+  type        = string
+  default     = "default"
+  nullable    = false
+}
+
+variable "name_prefix" {
+  description = "Goes before all names, so that two instances of the module can share a namespace, for example `blue-`."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z]([a-z0-9-]{0,10})?)?$", var.name_prefix))
+    error_message = "name_prefix is at most 11 of a-z, 0-9 and -, with a letter first."
+  }
+}
+
+variable "mode" {
+  description = "`operator` makes DBUpgrades. `job` makes the Jobs directly, for clusters without the operator; it knows no checks, no AWS and no lock between runs of others."
+  type        = string
+  default     = "operator"
+  nullable    = false
+
+  validation {
+    condition     = contains(["operator", "job"], var.mode)
+    error_message = "mode is operator or job."
+  }
+
+  validation {
+    condition = var.mode == "operator" || alltrue([for migration in values(var.migrations) :
+      migration.database.aws == null && !can(yamldecode(migration.spec).checks) && !can(yamldecode(migration.spec).suspend)
+    ])
+    error_message = "mode job knows neither database.aws nor checks nor suspend: these need the operator."
+  }
+}
+
+variable "wait_for_completion" {
+  description = "Wait until each migration is done; fail when one fails, as soon as it does. False applies and goes on."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "timeout" {
+  description = "How long to wait for a migration, as `90s`, `10m` or `1h`. What is not done by then goes on, but the apply fails. The limit of the run itself is `runner.active_deadline_seconds`."
+  type        = string
+  default     = "10m"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[1-9][0-9]*[smh]$", var.timeout))
+    error_message = "timeout is a number with s, m or h, for example 10m."
+  }
+}
+
+variable "resources" {
+  description = "Resources of each container of each migration."
+  type        = object({ requests = optional(map(string), {}), limits = optional(map(string), {}) })
+  default     = {}
+  nullable    = false
+}
+
+variable "service_account_name" {
+  description = "Service account of the pods; its token is not mounted. The namespace's default if empty."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
+variable "labels" {
+  description = "Labels of everything that the module makes, pods included."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "credentials" {
+  description = "User and password of migrations with `database.credentials_revision`, by their key. Ephemeral: they are in no plan and no state, only in the Secret."
+  type        = map(object({ user = string, password = string }))
+  default     = {}
+  nullable    = false
+  sensitive   = true
+  ephemeral   = true
+}
+
+variable "kubectl" {
+  description = "The command that waits, writes credentials, reads names of Jobs, and begins each of `helpful_commands`. Words for a shell: `kubectl --context prod`."
+  type        = string
+  default     = "kubectl"
+  nullable    = false
+}
+
+variable "images" {
+  description = "Images of mode `job`: `crane` (with sh and tar) fetches files, `atlas` and `psql` apply them; `psql` (with sh, psql and pg_isready) also waits for the database."
+  type = object({
+    crane = optional(string, "subbug/dbupgrade-crane:0.22.1")
+    atlas = optional(string, "subbug/dbupgrade-atlas:0.13.1")
+    psql  = optional(string, "docker.io/library/postgres:17.6-alpine")
+  })
+  default  = {}
+  nullable = false
+}
