@@ -38,7 +38,7 @@ printf '%s' "$MANIFEST" | "$@" create --filename=- || fail "the Job was not crea
 [ "$WAIT" = true ] || exit 0
 
 while :; do
-  if seen=$(state "$@" 2>&1); then
+  if seen=$(state "$@" 2> /dev/null); then
     case " $seen " in
       *" Complete "*) echo "$NAMESPACE/$NAME: done"; exit 0 ;;
       *" Failed "* | *" FailureTarget "*) fail "the migration failed; see: $* --namespace $NAMESPACE logs --selector batch.kubernetes.io/job-name=$NAME --all-containers --prefix" ;;

@@ -13,9 +13,12 @@ template='{.metadata.generation}
 {.status.conditions[?(@.type=="Progressing")].reason}
 {.status.conditions[?(@.type=="Progressing")].message}'
 
+get() {
+  "$@" --namespace "$NAMESPACE" --request-timeout=20s get dbupgrades.dbupgrade.subbug.learning "$NAME" --output "jsonpath=$template"
+}
+
 while :; do
-  answer=$("$@" --namespace "$NAMESPACE" --request-timeout=20s get dbupgrades.dbupgrade.subbug.learning "$NAME" \
-    --output "jsonpath=$template" 2>&1)
+  answer=$(get "$@" 2> /dev/null)
   case $? in
     0)
       {
@@ -32,8 +35,8 @@ $answer
 ANSWER
       line="${reason:-not seen by the operator yet}${message:+: $message}"
       ;;
-    126 | 127) echo "$answer" >&2; echo "kubectl is needed to wait: install it, name it in the variable kubectl, or set wait_for_completion = false" >&2; exit 1 ;;
-    *) observed= generation=none line="cannot be read: $answer" ;;
+    126 | 127) get "$@"; echo "kubectl is needed to wait: install it, name it in the variable kubectl, or set wait_for_completion = false" >&2; exit 1 ;;
+    *) observed='' generation=none line="cannot be read: $(get "$@" 2>&1 > /dev/null)" ;;
   esac
   if [ "$line" != "$shown" ]; then
     echo "$NAMESPACE/$NAME: $line"
