@@ -60,6 +60,11 @@ VARIANTS = (
     Variant("overlays/cert-manager", (("rbac", "rbac"), *MANAGER, *WEBHOOK), ()),
     Variant("overlays/without-webhook", (("rbac", "rbac"), *MANAGER), ("webhook.enabled=false",)),
     Variant(
+        "overlays/aws",
+        (("rbac", "rbac"), *MANAGER, *WEBHOOK),
+        (*OWN_CERTIFICATE, "aws.enabled=true"),
+    ),
+    Variant(
         "overlays/single-namespace",
         (("rbac", "rbac"), *MANAGER, *WEBHOOK),
         (*OWN_CERTIFICATE, f"watch.namespaces={{{NAMESPACE}}}"),

@@ -89,7 +89,8 @@ RULES: dict[Failure, Rule] = {
     Failure.TLS_FAILED: Rule(
         Retry.BACKOFF,
         "no trusted TLS connection to the database could be made",
-        "check spec.database.aws (host, port, dialect) and the operator's aws.caBundle",
+        "check spec.database.aws (host, port, dialect) and the certificates in the operator's "
+        "aws.caBundleConfigMap",
     ),
     Failure.MISSING_FOLDER: Rule(
         Retry.NEVER, "the image has no such folder", "correct spec.migrations.dir or the image"

@@ -130,9 +130,13 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
         },
         "initContainers": [
             *([_fetch(spec, settings, pull_secrets)] if fetched else ()),
-            *([_wait(spec, url, settings)] if runner.wait_for_database_seconds else ()),
+            *(
+                [_trusting(_wait(spec, url, settings), verify=verify)]
+                if runner.wait_for_database_seconds
+                else ()
+            ),
         ],
-        "containers": [_migrate(spec, url, settings, verify=verify)],
+        "containers": [_trusting(_ENGINES[spec.migrations.engine](spec, url, settings), verify=verify)],
         "volumes": [*_volumes(spec, pull_secrets), *_authority(run, verify=verify)],
         "imagePullSecrets": [{"name": name} for name in pull_secrets],
         "serviceAccountName": runner.service_account_name,
@@ -201,8 +205,8 @@ def _wait(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object
     }
 
 
-def _migrate(spec: Spec, url: UrlSecretRef | None, settings: JobSettings, *, verify: bool) -> Object:
-    container = _ENGINES[spec.migrations.engine](spec, url, settings)
+def _trusting(container: Object, *, verify: bool) -> Object:
+    """`container` with the certificates that its URL, or its environment, names."""
     if not verify:
         return container
     authority = {"name": "SSL_CERT_FILE", "value": f"{iam.AUTHORITY_PATH}/{iam.KEY_AUTHORITY}"}

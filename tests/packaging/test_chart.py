@@ -142,7 +142,12 @@ def test_every_variable_of_the_container_is_a_setting(helm: Helm) -> None:
     settings = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields}
     for variant in ((), (OWN_CERTIFICATE,)):
         objects = helm.template(
-            *variant, "aws.region=eu-central-1", 'watch.namespaces=["a"]', "watch.labelSelector=team=shop"
+            *variant,
+            "aws.enabled=true",
+            "aws.caBundleConfigMap=c",
+            "aws.region=eu-central-1",
+            'watch.namespaces=["a"]',
+            "watch.labelSelector=team=shop",
         )
         assert set(environment(objects)) <= settings
 
@@ -303,6 +308,15 @@ def test_rbac_and_service_account_can_be_somebody_elses(helm: Helm) -> None:
     assert not {"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "ServiceAccount"} & {
         obj["kind"] for obj in objects
     }
+
+
+def test_the_certificates_of_rds_are_mounted_where_the_setting_says(helm: Helm) -> None:
+    objects = helm.template("aws.enabled=true", "aws.caBundleConfigMap=rds-ca")
+    (mount,) = (mount for mount in container(objects)["volumeMounts"] if mount["name"] == "aws-ca")
+    assert environment(objects)["DBUPGRADE_AWS_CA_BUNDLE"] == f"{mount['mountPath']}/ca.pem"
+    volumes = objects.one("Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "aws-ca", "configMap": {"name": "rds-ca"}} in volumes
+    assert "DBUPGRADE_AWS_CA_BUNDLE" not in environment(helm.template("aws.caBundleConfigMap=rds-ca"))
 
 
 def test_the_service_account_gets_the_annotations_for_aws(helm: Helm) -> None:

@@ -13,7 +13,7 @@ from tests.packaging.conftest import NAMESPACE, kustomize
 if TYPE_CHECKING:
     from pathlib import Path
 
-OVERLAYS = ("overlays/cert-manager", "overlays/without-webhook", "overlays/single-namespace")
+OVERLAYS = ("overlays/cert-manager", "overlays/without-webhook", "overlays/single-namespace", "overlays/aws")
 
 
 def test_the_committed_files_are_what_the_chart_renders(

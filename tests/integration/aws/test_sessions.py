@@ -1,0 +1,231 @@
+"""Sessions of roles and tokens made of them: against moto's STS, and against one that says what a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import aioboto3
+import pytest
+from aiohttp import web
+from botocore.credentials import ReadOnlyCredentials
+
+from dbupgrade.api.models import Aws
+from dbupgrade.aws.sessions import Role, Sessions
+from dbupgrade.aws.tokens import Tokens, token
+from dbupgrade.decide.iam import AuthError
+from e2e.aws import Session, Sts, Wanted, problem
+from e2e.aws.sts import REGION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from dbupgrade.reconcile.tokens import Signer
+
+CREDENTIALS = ReadOnlyCredentials("ASIAEXAMPLE", "secret+/=key", "session+/=token&%")
+LEAK = "hunter2-session-token"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sts]:
+    with Sts(tmp_path_factory.mktemp("sts") / "sts.log") as sts:
+        sts.create_role("migrate", "shop/orders")
+        sts.enforce()
+        yield sts
+
+
+@pytest.fixture
+def sts(running: Sts, monkeypatch: pytest.MonkeyPatch) -> Sts:
+    for name, value in running.environment().items():
+        monkeypatch.setenv(name, value)
+    return running
+
+
+ROLE = Role("arn:aws:iam::123456789012:role/apps/db/migrate", "shop/orders", REGION)
+
+
+def aws(**changes: object) -> Aws:
+    given = {"roleArn": ROLE.arn, "region": REGION, "host": "db.example", "dbName": "d", "username": "u"}
+    return Aws.model_validate({**given, **changes})
+
+
+async def test_many_ask_and_sts_is_called_once_until_little_is_left(sts: Sts) -> None:
+    clock = Clock()
+    sessions = Sessions("", clock)
+    before = len(sts.calls())
+    found = await asyncio.gather(*(sessions.credentials(ROLE) for _ in range(20)))
+    assert len(set(found)) == 1
+    clock.ahead = timedelta(minutes=39)
+    assert await sessions.credentials(ROLE) == found[0]
+    assert len(sts.calls()) == before + 1
+    clock.ahead = timedelta(minutes=41)
+    assert await sessions.credentials(ROLE) != found[0]
+    assert len(sts.calls()) == before + 2
+
+
+async def test_a_resource_never_gets_the_session_of_another_one(sts: Sts) -> None:
+    sessions = Sessions("")
+    await sessions.credentials(ROLE)
+    with pytest.raises(AuthError, match="AccessDenied"):
+        await sessions.credentials(ROLE._replace(external_id="evil/orders"))
+
+
+async def test_tokens_are_good(sts: Sts) -> None:
+    signer: Signer = Tokens(Sessions(""), "certificates")
+    await signer.check(aws(), "shop/orders")
+    data = await signer.make(aws(), "shop/orders")
+    assert data["ca.pem"] == "certificates"
+    assert "sslmode=verify-full" in data["url"]
+
+
+@pytest.mark.parametrize("username", ["app", "app@team", "a&b=c+d e", "äpp%/?#"])
+@pytest.mark.parametrize("port", [5432, 6000])
+async def test_a_token_is_the_one_of_the_rds_client_and_its_signature_is_right(
+    username: str, port: int
+) -> None:
+    given = aws(username=username, port=port)
+    session = aioboto3.Session(*CREDENTIALS[:3], region_name="us-east-1")
+    async with session.client("rds") as client:
+        for _ in range(20):  # until both are made in the same second
+            mine = token(given, CREDENTIALS)
+            theirs = await client.generate_db_auth_token("db.example", port, username, REGION)
+            if mine == theirs:
+                break
+    assert mine == theirs
+    known = {CREDENTIALS.access_key: Session(CREDENTIALS.secret_key, str(CREDENTIALS.token))}
+    wanted = Wanted("db.example", port, username, REGION)
+    now = datetime.now(UTC)
+    assert problem(mine, wanted, known, now) == ""
+    assert problem(mine[:-1] + ("0" if mine[-1] != "0" else "1"), wanted, known, now) != ""
+    assert problem(mine, wanted, known, now + timedelta(minutes=16)) == "it has expired"
+    assert problem(mine, Wanted("other.example", port, username, REGION), known, now) != ""
+
+
+# --- what AWS refuses --------------------------------------------------------------------------------------------
+
+
+class Refusing:
+    """An STS that answers with a failure as long as it has one."""
+
+    def __init__(self) -> None:
+        self.failure: tuple[int, str] | None = None
+        self.hangs = False
+        self.calls = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.calls += 1
+        assert parse_qs((await request.read()).decode())["Action"] == ["AssumeRole"]
+        if self.hangs:
+            await asyncio.sleep(60)
+        if self.failure is None:
+            return web.Response(text=GIVEN, content_type="text/xml")
+        status, code = self.failure
+        text = f"<ErrorResponse><Error><Code>{code}</Code><Message>{LEAK}</Message></Error></ErrorResponse>"
+        return web.Response(status=status, text=text, content_type="text/xml")
+
+
+GIVEN = (
+    "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>B</SecretAccessKey>"
+    "<SessionToken>C</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult>"
+    "</AssumeRoleResponse>"
+)
+
+
+@pytest.fixture
+async def refusing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Refusing]:
+    server = Refusing()
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    yield server
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (403, "AccessDenied"),
+        (403, "ExpiredToken"),
+        (403, "InvalidClientTokenId"),
+        (403, "SignatureDoesNotMatch"),
+        (403, "RegionDisabledException"),
+        (400, "ValidationError"),
+        (400, "Throttling"),
+        (503, "ServiceUnavailable"),
+    ],
+)
+async def test_a_refusal_has_awss_code_and_nothing_of_its_words_and_is_not_remembered(
+    refusing: Refusing, status: int, code: str
+) -> None:
+    refusing.failure = (status, code)
+    sessions = Sessions("")
+    with pytest.raises(AuthError) as raised:
+        await sessions.credentials(ROLE)
+    assert raised.value.code == code
+    assert not raised.value.own
+    said = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
+    assert LEAK not in said
+    refusing.failure = None
+    assert (await sessions.credentials(ROLE)).access_key == "A"
+
+
+async def test_throttling_is_tried_again_a_few_times(refusing: Refusing) -> None:
+    refusing.failure = (400, "Throttling")
+    with pytest.raises(AuthError, match="Throttling"):
+        await Sessions("").credentials(ROLE)
+    assert refusing.calls == 3
+
+
+async def test_a_silent_sts_is_given_up_and_others_do_not_wait_for_it(
+    refusing: Refusing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dbupgrade.aws import sessions as module  # noqa: PLC0415
+
+    monkeypatch.setattr(module, "_CALL_SECONDS", 3.0)
+    refusing.hangs = True
+    sessions = Sessions("")
+    for name in ("one", "two", "three"):
+        with pytest.raises(AuthError, match="Unreachable"):
+            await sessions.credentials(ROLE._replace(arn=f"{ROLE.arn}-{name}"))
+    assert refusing.calls == 1
+
+
+async def test_no_credentials_and_a_missing_token_file_are_the_operators(
+    refusing: Refusing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(AuthError, match="NoCredentials"):
+        await Sessions("").credentials(ROLE)
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "missing"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/operator")
+    with pytest.raises(AuthError, match="NoCredentials"):
+        await Sessions("").credentials(ROLE)
+    assert refusing.calls == 0
+
+
+async def test_an_arn_that_is_none_is_told_without_a_call(refusing: Refusing) -> None:
+    with pytest.raises(AuthError, match="ValidationError"):
+        await Sessions("").credentials(ROLE._replace(arn="arn"))
+    assert refusing.calls == 0
