@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
+import socketserver
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,8 @@ from e2e.scenarios.support.images import THREE
 from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from e2e.cluster.images import Content
     from e2e.scenarios.support.world import World
 
@@ -202,35 +206,40 @@ def test_a_database_that_is_still_starting_is_waited_for(world: World) -> None:
         assert world.wait_for(DONE).run["attempt"] == 1
 
 
-class forwarding:  # noqa: N801 - used as a context
-    """A server at `address` that leads to `server`."""
+class Forwarder(socketserver.ThreadingTCPServer):
+    """A server at an address that leads to another one."""
 
-    def __init__(self, address: tuple[str, int], server: str) -> None:
-        host, _, port = server.partition(":")
-        self._to = (host, int(port or 5432))
-        self._listener = socket.create_server(address)
+    allow_reuse_address = True
+    to: tuple[str, int]
 
-    def __enter__(self) -> None:
-        threading.Thread(target=self._serve, daemon=True).start()
 
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
+class Forwarding(socketserver.BaseRequestHandler):
+    """One connection, forth and back until both sides have ended."""
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self._to)
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+    def handle(self) -> None:
+        assert isinstance(self.server, Forwarder)
+        with socket.create_connection(self.server.to) as other:
+            back = threading.Thread(target=copy, args=(other, self.request))
+            back.start()
+            copy(self.request, other)
+            back.join()
 
-    @staticmethod
-    def _copy(source: socket.socket, sink: socket.socket) -> None:
+
+def copy(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def forwarding(address: tuple[str, int], server: str) -> Iterator[None]:
+    """Let `address` lead to `server` for the time of the block."""
+    host, _, port = server.partition(":")
+    with Forwarder(address, Forwarding) as forwarder:
+        forwarder.to = (host, int(port or 5432))
+        threading.Thread(target=forwarder.serve_forever, daemon=True).start()
         try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+            yield
+        finally:
+            forwarder.shutdown()

@@ -123,6 +123,36 @@ def test_the_database_is_immutable(database: Object) -> None:
     assert verdict.message.startswith("spec.database: cannot be changed")
 
 
+PARTS = {
+    "host": "db",
+    "database": "orders",
+    "userSecretRef": {"name": "login"},
+    "passwordSecretRef": {"name": "login"},
+}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"host": "other"},
+        {"port": 5433},
+        {"database": "other"},
+        {"schema": "tenant"},
+        {"userSecretRef": {"name": "other"}},
+        {"passwordSecretRef": {"name": "login", "key": "k"}},
+        {"sslMode": "require"},
+    ],
+    ids=lambda part: next(iter(part)),
+)
+def test_each_part_of_a_connection_is_immutable(part: Object) -> None:
+    old = change(database={"type": "selfHosted", "connection": PARTS})
+    new = change(database={"type": "selfHosted", "connection": {**PARTS, **part}})
+    assert created(resource(new)).allowed
+    verdict = updated(resource(old), resource(new))
+    assert verdict.code is HTTPStatus.UNPROCESSABLE_ENTITY
+    assert verdict.message.startswith("spec.database: cannot be changed")
+
+
 INVALID: dict[str, tuple[Object, list[str]]] = {
     "selfHosted without connection": ({"type": "selfHosted"}, ["spec.database.connection"]),
     "selfHosted with aws": (
