@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 POSTGRESQL = ("postgres", "postgresql")
 SCHEMES = ("postgres", "mysql", "mariadb")
 
+ONLY_POSTGRESQL = " (engine Psql and runner.waitForDatabaseSeconds work with PostgreSQL only)"
+
 # The characters that Go's net/url takes before the `@`; Atlas would print the whole URL in its complaint.
 _USERINFO = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, or an IPv6 address without its brackets
@@ -21,7 +23,9 @@ def problem(url: str, schemes: tuple[str, ...] = SCHEMES) -> str:
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in schemes:
         *others, last = (f"{each}://" for each in schemes)
-        return f"it does not begin with {', '.join(others)} or {last}"
+        wanted = f"{', '.join(others)} or {last}" if others else last
+        only = "" if set(schemes) - set(POSTGRESQL) else ONLY_POSTGRESQL
+        return f"it does not begin with {wanted}{only}"
     authority = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
     userinfo = authority.rpartition("@")[0]
     if not _USERINFO.fullmatch(userinfo):

@@ -218,9 +218,16 @@ def _token_written(run: Run | None, memory: Memory) -> datetime | None:
 
 
 def schemes(spec: Spec) -> tuple[str, ...]:
-    """The databases that the engine and the wait before it can talk to."""
-    only_postgresql = spec.migrations.engine is Engine.PSQL or spec.runner.wait_for_database_seconds
-    return database_url.POSTGRESQL if only_postgresql else database_url.SCHEMES
+    """How a database URL may begin, for the engine and for the wait before it, which knows PostgreSQL only."""
+    engine = spec.migrations.engine
+    known = {
+        Engine.ATLAS: database_url.SCHEMES,
+        Engine.PSQL: database_url.POSTGRESQL,
+        Engine.COMMAND: (*database_url.SCHEMES, *database_url.POSTGRESQL[1:]),
+    }[engine]
+    if spec.runner.wait_for_database_seconds:
+        return tuple(scheme for scheme in known if scheme in database_url.POSTGRESQL)
+    return known
 
 
 def _given_secrets(spec: Spec, run: Run | None) -> list[tuple[str, KeyReference]]:

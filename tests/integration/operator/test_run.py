@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -168,6 +168,47 @@ async def test_a_key_that_the_secret_lacks_is_named(scene: Scene) -> None:
     await scene.create(database={"type": "selfHosted", "connection": connection})
     resource = await scene.until_reason("SecretNotFound")
     assert "has no key dsn" in condition(resource, "Ready")["message"]
+
+
+async def test_a_connection_in_parts_needs_each_of_its_secrets(scene: Scene) -> None:
+    scene.standin.ending = SUCCESS
+    await scene.start()
+    parts = {
+        "host": "db",
+        "database": "shop",
+        "userSecretRef": {"name": "database", "key": "url"},
+        "passwordSecretRef": {"name": "login"},
+    }
+    await scene.create(database={"type": "selfHosted", "connection": parts})
+    resource = await scene.until_reason("SecretNotFound")
+    assert "Secret login not found" in condition(resource, "Ready")["message"]
+    assert "database password" in condition(resource, "Ready")["message"]
+    login = {"metadata": {"name": "login"}, "stringData": {"password": "hunter2\n"}}
+    await scene.secrets.create(scene.namespace, login)
+    await scene.patch({"metadata": {"annotations": {"dbupgrade.subbug.learning/retry": "1"}}})
+    resource = await scene.until_reason("InvalidSpec")
+    assert "it ends with a line end" in condition(resource, "Ready")["message"]
+    await scene.secrets.patch(scene.namespace, "login", {"stringData": {"password": "hunter2"}})
+    await scene.patch({"metadata": {"annotations": {"dbupgrade.subbug.learning/retry": "2"}}})
+    await scene.until_ready()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"migrations": {"image": "a:1", "engine": "Psql"}}, "postgres:// or postgresql://"),
+        ({"runner": {"waitForDatabaseSeconds": 5}}, "begin with postgres:// (engine Psql and"),
+    ],
+    ids=["Psql", "a wait"],
+)
+async def test_what_works_with_postgresql_only_says_so(
+    scene: Scene, changes: dict[str, Any], told: str
+) -> None:
+    await scene.secrets.patch(scene.namespace, "database", {"stringData": {"url": "mysql://u:p@db/shop"}})
+    await scene.start()
+    await scene.create(**changes)
+    resource = await scene.until_reason("InvalidSpec")
+    assert told in condition(resource, "Ready")["message"]
 
 
 @pytest.mark.parametrize("code", [404, 500])
