@@ -1,0 +1,187 @@
+"""IAM authentication on the cluster: a database that lets in by a good token only, over TLS only, and an STS."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from e2e.aws import Sts
+from e2e.aws.sts import REGION
+from e2e.operator import ACCOUNT, NAMESPACE, Operator, launch_for
+from e2e.scenarios.support.api import path
+from e2e.scenarios.support.images import THREE
+from e2e.scenarios.support.rds import DATABASE, USER, rds
+from e2e.scenarios.support.upgrade import DONE, RETRIED, held
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from e2e.aws.sts import Role
+    from e2e.scenarios.support.rds import Rds
+    from e2e.scenarios.support.world import World
+
+RETRY_SECONDS = 120
+USERS = "SELECT count(*) FROM users"
+
+
+@pytest.fixture
+def sts(tmp_path: Path) -> Iterator[Sts]:
+    with Sts(tmp_path / "sts.log") as running:
+        yield running
+
+
+@pytest.fixture
+def role(lonely_world: World, sts: Sts) -> Role:
+    """A role that the resource `app` may use."""
+    made = sts.create_role("migrate", f"{lonely_world.namespace}/app")
+    sts.enforce()
+    return made
+
+
+@pytest.fixture
+def server(lonely_world: World, sts: Sts) -> Iterator[Rds]:
+    """The database; no part of a token that it has seen, nor of a session, may be seen elsewhere."""
+    with rds(lonely_world.cluster.host_ip, sts) as running:
+        yield running
+        for token in running.directory.tokens:
+            lonely_world.secrets |= {token, token.rpartition("X-Amz-Signature=")[2]}
+        for session in sts.sessions().values():
+            lonely_world.secrets |= {session.secret_key, session.session_token}
+        lonely_world.secrets |= sts.secrets
+
+
+@pytest.fixture
+def start(lonely_world: World, sts: Sts, server: Rds) -> Iterator[Callable[..., Operator]]:
+    """Starts an operator with AWS on and what an installation then lets it do."""
+    world = lonely_world
+    world.kubectl("create", "role", "aws", "--verb=create,update,delete", "--resource=secrets")
+    world.kubectl("create", "rolebinding", "aws", "--role=aws", f"--serviceaccount={NAMESPACE}:{ACCOUNT}")
+    settings = {
+        **sts.environment(),
+        "DBUPGRADE_WATCH_NAMESPACES": world.namespace,
+        "DBUPGRADE_WATCH_LABEL_SELECTOR": "e2e-operator=own",
+        "DBUPGRADE_AWS_CA_BUNDLE": str(server.authority),
+    }
+    log = world.cluster.state / "log" / f"operator-{world.namespace}"
+    with contextlib.ExitStack() as running:
+
+        def begin(**more: str) -> Operator:
+            launch = launch_for(world.cluster, log, **{**settings, **more})
+            return running.enter_context(Operator.start(launch))
+
+        yield begin
+
+
+def database(server: Rds, role: Role, **changes: Any) -> dict[str, Any]:
+    aws = {"roleArn": role.arn, "region": REGION, "host": server.host, "port": server.port}
+    return {"type": "awsAurora", "aws": {**aws, "dbName": DATABASE, "username": USER, **changes}}
+
+
+def token_secrets(world: World) -> list[dict[str, Any]]:
+    items = world.api.request("GET", path("secrets", world.namespace))["items"]
+    return [item for item in items if item["metadata"]["name"].endswith("-token")]
+
+
+def test_a_token_lets_the_migration_in_and_nothing_of_it_stays(
+    lonely_world: World, server: Rds, role: Role, start: Callable[..., Operator]
+) -> None:
+    world = lonely_world
+    operator = start()
+    world.upgrade(world.image(THREE), database=database(server, role))
+    upgrade = world.wait_for(DONE)
+    assert upgrade.run["appliedCount"] == 3
+    assert server.rows(USERS) == ["10"]
+    assert set(server.directory.verdicts) == {""}
+    assert token_secrets(world) == []
+    told = operator.metrics()
+    assert not [token for token in server.directory.tokens if token in told]
+
+
+def test_an_expired_token_and_an_unknown_server_are_refused_and_tried_again(
+    lonely_world: World, server: Rds, role: Role, start: Callable[..., Operator], tmp_path: Path
+) -> None:
+    world = lonely_world
+    operator = start()
+    server.directory.ahead = timedelta(minutes=16)
+    world.upgrade(world.image(THREE), database=database(server, role))
+    upgrade = world.wait_run(1)
+    assert upgrade.verdict == RETRIED
+    assert upgrade.run["failure"] == "TokenRefused"
+    assert set(server.directory.verdicts) == {"it has expired"}
+    assert token_secrets(world) == []
+
+    operator.stop()
+    other = tmp_path / "other.pem"
+    other.write_bytes(_another_authority())
+    server.directory.ahead = timedelta()
+    operator = start(DBUPGRADE_AWS_CA_BUNDLE=str(other))
+    upgrade = world.wait_run(2, seconds=RETRY_SECONDS)
+    assert upgrade.run["failure"] == "TLSFailed"
+    operator.stop()
+    start()
+    world.wait_for(DONE, seconds=RETRY_SECONDS)
+    assert server.rows(USERS) == ["10"]
+
+
+def _another_authority() -> bytes:
+    from e2e.cluster.pki import Authority  # noqa: PLC0415
+
+    return Authority.create("somebody").cert_pem
+
+
+def test_a_role_that_does_not_trust_the_resource_is_told_until_it_does(
+    lonely_world: World, server: Rds, role: Role, sts: Sts, start: Callable[..., Operator]
+) -> None:
+    world = lonely_world
+    sts.trust("migrate", "somebody/else")
+    start()
+    world.upgrade(world.image(THREE), database=database(server, role))
+    upgrade = world.wait_for(held("AWSAuthFailed"))
+    assert "AccessDenied" in upgrade.message
+    assert world.created_jobs() == []
+    sts.trust("migrate", f"{world.namespace}/app")
+    world.wait_for(DONE, seconds=RETRY_SECONDS)
+
+
+def test_a_pod_that_finds_a_node_late_connects_with_a_renewed_token(
+    lonely_world: World, server: Rds, role: Role, start: Callable[..., Operator], tmp_path: Path
+) -> None:
+    world = lonely_world
+    clock = tmp_path / "clock"
+    clock.write_text("+0\n")
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    start(
+        LD_PRELOAD=str(library),
+        FAKETIME_TIMESTAMP_FILE=str(clock),
+        FAKETIME_NO_CACHE="1",
+        FAKETIME_DONT_FAKE_MONOTONIC="1",
+    )
+    label = f"e2e-late-{world.namespace}"
+    runner = {"nodeSelector": {label: "yes"}, "activeDeadlineSeconds": 3600}
+    world.upgrade(world.image(THREE), database=database(server, role), runner=runner)
+    world.wait_for(lambda upgrade: "no node takes pod" in upgrade.message, what="no node takes the pod")
+    (first,) = token_secrets(world)
+    clock.write_text("+420\n")
+    server.directory.ahead = timedelta(
+        seconds=16 * 60
+    )  # a token of now is too old, one of seven minutes later is not
+    world.annotate("app", "look", "again")
+
+    def renewed() -> bool:
+        return bool(token_secrets(world)[0]["data"] != first["data"])
+
+    world.wait(renewed, "the token is renewed")
+    (node,) = json.loads(world.kubectl("get", "nodes", "-o", "json"))["items"]
+    name = node["metadata"]["name"]
+    world.kubectl("label", "node", name, f"{label}=yes")
+    try:
+        world.wait_for(DONE, seconds=RETRY_SECONDS)
+    finally:
+        world.kubectl("label", "node", name, f"{label}-")
+    assert set(server.directory.verdicts) == {""}
+    assert token_secrets(world) == []
