@@ -73,7 +73,7 @@ def running_server(files: dict[str, bytes], *settings: str, port: int = 0) -> It
     base = Path("/tmp") / f"dbupgrade-pg-{secrets.token_hex(4)}"
     base.mkdir(mode=0o755)
     user = (
-        ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
+        ["setpriv", "--pdeathsig=KILL", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
         if os.geteuid() == 0
         else []
     )
