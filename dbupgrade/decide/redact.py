@@ -29,7 +29,7 @@ _TOKENS = re.compile(
 )
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]{0,20}://[^\s'\"]*(?:['\"].*)?", re.IGNORECASE | re.DOTALL)
 _AWS_TOKEN = re.compile(
-    r"\S*X-Amz-\S*", re.IGNORECASE
+    r"(?<!\S)\S*X-Amz-\S*", re.IGNORECASE
 )  # also one that was renewed since, and is not known any more
 _NEAR = re.compile(r"near '.*", re.DOTALL)
 _QUOTE = re.compile(r"\"|(?<!n)'|'(?!t\b)")  # not that of "doesn't"
