@@ -69,6 +69,8 @@ export LC_ALL=C
 """
     + CONNECT
     + rf"""
+# Without a name pg_isready looks for that of its user id, and does not even try when the image knows none.
+export PGUSER="${{PGUSER:-dbupgrade}}"
 end=$(($(date +%s) + WAIT_SECONDS))
 until pg_isready --quiet --timeout=5; do
   if [ "$(date +%s)" -ge "$end" ]; then
