@@ -68,10 +68,11 @@ class Api:
             data = None if body is None else json.dumps(body)
             connection.request(method, where, data, {"Content-Type": content_type, "User-Agent": USER_AGENT})
             with connection.getresponse() as answer:
-                found: Json = json.loads(answer.read())
-        if answer.status >= http.client.MULTIPLE_CHOICES:
-            raise RefusedError(f"{method} {where}", found)
-        return found
+                text = answer.read()
+        if answer.status < http.client.MULTIPLE_CHOICES:
+            found: Json = json.loads(text)
+            return found
+        raise RefusedError(f"{method} {where}", _status(answer.status, text))
 
     def watch(self, kind: str, namespace: str, version: str) -> Stream:
         """Everything that happens to the objects of a kind from `version` on."""
@@ -88,6 +89,15 @@ class Api:
         """Create or change an object, as `kubectl apply --server-side` does."""
         where = path(kind, namespace, obj["metadata"]["name"])
         return self.request("PATCH", f"{where}?fieldManager=e2e&force=true", obj, APPLY)
+
+
+def _status(code: int, text: bytes) -> Json:
+    """What an error says. A path that is not served (yet), as that of a new CRD, is answered in plain words."""
+    try:
+        found: Json = json.loads(text)
+    except ValueError:
+        return {"code": code, "message": text.decode(errors="replace").strip()}
+    return found
 
 
 class Stream:
