@@ -20,7 +20,7 @@ venv: .venv/ready ## Install the locked Python packages into .venv
 	@touch $@
 
 .PHONY: build
-build: venv ## Build the tools of the local cluster (once; about 12 minutes on two cores)
+build: venv ## Build the tools of the local cluster (once; half an hour or so on two cores)
 	$(PYTHON) -m e2e.cluster build
 
 .PHONY: up
