@@ -72,18 +72,28 @@ class UnendedJobs:
 
     def __init__(self) -> None:
         self._by_job: dict[Key, _Unended] = {}
+        self._on: dict[str, set[Key]] = {}  # by database: each reconcile asks, and many Jobs may be at work
 
     def launched(self, job: Key, database: str, uid: str) -> None:
         """The Job is about to be created, for the resource with that uid."""
+        self.ended(job)
         self._by_job[job] = _Unended(database, uid, launched=time.monotonic())
+        self._on.setdefault(database, set()).add(job)
 
     def shown(self, job: Key, database: str, uid: str) -> None:
         """The cache shows the Job at work."""
-        self._by_job.setdefault(job, _Unended(database, uid)).shown = True
+        entry = self._by_job.setdefault(job, _Unended(database, uid))
+        entry.shown = True
+        self._on.setdefault(entry.database, set()).add(job)
 
     def ended(self, job: Key) -> None:
         """The Job has ended, its pods with it."""
-        self._by_job.pop(job, None)
+        entry = self._by_job.pop(job, None)
+        if entry is None:
+            return
+        self._on[entry.database].discard(job)
+        if not self._on[entry.database]:
+            del self._on[entry.database]
 
     def on(self, database: str, scope: str) -> dict[Key, str]:
         """The Jobs on a database, with the uids of their resources.
@@ -91,10 +101,11 @@ class UnendedJobs:
         `scope` is the namespace whose labels are believed, all when empty. Elsewhere only what this process has created
         counts.
         """
+        entries = {job: self._by_job[job] for job in self._on.get(database, ())}
         return {
             job: entry.uid
-            for job, entry in self._by_job.items()
-            if entry.database == database and (scope in {"", job.namespace} or entry.launched is not None)
+            for job, entry in entries.items()
+            if scope in {"", job.namespace} or entry.launched is not None
         }
 
     def is_settled(self, job: Key) -> bool:

@@ -42,6 +42,11 @@ SECRET_READ = Match("GET", r"/secrets/")
 LOG_READ = Match("GET", r"/pods/[^/]+/log$")
 
 
+def watch_of(kind: str) -> Match:
+    """The watch of a kind, named in the plural."""
+    return Match("GET", rf"/{kind}$", watch=True)
+
+
 def condition(resource: Object, kind: str) -> Object:
     """The condition of that type; an empty one if there is none."""
     conditions = (resource.get("status") or {}).get("conditions") or ()

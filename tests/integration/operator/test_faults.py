@@ -26,6 +26,7 @@ from tests.integration.harness.scene import (
     condition,
     is_ready,
     run_of,
+    watch_of,
 )
 from tests.integration.harness.standin import SUCCESS
 from tests.integration.harness.waiting import eventually
@@ -56,10 +57,6 @@ async def assert_ran_once(scene: Scene, *, within: float = 30) -> dict[str, Any]
     assert [run["result"] for run in resource["status"]["history"]] == ["Succeeded"]
     assert run_of(resource)["attempt"] == 1
     return resource
-
-
-def watch_of(kind: str) -> Match:
-    return Match("GET", rf"/{kind}$", watch=True)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)

@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbupgrade.kube.resources import PODS, ResourceClient
-from tests.integration.harness.faultproxy import Match, Stall
-from tests.integration.harness.scene import has_nothing_to_do
+from tests.integration.harness.faultproxy import Stall
+from tests.integration.harness.scene import has_nothing_to_do, watch_of
 from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.integration.harness.scene import Scene
-
-
-def watch_of(kind: str) -> Match:
-    return Match("GET", rf"/{kind}$", watch=True)
 
 
 @pytest.mark.parametrize("unheard", [("pods",), ("jobs",), ("jobs", "pods")])
