@@ -36,9 +36,14 @@ class Cluster:
         self.opened: list[tuple[str, str]] = []
         self.sources: list[FakeSource] = []
         self.woken: list[Key] = []
-        self.watches = PodWatches(self.open, self.woken.append, lambda: self.now)
+        self.one_is_woken = asyncio.Event()
+        self.watches = PodWatches(self.open, self.wake, lambda: self.now)
         self.first: FakePage | Exception = FakePage([a_pod("web-1", "web:1")], "5")
         self.events: list[Step] = []
+
+    def wake(self, key: Key) -> None:
+        self.woken.append(key)
+        self.one_is_woken.set()
 
     def open(self, namespace: str, selector: str) -> FakeSource:
         self.opened.append((namespace, selector))
@@ -87,7 +92,7 @@ async def test_only_a_change_that_a_check_can_see_wakes(cluster: Cluster) -> Non
         ("BOOKMARK", {"metadata": {"resourceVersion": "7"}}),
     ]
     cluster.watches.want(ONE, WEB)
-    await asyncio.sleep(0.01)
+    await cluster.settle()
     assert cluster.woken == [ONE]
 
 
@@ -105,7 +110,7 @@ async def test_a_change_wakes_who_waits(
     cluster.events = [event]
     cluster.watches.want(ONE, WEB)
     cluster.watches.want(TWO, WEB)
-    await asyncio.sleep(0.01)
+    await cluster.settle()
     assert cluster.woken.count(ONE) == cluster.woken.count(TWO) == 2
     assert cluster.watches.seen(TWO)["app=web"].pods == left
 
@@ -126,7 +131,7 @@ async def test_a_refresh_lists_anew_for_all_that_wait(cluster: Cluster) -> None:
 async def test_what_cannot_be_listed_is_told_with_the_cause(cluster: Cluster) -> None:
     cluster.first = Unreachable("GET /pods: no answer in time")
     cluster.watches.want(ONE, WEB)
-    await asyncio.sleep(0.01)
+    await asyncio.wait_for(cluster.one_is_woken.wait(), 5)
     assert cluster.woken == [ONE]
     assert cluster.watches.seen(ONE)["app=web"].problem == "GET /pods: no answer in time"
 
@@ -137,5 +142,5 @@ async def test_a_watch_that_brings_something_is_known_to_be_alive(cluster: Clust
     began = cluster.now
     cluster.watches._clock = lambda: began + timedelta(seconds=next(ticks))
     cluster.watches.want(ONE, WEB)
-    await asyncio.sleep(0.01)
+    await cluster.settle()
     assert cluster.watches.seen(ONE)["app=web"].heard == began + timedelta(seconds=1)
