@@ -23,8 +23,11 @@ class _ModelSchema(GenerateJsonSchema):
     """Tuples as plain arrays; defaults only where they are values that a user would write."""
 
     def tuple_schema(self, schema: TupleSchema) -> JsonSchemaValue:
-        """An array of the tuple's one item type."""
-        return {"type": "array", "items": self.generate_inner(schema["items_schema"][0])}
+        """An array of the tuple's one item type, as long as it may be."""
+        array: JsonSchemaValue = {"type": "array", "items": self.generate_inner(schema["items_schema"][0])}
+        if "max_length" in schema:
+            array["maxItems"] = schema["max_length"]
+        return array
 
     def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
         """Empty containers, null and nested objects get no default: absent stays absent."""

@@ -206,19 +206,17 @@ class Migrations(Model):
         (),
         max_length=_MAX_WORDS,
         description="Engine Command: the entrypoint, in place of the image's.",
-        json_schema_extra={"maxItems": _MAX_WORDS},
     )
     args: tuple[Word, ...] = Field(
         (),
         max_length=_MAX_WORDS,
         description="Engine Command: its arguments.",
-        json_schema_extra={"maxItems": _MAX_WORDS},
     )
     env: tuple[Variable, ...] = Field(
         (),
         max_length=_MAX_WORDS,
         description="Engine Command: its environment, besides the connection.",
-        json_schema_extra={"maxItems": _MAX_WORDS, **list_map("name")},
+        json_schema_extra=list_map("name"),
     )
     image_pull_secrets: tuple[LocalReference, ...] = Field(
         (), description="For private registries.", json_schema_extra=list_map("name")

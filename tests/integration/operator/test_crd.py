@@ -99,6 +99,11 @@ DENIED: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
         [{"name": "a"}, {"name": "a"}],
         "spec.migrations.imagePullSecrets[1]",
     ),
+    "more-labels-than-a-rule-may-cost": (
+        ("checks", "pre", "minPodVersions", 0, "selector", "matchExpressions", 0, "values"),
+        [f"v{number}" for number in range(65)],
+        "spec.checks.pre.minPodVersions[0].selector.matchExpressions[0].values",
+    ),
     "database-missing": (("database",), None, "spec.database"),
     "database-type-unknown": (("database", "type"), "oracle", "spec.database.type"),
     "secret-name-empty": (
