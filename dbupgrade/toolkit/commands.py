@@ -323,7 +323,7 @@ class Commands:
             "baseline", f"the database has tables: it is taken to be at {version}", version=version
         )
         # What is there has no parts.
-        self._use({name: p for name, p in self._changed.items() if name.partition("_")[0] > version})
+        self._use({name: parts for name, parts in self._changed.items() if parts[0].version > version})
         return self._atlas.apply_next(
             self._source, lock_seconds=self._settings.lock_seconds, baseline=version
         )

@@ -2,7 +2,8 @@
 
 PostgreSQL refuses these statements in a transaction, and Atlas runs a file in one. What was a file becomes several: the
 first keeps its version, the others get it with a letter behind, so that they stay between it and the next file, and a
-database that was migrated with them is, for whoever has the file in one piece, past that version.
+database that was migrated with them is, for whoever has the file in one piece, past that version. Settings (SET) are
+repeated for the parts in a transaction; a concurrent statement keeps nobody waiting and goes without a lock_timeout.
 """
 
 import itertools
@@ -18,6 +19,13 @@ from dbupgrade.toolkit.exits import RefusedError
 from dbupgrade.toolkit.sql import Name, Statement
 
 DIRECTIVE = "-- atlas:txmode none\n"
+_MIGRATE_AS = "let the role that owns the tables migrate"
+_NOT_SPLIT = {
+    "search_path": "write the schema before each name",
+    "role": _MIGRATE_AS,
+    "session_authorization": _MIGRATE_AS,
+}
+"""Settings that decide what a statement does, and what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +111,18 @@ def _convert(file: File, found: list[Statement], known: _Known, *, plain: bool) 
         else:
             groups.append([piece])
     copied = [line for d in sql.head(file.text) if d.key != "txmode" for line in [d.line]]
-    parts = []
+    parts, settings = [], list[str]()
     for number, (group, suffix) in enumerate(zip(groups, _suffixes(len(groups)), strict=True)):
         text = "".join(piece.text for piece in group)
+        count = len(group)
+        if not group[0].alone:  # each part has a session of its own
+            text, count = "".join(settings) + text, count + len(settings)
+            settings += [f"{piece.setting}\n" for piece in group if piece.setting]
         if number and copied:
             text = "\n".join(copied) + "\n\n" + text.lstrip("\n")
         if group[0].alone and not sql.has_no_transaction(text):
             text = _without_transaction(text.lstrip("\n"))
-        parts.append(Part(_renamed(file, suffix), text, len(group)))
+        parts.append(Part(_renamed(file, suffix), text, count))
     return [] if [(part.name, part.text) for part in parts] == [(file.name, file.text)] else parts
 
 
@@ -128,6 +140,8 @@ class _Piece:
     text: str
     alone: bool
     changed: bool = False
+    setting: str = ""
+    """The statement, when it sets something for those behind it."""
 
 
 def _pieces(file: File, found: list[Statement], known: _Known, *, plain: bool) -> Iterator[_Piece]:
@@ -138,7 +152,9 @@ def _pieces(file: File, found: list[Statement], known: _Known, *, plain: bool) -
         if created := sql.created_table(tree):
             made.append(created)
         if not sql.is_concurrent(tree):
-            yield _Piece(text, alone=False)
+            setting = text[statement.start - statement.begin :].strip()
+            is_setting = isinstance(tree, ast.VariableSetStmt)
+            yield _Piece(text, alone=False, setting=setting if is_setting else "")
         elif isinstance(tree, ast.IndexStmt) and (plain or _is_among(sql.name_of(tree.relation), made)):
             place = statement.start - statement.begin
             yield _Piece(text[:place] + sql.without_concurrently(text[place:]), alone=False, changed=True)
@@ -183,15 +199,20 @@ def _check_file(file: File, found: list[Statement]) -> None:
     for directive in sql.head(file.text):
         if directive.key == "delimiter":
             raise ConversionRefusedError(f"{file.name}: it has a delimiter of its own; split it by hand")
+    if line := sql.empty_statement(
+        file.text
+    ):  # after a crash, the count of a part's statements tells how far it came
+        raise ConversionRefusedError(f"{file.name}, line {line}: a semicolon ends nothing; take it out")
     for statement in found:
         place = f"{file.name}, line {statement.line}"
         if isinstance(statement.tree, ast.TransactionStmt):
             raise ConversionRefusedError(
                 f"{place}: BEGIN and COMMIT of one's own cannot be split; Atlas runs a file in a transaction, so leave them out"
             )
-        if isinstance(statement.tree, ast.VariableSetStmt) and statement.tree.name == "search_path":
+        if isinstance(statement.tree, ast.VariableSetStmt) and statement.tree.name in _NOT_SPLIT:
             raise ConversionRefusedError(
-                f"{place}: the search_path would not hold for the other parts; write the schema before each name"
+                f"{place}: the {statement.tree.name} would not hold for the statement with CONCURRENTLY; "
+                f"{_NOT_SPLIT[statement.tree.name]}"
             )
 
 

@@ -20,6 +20,10 @@ class Named(Protocol):
         """As in the folder."""
 
     @property
+    def version(self) -> str:
+        """What Atlas takes for its version."""
+
+    @property
     def text(self) -> str:
         """All of it."""
 

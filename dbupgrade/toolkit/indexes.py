@@ -65,7 +65,10 @@ async def check(url: str, builds: Sequence[Build]) -> None:
     connection = await _connect(url)
     try:
         if found := await _invalid(connection, builds):
-            raise AtlasError(Failure.SQL, f"{', '.join(found)} is INVALID after its build; run apply again")
+            raise AtlasError(
+                Failure.SQL,
+                f"{', '.join(found)} is INVALID although its file was applied; drop it concurrently, and build it in a new file",
+            )
     finally:
         await connection.close()
 

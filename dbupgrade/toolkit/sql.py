@@ -6,6 +6,7 @@ from typing import Any
 
 from pglast import ast, enums, parser
 
+_COMMENTS = ("SQL_COMMENT", "C_COMMENT")
 _DIRECTIVE = re.compile(r"--\s*(atlas|dbupgrade):(\S+)[ \t]*(.*?)\s*$")
 
 
@@ -49,7 +50,7 @@ def statements(text: str) -> list[Statement]:
             f"line {line_of(text, location)}: the SQL cannot be read by PostgreSQL's parser"
         ) from None
     semicolons = [token.start for token in tokens if token.name == "ASCII_59"]
-    comments = {token.start: token.end for token in tokens if token.name in ("SQL_COMMENT", "C_COMMENT")}
+    comments = {token.start: token.end for token in tokens if token.name in _COMMENTS}
     found, begin = [], 0
     for index, item in enumerate(raw):
         start = item.stmt_location or 0
@@ -59,6 +60,18 @@ def statements(text: str) -> list[Statement]:
         found.append(Statement(item.stmt, begin, start, end, line_of(text, start)))
         begin = end
     return found
+
+
+def empty_statement(text: str) -> int | None:
+    """The line of the first semicolon that ends nothing: Atlas counts it as a statement, PostgreSQL does not."""
+    before = ";"
+    for token in parser.scan(text):
+        if token.name in _COMMENTS:
+            continue
+        if text[token.start] == before == ";":
+            return line_of(text, token.start)
+        before = text[token.start]
+    return None
 
 
 def _line_end(text: str, end: int, comments: dict[int, int]) -> int:

@@ -52,6 +52,8 @@ def test_what_was_applied_in_one_piece_is_not_applied_in_parts(toolkit: Toolkit)
 
 def test_a_baseline_at_apply_has_no_parts(toolkit: Toolkit) -> None:
     toolkit.write(v1=TABLE, v2=MIXED, v3="drop index concurrently t_b; select 3;")
+    (toolkit.folder / "2_x.sql").rename(toolkit.folder / "2.sql")  # Atlas wants no description
+    assert toolkit.run("hash").code == 0
     toolkit.execute(TABLE, *MIXED.split(";\n")[:-1])
     assert toolkit.run("apply", MIGRATE_BASELINE_VERSION="2").event("finished")["applied"] == 2
     assert (toolkit.fetch(VALID), toolkit.fetch("select count(*) from t")) == ([], [1])

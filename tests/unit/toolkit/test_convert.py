@@ -114,6 +114,16 @@ def test_a_plain_index_on_a_new_table_or_by_choice(text: str, plain: bool, becom
     assert converted(text, plain=plain) == [("2_x.sql", becomes)]
 
 
+def test_settings_are_repeated_for_the_parts_in_a_transaction() -> None:
+    text = "-- why\nset lock_timeout = '2s';\nselect 1;\ndrop index concurrently i;\nselect 2;\n"
+    parts = convert([File("2_x.sql", text)], {"2_x.sql"})["2_x.sql"]
+    assert [(part.text, part.count) for part in parts] == [
+        ("-- why\nset lock_timeout = '2s';\nselect 1;\n", 2),
+        ("-- atlas:txmode none\n\ndrop index concurrently i;\n", 1),
+        ("set lock_timeout = '2s';\nselect 2;\n", 2),
+    ]
+
+
 @pytest.mark.parametrize(
     ("before", "text", "says"),
     [
@@ -131,6 +141,8 @@ def test_a_plain_index_on_a_new_table_or_by_choice(text: str, plain: bool, becom
         ("", "drop index concurrently i, j;", "one index at a time"),
         ("", "begin; select 1; commit; drop index concurrently i;", "BEGIN and COMMIT"),
         ("", "set search_path = s; drop index concurrently i;", "search_path"),
+        ("", "set role owner; drop index concurrently i;", "the role would not hold"),
+        ("", "select 1;\n; -- nothing\ndrop index concurrently i;", "line 2: a semicolon ends nothing"),
     ],
 )
 def test_what_cannot_be_made_safe_is_refused(before: str, text: str, says: str) -> None:
