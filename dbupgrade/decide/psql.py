@@ -23,7 +23,8 @@ TRANSACTION_CONSTRAINT = "a_file_must_not_end_its_own_transaction"
 _LOCK = int.from_bytes(b"dbupgrad")  # the key of the advisory lock; one for a whole database
 _ERRORS_SHOWN = 12000  # bytes of psql's last words in the report
 
-# What a file may have changed in psql or in the session; its transaction is still open here.
+# What a file may have changed in psql or in the session; its transaction is still open here. @ERRORS@ is the file with
+# psql's errors: a file that goes on after one has hidden it.
 _RESTORE = r"""
 \set ON_ERROR_STOP on
 \set AUTOCOMMIT on
@@ -33,14 +34,25 @@ _RESTORE = r"""
 \set SHOW_CONTEXT never
 \set ECHO errors
 \set QUIET on
+\set FETCH_COUNT 0
 \o /dev/null
+\set dbupgrade_problem `test :'LAST_ERROR_SQLSTATE' = 00000 && ! grep -qE '^psql:.*: error: ' '@ERRORS@' && echo false || echo true`
+\if :dbupgrade_problem
+\echo dbupgrade: problem ErrorHidden @NAME@
+\quit
+\endif
+SELECT pg_catalog.pg_backend_pid() <> :dbupgrade_session AS dbupgrade_problem \gset
+\if :dbupgrade_problem
+\echo dbupgrade: problem Reconnected @NAME@
+\quit
+\endif
 RESET SESSION AUTHORIZATION;
 RESET ROLE;
 RESET ALL;
 """
 
-# What stands in a database beside our own table and what extensions brought.
-_NOT_CLEAN = r"""
+# Whether a database holds more than our own table and what extensions brought.
+_USED = r"""
 SELECT EXISTS (
   SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -50,11 +62,7 @@ SELECT EXISTS (
     AND NOT (n.nspname = current_schema() AND c.relname = '@HISTORY@')
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
       WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-) AS dbupgrade_problem \gset
-\if :dbupgrade_problem
-\echo dbupgrade: problem NotClean
-\quit
-\endif
+) AS dbupgrade_used \gset
 """
 
 _LOCKING = r"""
@@ -73,6 +81,7 @@ _BEGINNING = (
 SET client_min_messages = warning;
 @LOCKING@
 \echo dbupgrade: locked
+SELECT pg_catalog.pg_backend_pid() AS dbupgrade_session \gset
 SELECT coalesce(quote_ident(current_schema()), '') AS dbupgrade_schema,
   current_schema() IS NULL AS dbupgrade_problem \gset
 \if :dbupgrade_problem
@@ -84,7 +93,19 @@ SELECT to_regclass(:'dbupgrade_schema' || '.@HISTORY@') IS NULL AS dbupgrade_emp
 \else
 SELECT NOT EXISTS (SELECT FROM :dbupgrade_schema.@HISTORY@) AS dbupgrade_empty \gset
 \endif
+SELECT NOT :dbupgrade_bound AND to_regclass(:'dbupgrade_schema' || '.@HISTORY@') IS NULL
+  AND to_regclass('@HISTORY@') IS NOT NULL AS dbupgrade_problem \gset
+\if :dbupgrade_problem
+\echo dbupgrade: problem HistoryElsewhere
+\quit
+\endif
 \if :dbupgrade_empty
+"""
+    + _USED
+    + r"""
+\if :dbupgrade_with_baseline
+\set dbupgrade_with_baseline :dbupgrade_used
+\endif
 \if :dbupgrade_with_baseline
 SELECT NOT EXISTS (SELECT FROM (:dbupgrade_files) AS f (name, version, checksum) WHERE version = :'dbupgrade_baseline')
   AS dbupgrade_problem \gset
@@ -92,10 +113,9 @@ SELECT NOT EXISTS (SELECT FROM (:dbupgrade_files) AS f (name, version, checksum)
 \echo dbupgrade: problem BaselineNotFound
 \quit
 \endif
-\else
-"""
-    + _NOT_CLEAN
-    + r"""
+\elif :dbupgrade_used
+\echo dbupgrade: problem NotClean
+\quit
 \endif
 BEGIN;
 -- A file that runs in a transaction is entered with complete = '', which no COMMIT lets pass but the last one. A file
@@ -122,7 +142,7 @@ COMMIT;
 WITH f (name, version, checksum) AS (:dbupgrade_files), h AS (SELECT * FROM :dbupgrade_schema.@HISTORY@),
 problem AS (
   SELECT coalesce(
-    (SELECT 'PartlyApplied ' || min(name) FROM h WHERE complete IS NULL),
+    (SELECT 'PartlyApplied ' || min(name) FROM h WHERE complete IS DISTINCT FROM name),
     (SELECT 'FileChanged ' || min(h.name) FROM h JOIN f ON f.name = h.name AND f.checksum <> h.checksum),
     (SELECT 'FileMissing ' || min(h.name) FROM h WHERE h.name NOT IN (SELECT name FROM f)
       AND h.name < (SELECT max(name COLLATE "C") FROM f)),
@@ -143,7 +163,9 @@ SET client_min_messages = notice;
 """
 )
 
+# With AUTOCOMMIT off, what a file does after a ROLLBACK or \connect of its own waits for a COMMIT that never comes.
 _EACH = r"""
+restore() { sed "s|@NAME@|$name|; s|@ERRORS@|$work/errors|" "$work/restore"; }
 each() {
   cat <<END
 SELECT NOT EXISTS (SELECT FROM :dbupgrade_schema.@HISTORY@ WHERE name = '$name') AS dbupgrade_wanted \\gset
@@ -155,9 +177,10 @@ END
     cat <<END
 BEGIN;
 INSERT INTO :dbupgrade_schema.@HISTORY@ (name, version, checksum, complete) VALUES ('$name', '$version', '$checksum', '');
+\\set AUTOCOMMIT off
 \\i '$MIGRATIONS/$name'
 END
-    cat "$work/restore"
+    restore
     cat <<END
 WITH done AS (UPDATE :dbupgrade_schema.@HISTORY@ SET complete = name, finished_at = clock_timestamp()
   WHERE name = '$name' AND complete = '' RETURNING 1) SELECT count(*) = 0 AS dbupgrade_problem FROM done \\gset
@@ -172,7 +195,7 @@ END
 INSERT INTO :dbupgrade_schema.@HISTORY@ (name, version, checksum) VALUES ('$name', '$version', '$checksum');
 \\i '$MIGRATIONS/$name'
 END
-    cat "$work/restore"
+    restore
     cat <<END
 SELECT now() <> statement_timestamp() AS dbupgrade_problem \\gset
 \\if :dbupgrade_problem
@@ -253,12 +276,14 @@ cd "$MIGRATIONS"
 set -- *.sql
 [ -e "$1" ] || report EmptyFolder
 : > "$work/steps"
+bom=$(printf '\357\273\277')
 for name in "$@"; do
   case $name in *[!A-Za-z0-9._\ +=,@\(\)-]*) report "FileName $name" ;; esac
+  [ -f "$name" ] && [ -r "$name" ] || report "FileUnreadable $name"
   version=${{name%.sql}}; version=${{version%%_*}}
   checksum=$(sha256sum < "$name"); checksum=${{checksum%% *}}
   # The head of a file: its first lines, as far as they are comments or empty.
-  head=$(sed -n '/^[[:space:]]*\(--.*\)\{{0,1\}}$/!q; s/^[[:space:]]*--[[:space:]]*dbupgrade:/dbupgrade:/p' "$name" | tr -d '\r' | sed 's/[[:space:]]*$//')
+  head=$(sed "1s/^$bom//" "$name" | sed -n '/^[[:space:]]*\(--.*\)\{{0,1\}}$/!q; s/^[[:space:]]*--[[:space:]]*dbupgrade:/dbupgrade:/p' | tr -d '\r' | sed 's/[[:space:]]*$//')
   case $head in
     '') transaction=yes ;;
     'dbupgrade:txmode none') transaction=no ;;
@@ -329,6 +354,13 @@ PROBLEMS: dict[str, tuple[Failure, str]] = {
         "the name has other characters than letters, digits, spaces and . _ - + = , @ ( )",
     ),
     "FileHeader": (Failure.UNUSABLE_FILE, "the only header that there is: -- dbupgrade:txmode none"),
+    "FileUnreadable": (Failure.UNUSABLE_FILE, "it is no file that the user of the container may read"),
+    "HistoryElsewhere": (
+        Failure.HISTORY_DIVERGED,
+        f"{HISTORY} is not in the first schema of the search path, where it was made, but further on: name the schema in "
+        "the connection (schema, or search_path in the URL)",
+    ),
+    "Reconnected": (Failure.UNUSABLE_FILE, "the file connects anew (\\connect)"),
     "TransactionEnded": (Failure.UNUSABLE_FILE, "the file ends its own transaction"),
     "TransactionOpen": (Failure.PARTLY_APPLIED, "the file leaves a transaction open"),
 }
@@ -380,7 +412,7 @@ def _find(log: str) -> _Output | None:
 
 
 def _failure(output: _Output, secrets: tuple[str, ...]) -> Report:
-    if output.problem:
+    if output.problem and not output.problem.startswith("ErrorHidden "):
         word, _, name = output.problem.partition(" ")
         failure, error = PROBLEMS.get(word, (Failure.UNKNOWN, ""))
         return Report(failure=failure, failed_file=cut(name) or None, error=error or None)
@@ -394,7 +426,7 @@ def _failure(output: _Output, secrets: tuple[str, ...]) -> Report:
     if output.exit == _CONNECTION_LOST:
         lost = Failure.INTERRUPTED if output.file else Failure.DATABASE_UNREACHABLE
         return Report(failure=lost, failed_file=output.file or None)
-    if not output.file and "lock timeout" in errors:
+    if not output.file and re.search(r"\b(lock|statement) timeout", errors):
         return Report(failure=Failure.DATABASE_LOCKED)
     return _statement_error(output, errors, secrets)
 

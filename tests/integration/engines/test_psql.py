@@ -131,6 +131,32 @@ def test_a_database_with_tables_needs_a_baseline(any_runner: Runner) -> None:
     assert any_runner.migrate(BASELINE="007").code == 0  # counts only for a database without history
 
 
+def test_a_baseline_passes_nothing_over_in_a_new_database(any_runner: Runner) -> None:
+    outcome = any_runner.migrate({**ONE, **TWO}, BASELINE="001")
+    assert (outcome.code, outcome.report.applied, outcome.report.from_version) == (0, 2, None), outcome.log
+    assert any_runner.tables == ["orders", "users"]
+
+
+def test_a_search_path_that_leads_elsewhere_begins_no_second_history(runner: Runner) -> None:
+    runner.query("CREATE TABLE old (id int)")
+    runner.migrate({**ONE, "002.sql": "CREATE TABLE later (id int);"}, BASELINE="001")
+    runner.query(f"CREATE SCHEMA first; ALTER DATABASE {runner.database} SET search_path = first, public")
+    outcome = runner.migrate(BASELINE="001")
+    assert outcome.report.failure is Failure.HISTORY_DIVERGED, outcome.log
+    assert outcome.report.error
+    assert "dbupgrade_migrations is not in the first schema of the search path" in outcome.report.error
+    bound = runner.migrate(PGOPTIONS="-c search_path=public")
+    assert (bound.code, bound.report.applied) == (0, 0), bound.log
+
+
+def test_a_file_whose_end_was_not_recorded_is_not_taken_for_applied(runner: Runner) -> None:
+    runner.migrate(ONE)
+    runner.query(
+        "ALTER TABLE dbupgrade_migrations DISABLE TRIGGER ALL; UPDATE dbupgrade_migrations SET complete = ''"
+    )
+    assert failure(runner.migrate()) == (Failure.PARTLY_APPLIED, "001_users.sql")
+
+
 def test_a_first_file_that_fails_leaves_a_database_that_is_clean(runner: Runner) -> None:
     assert runner.migrate({"001.sql": "CREATE TABLE a (id int); SELECT 1/0;"}).code == 1
     assert runner.migrate({"001.sql": "CREATE TABLE a (id int);"}).code == 0
@@ -239,10 +265,59 @@ def test_errors_that_a_file_hides_still_fail_it(runner: Runner) -> None:
     assert runner.tables == ["users"]
 
 
-def test_a_file_may_not_reconnect(runner: Runner) -> None:
-    outcome = runner.migrate({**ONE, "002.sql": "CREATE TABLE b (id int);\n\\c\nSELECT 1;"})
+@pytest.mark.parametrize(
+    ("hiding", "line", "told"),
+    [
+        ("\\set ON_ERROR_ROLLBACK on\nSELECT 1/0;", 3, "division by zero"),
+        ("\\i missing.sql", 2, "missing.sql: No such file"),
+        ("\\if false\n", 3, "reached EOF without finding closing"),
+    ],
+)
+def test_a_success_that_hides_an_error_is_none(any_runner: Runner, hiding: str, line: int, told: str) -> None:
+    text = f"\\set ON_ERROR_STOP off\n{hiding}\n"
+    outcome = any_runner.migrate({**ONE, "002.sql": text, "003.sql": "CREATE TABLE never (id int);"})
+    assert (outcome.code, *failure(outcome)) == (1, Failure.SQL, "002.sql"), outcome.log
+    assert f"line {line}: {told}" in (outcome.report.error or "")
+    assert any_runner.tables == ["users"]
+    assert any_runner.history == ["001_users.sql"]
+
+
+def test_without_a_transaction_a_hidden_error_needs_a_person(runner: Runner) -> None:
+    text = f"{NO_TRANSACTION}\\set ON_ERROR_STOP off\nSELECT 1/0;\n"
+    outcome = runner.migrate({**ONE, "002.sql": text, "003.sql": "CREATE TABLE never (id int);"})
+    assert (outcome.code, *failure(outcome)) == (1, Failure.SQL, "002.sql"), outcome.log
+    assert failure(runner.migrate()) == (Failure.PARTLY_APPLIED, "002.sql")
+
+
+@pytest.mark.parametrize(("head", "to"), [("", ""), ("", "postgres"), (NO_TRANSACTION, "postgres")])
+def test_a_file_may_not_reconnect(runner: Runner, head: str, to: str) -> None:
+    text = f"{head}SELECT 1;\n\\c {to}\nCREATE TEMP TABLE b (id int);"
+    outcome = runner.migrate({**ONE, "002.sql": text, "003.sql": "CREATE TABLE never (id int);"})
     assert failure(outcome) == (Failure.UNUSABLE_FILE, "002.sql"), outcome.log
-    assert runner.tables == ["users"]
+    assert runner.history == ["001_users.sql"]
+    assert "never" not in runner.tables
+
+
+def test_what_follows_a_rollback_or_a_new_connection_is_not_kept(runner: Runner) -> None:
+    for leaving in ("ROLLBACK;", "\\c"):
+        outcome = runner.migrate({**ONE, "002.sql": f"{leaving}\nCREATE TABLE rest (id int);"})
+        assert failure(outcome) == (Failure.UNUSABLE_FILE, "002.sql"), outcome.log
+        assert runner.tables == ["users"]
+
+
+def test_files_as_windows_writes_them(any_runner: Runner) -> None:
+    rows = "\ufeffCREATE TABLE half (id int);\r\nCOPY half FROM STDIN;\r\n1\r\n2\r\n\\.\r\nSELECT 1;\r\n"
+    outcome = any_runner.migrate({"001.sql": rows, "002.sql": f"\ufeff{NO_TRANSACTION}\r\nVACUUM;\r\n"})
+    assert outcome.code == 0, outcome.log
+    assert any_runner.query("SELECT sum(id) FROM half") == ["3"]
+
+
+def test_a_file_that_nobody_can_read_is_named(any_runner: Runner) -> None:
+    any_runner.write(ONE)
+    (any_runner.migrations / "002.sql").mkdir()
+    outcome = any_runner.migrate()
+    assert failure(outcome) == (Failure.UNUSABLE_FILE, "002.sql"), outcome.log
+    assert any_runner.tables == []
 
 
 # --- the lock ----------------------------------------------------------------------------------------------------
@@ -265,6 +340,8 @@ def test_a_lock_that_is_held_is_told(runner: Runner) -> None:
         pass
     try:
         outcome = runner.finish(runner.start(short))
+        assert (outcome.code, outcome.report.failure) == (1, Failure.DATABASE_LOCKED), outcome.log
+        outcome = runner.finish(runner.start(psql.SCRIPT, PGOPTIONS="-c statement_timeout=100ms"))
         assert (outcome.code, outcome.report.failure) == (1, Failure.DATABASE_LOCKED), outcome.log
     finally:
         holder.terminate()
