@@ -113,6 +113,13 @@ URL_OR_PARTS = "takes either urlSecretRef or the connection in parts"
 PARTS_MISSING = "host needs database, userSecretRef and passwordSecretRef"
 WAIT_TOO_LONG = "waitForDatabaseSeconds must be below activeDeadlineSeconds, which counts for the whole Job"
 PSQL_NEEDS_POSTGRESQL = "engine Psql works with PostgreSQL only: dialect mysql needs another engine"
+WAIT_NEEDS_POSTGRESQL = "waitForDatabaseSeconds works with PostgreSQL only: leave it out with dialect mysql"
+POSTGRES_NAME_LENGTH = 63
+POSTGRES_NAMES = (
+    "dbName and username have 63 bytes at most: PostgreSQL cuts the rest off, and would take another name"
+)
+MYSQL_DATABASE = "with dialect mysql a database name with / ? % ` ( or ) cannot be used: Atlas and its driver read it as something else"
+MYSQL_USER = "with dialect mysql a user name with : cannot be used: the driver takes it for the beginning of the password"
 
 
 def list_map(*keys: str) -> dict[str, Any]:
@@ -316,6 +323,9 @@ class Connection(Model):
 
 
 _POSTGRES_PORT, _MYSQL_PORT = 5432, 3306
+_NO_CONTROL = r"^[^\x00-\x1f\x7f]+$"
+UNUSABLE_IN_MYSQL = "/?%`()"
+"""What a MySQL database's name must not hold: see docs/decisions/2026-11-27-aws-names.md."""
 
 
 class Dialect(StrEnum):
@@ -327,6 +337,20 @@ class Dialect(StrEnum):
 
 class Aws(Model):
     """An AWS database with IAM authentication."""
+
+    model_config = rules(
+        Rule(
+            f'self.dialect != "postgres" || (size(self.dbName) <= {POSTGRES_NAME_LENGTH}'
+            f" && size(self.username) <= {POSTGRES_NAME_LENGTH})",
+            POSTGRES_NAMES,
+        ),
+        Rule(
+            f'self.dialect != "mysql" || !self.dbName.matches("[{UNUSABLE_IN_MYSQL}]")',
+            MYSQL_DATABASE,
+            ".dbName",
+        ),
+        Rule('self.dialect != "mysql" || !self.username.contains(":")', MYSQL_USER, ".username"),
+    )
 
     role_arn: str = Field(
         min_length=1,
@@ -342,9 +366,14 @@ class Aws(Model):
     port: int = Field(
         _POSTGRES_PORT, ge=1, le=65535, description="With dialect mysql, 5432 (the default) means 3306."
     )
-    db_name: str = Field(min_length=1, max_length=128)
-    username: str = Field(min_length=1, max_length=128)
+    db_name: str = Field(min_length=1, max_length=128, pattern=_NO_CONTROL)
+    username: str = Field(min_length=1, max_length=128, pattern=_NO_CONTROL)
     dialect: Dialect = Dialect.POSTGRES
+
+    @property
+    def server_host(self) -> str:
+        """The endpoint's name in the one spelling for which tokens are signed."""
+        return self.host.lower()
 
     @property
     def server_port(self) -> int:
@@ -615,7 +644,11 @@ class Spec(Model):
         Rule(
             'self.migrations.engine != "Psql" || !has(self.database.aws) || self.database.aws.dialect != "mysql"',
             PSQL_NEEDS_POSTGRESQL,
-        )
+        ),
+        Rule(
+            'self.runner.waitForDatabaseSeconds == 0 || !has(self.database.aws) || self.database.aws.dialect != "mysql"',
+            WAIT_NEEDS_POSTGRESQL,
+        ),
     )
 
     migrations: Migrations
@@ -635,7 +668,7 @@ def database_identity(namespace: str, database: Database) -> tuple[str, ...]:
     A resource without either (which the API server or `InvalidSpec` stops) has only its namespace.
     """
     if database.uses_aws and database.aws:
-        return _ADDRESS, database.aws.host.lower(), str(database.aws.server_port), database.aws.db_name
+        return _ADDRESS, database.aws.server_host, str(database.aws.server_port), database.aws.db_name
     connection = database.connection
     if connection and connection.url_secret_ref:
         reference = connection.url_secret_ref

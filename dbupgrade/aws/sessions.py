@@ -41,6 +41,7 @@ class Role(NamedTuple):
 @dataclass(frozen=True)
 class _Session:
     credentials: ReadOnlyCredentials
+    given: datetime
     expires: datetime
 
 
@@ -63,16 +64,20 @@ class Sessions:
         self._own: aioboto3.Session | None = None
         self._unreachable: dict[str, float] = {}
 
-    async def credentials(self, role: Role) -> ReadOnlyCredentials:
-        """The session of a role, with enough of its life left to make a token. Raises AuthError."""
+    async def credentials(self, role: Role, refused: datetime | None = None) -> ReadOnlyCredentials:
+        """The session of a role, given after `refused`, with enough of its life left to make a token. Raises AuthError."""
         lock = self._locks.setdefault(role.arn, asyncio.Lock())
         async with lock:
             session = self._sessions.get(role)
-            if session is None or session.expires - self._clock() < RENEW_BEFORE:
+            if session is None or not self._is_good(session, refused):
                 session = await self._assume(role)
                 self._forget_expired()
                 self._sessions[role] = session
             return session.credentials
+
+    def _is_good(self, session: _Session, refused: datetime | None) -> bool:
+        enough = session.expires - self._clock() >= RENEW_BEFORE
+        return enough and (refused is None or session.given > refused)
 
     def _forget_expired(self) -> None:
         now = self._clock()
@@ -97,6 +102,7 @@ class Sessions:
         return session
 
     async def _ask(self, role: Role, region: str) -> _Session:
+        asked = self._clock()
         if self._own is None:
             self._own = aioboto3.Session(region_name=region)
         async with self._own.client("sts", region_name=region, config=_CONFIG) as sts:
@@ -110,7 +116,7 @@ class Sessions:
         credentials = ReadOnlyCredentials(
             given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
         )
-        return _Session(credentials, given["Expiration"])
+        return _Session(credentials, asked, given["Expiration"])
 
 
 def _refused(error: Exception) -> AuthError:

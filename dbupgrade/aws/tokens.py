@@ -1,5 +1,7 @@
 """Tokens for databases: signed here, with the session of the customer's role. Contract, section 6."""
 
+from datetime import datetime
+
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
@@ -20,9 +22,9 @@ class Tokens:
         self._sessions = sessions
         self._authority = authority
 
-    async def check(self, aws: Aws, external_id: str) -> None:
-        """See that a token can be made. Raises AuthError."""
-        await self._sessions.credentials(_role(aws, external_id))
+    async def check(self, aws: Aws, external_id: str, refused: datetime | None = None) -> None:
+        """See that a token can be made, with a session that was given after `refused`. Raises AuthError."""
+        await self._sessions.credentials(_role(aws, external_id), refused)
 
     async def make(self, aws: Aws, external_id: str) -> dict[str, str]:
         """The Secret's content with a fresh token. Raises AuthError."""
@@ -35,7 +37,7 @@ def token(aws: Aws, credentials: ReadOnlyCredentials) -> str:
 
     As the RDS client of botocore makes it, whose model of the whole service would cost memory for nothing.
     """
-    url = f"{_SCHEME}{aws.host}:{aws.server_port}/"
+    url = f"{_SCHEME}{aws.server_host}:{aws.server_port}/"
     request = AWSRequest("GET", url, params={"Action": "connect", "DBUser": aws.username})
     SigV4QueryAuth(credentials, _SERVICE, aws.region, expires=TOKEN_SECONDS).add_auth(request)
     return str(request.url).removeprefix(_SCHEME)

@@ -20,7 +20,7 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 _REFUSED = re.compile(
-    r"password authentication failed|no pg_hba\.conf entry|Access denied for user", re.IGNORECASE
+    r"authentication failed for user|no pg_hba\.conf entry|Access denied for user", re.IGNORECASE
 )
 
 

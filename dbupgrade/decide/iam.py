@@ -9,13 +9,14 @@ KEY_AUTHORITY = "ca.pem"
 """In the Secret with the token: the certificates that the server's must come from, if the settings give some."""
 AUTHORITY_PATH = "/etc/dbupgrade-aws"
 
+DENIED = "AccessDenied"
 EXPIRED = "ExpiredToken"
 NO_CREDENTIALS = "NoCredentials"
 THROTTLED = "Throttling"
 UNREACHABLE = "Unreachable"
 
 _ADVICE = {
-    "AccessDenied": "check that the operator's identity may sts:AssumeRole on the role, that the role exists, and that its "
+    DENIED: "check that the operator's identity may sts:AssumeRole on the role, that the role exists, and that its "
     "trust policy names the operator's identity as principal and sts:ExternalId {external_id}",
     EXPIRED: "the operator's own AWS credentials have expired: renew them, or give its service account a role (IRSA, Pod "
     "Identity), which renews them by itself",
@@ -30,7 +31,7 @@ _ADVICE = {
     "ValidationError": "check spec.database.aws.roleArn",
 }
 _SAME = {
-    "AccessDeniedException": "AccessDenied",
+    "AccessDeniedException": DENIED,
     "ExpiredTokenException": EXPIRED,
     "RequestExpired": "SignatureDoesNotMatch",
     "RequestLimitExceeded": THROTTLED,
@@ -64,7 +65,8 @@ def external_id(namespace: str, name: str) -> str:
 
 def refusal(aws: Aws, identity: str, error: AuthError) -> str:
     """What AWS said about the role, and what to check."""
-    advice = _OWN_IDENTITY if error.own else _ADVICE.get(_SAME.get(error.code, error.code), _OTHERWISE)
+    code = _SAME.get(error.code, error.code)
+    advice = _OWN_IDENTITY if error.own and code == DENIED else _ADVICE.get(code, _OTHERWISE)
     return (
         f"AWS gave no session of role {aws.role_arn} with ExternalId {identity}: {error.code}. "
         f"To do: {advice.format(external_id=identity)}"
@@ -89,7 +91,7 @@ def database_url(aws: Aws, token: str, *, verify: bool) -> str:
             else "sslmode=require"
         )
     login = f"{_escaped(aws.username)}:{_escaped(token)}"
-    return f"{aws.dialect}://{login}@{aws.host}:{aws.server_port}/{_escaped(aws.db_name)}?{query}"
+    return f"{aws.dialect}://{login}@{aws.server_host}:{aws.server_port}/{_escaped(aws.db_name)}?{query}"
 
 
 def _escaped(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbupgrade.api import names
-from dbupgrade.api.models import Delivery, Engine, KeyReference, Runner, Spec, UrlSecretRef, Variable
+from dbupgrade.api.models import Delivery, Dialect, Engine, KeyReference, Runner, Spec, UrlSecretRef, Variable
 from dbupgrade.api.status import Run
 from dbupgrade.decide import connection, fetch, iam, libpq, psql
 from dbupgrade.decide.connection import escape
@@ -131,12 +131,12 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
         "initContainers": [
             *([_fetch(spec, settings, pull_secrets)] if fetched else ()),
             *(
-                [_trusting(_wait(spec, url, settings), verify=verify)]
+                [_trusting(_wait(spec, url, settings), spec, verify=verify)]
                 if runner.wait_for_database_seconds
                 else ()
             ),
         ],
-        "containers": [_trusting(_ENGINES[spec.migrations.engine](spec, url, settings), verify=verify)],
+        "containers": [_trusting(_ENGINES[spec.migrations.engine](spec, url, settings), spec, verify=verify)],
         "volumes": [*_volumes(spec, pull_secrets), *_authority(run, verify=verify)],
         "imagePullSecrets": [{"name": name} for name in pull_secrets],
         "serviceAccountName": runner.service_account_name,
@@ -205,15 +205,24 @@ def _wait(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object
     }
 
 
-def _trusting(container: Object, *, verify: bool) -> Object:
-    """`container` with the certificates that its URL, or its environment, names."""
+def _trusting(container: Object, spec: Spec, *, verify: bool) -> Object:
+    """`container` with the certificates that its URL names.
+
+    Atlas's URL for MySQL has no parameter for them: there they stand in the place of those of the image, of which Go
+    reads a file and a folder. A command may need these for other servers.
+    """
     if not verify:
         return container
-    authority = {"name": "SSL_CERT_FILE", "value": f"{iam.AUTHORITY_PATH}/{iam.KEY_AUTHORITY}"}
     mount = {"name": "authority", "mountPath": iam.AUTHORITY_PATH, "readOnly": True}
+    aws, engine = spec.database.aws, spec.migrations.engine
+    unnamed = engine is Engine.ATLAS and aws is not None and aws.dialect is Dialect.MYSQL
+    authority = [
+        {"name": "SSL_CERT_FILE", "value": f"{iam.AUTHORITY_PATH}/{iam.KEY_AUTHORITY}"},
+        {"name": "SSL_CERT_DIR", "value": iam.AUTHORITY_PATH},
+    ]
     return {
         **container,
-        "env": [*container["env"], authority],
+        "env": [*container["env"], *(authority if unnamed else ())],
         "volumeMounts": [*container["volumeMounts"], mount],
     }
 

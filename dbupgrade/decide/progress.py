@@ -22,6 +22,8 @@ _NO_POD_GRACE = timedelta(seconds=30)
 _UNSCHEDULABLE_GRACE = timedelta(minutes=10)
 # A token is good for 15 minutes: one that begins to be used has most of them left.
 RENEW_TOKEN_AFTER = timedelta(minutes=5)
+# A renewal that fails must not cost a third of the token's life.
+_SEE_RENEWAL_AFTER = timedelta(seconds=30)
 # The Job's own deadline must not come first: it would look like a run that took too long.
 _BEFORE_DEADLINE = timedelta(seconds=15)
 
@@ -191,19 +193,21 @@ def _watch(observed: Observed, run: Run, current: JobView) -> Decision:
 
 
 def _with_fresh_token(observed: Observed, run: Run, current: JobView, decision: Decision) -> Decision:
-    """`decision`, and the token renewed in time as long as the last pod, be it a replacement, has not begun to migrate.
+    """`decision`, and the token renewed in time as long as a pod, be it a replacement, is yet to begin to migrate.
 
     The age of a token that another process wrote is not known.
     """
     pod = newest(observed.pods, current)
-    if run.token_secret is None or not observed.aws_enabled or (pod and pod.migrate.started):
+    # One that failed may be replaced, and then the next one starts at once.
+    connected = pod and pod.migrate.started and not (pod.terminal and pod.migrate.exit_code)
+    if run.token_secret is None or not observed.aws_enabled or connected:
         return decision
     written, now = observed.token_written, observed.now
     fresh = (
         written is not None and timedelta() <= now - written < RENEW_TOKEN_AFTER
     )  # a clock may be set back
     actions = decision.actions if fresh else (*decision.actions, RenewToken())
-    due = written + RENEW_TOKEN_AFTER - now if written and fresh else RENEW_TOKEN_AFTER
+    due = written + RENEW_TOKEN_AFTER - now if written and fresh else _SEE_RENEWAL_AFTER
     seconds = due.total_seconds()
     after = seconds if decision.requeue_after is None else min(seconds, decision.requeue_after)
     return replace(decision, actions=actions, requeue_after=after)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from dbupgrade.api import models
 from dbupgrade.api.models import (
+    Aws,
     Connection,
     Database,
     DatabaseType,
@@ -55,14 +56,28 @@ def engine_problems(spec: Spec) -> Iterator[Problem]:
     """What the engine needs and does not take, and how long may be waited before it."""
     for path, message in _migrations_problems(spec.migrations):
         yield Problem(f"spec.migrations{path}", message)
-    aws = spec.database.aws
-    if spec.migrations.engine is Engine.PSQL and aws and aws.dialect is Dialect.MYSQL:
-        yield Problem("spec", models.PSQL_NEEDS_POSTGRESQL)
+    if spec.database.aws is not None:
+        yield from _aws_problems(spec, spec.database.aws)
     if spec.runner.wait_for_database_seconds >= spec.runner.active_deadline_seconds:
         yield Problem("spec.runner", models.WAIT_TOO_LONG)
     if spec.database.connection is not None:
         for path, message in _connection_problems(spec.database.connection):
             yield Problem(f"spec.database.connection{path}", message)
+
+
+def _aws_problems(spec: Spec, aws: Aws) -> Iterator[Problem]:
+    if aws.dialect is Dialect.POSTGRES:
+        if any(len(name.encode()) > models.POSTGRES_NAME_LENGTH for name in (aws.db_name, aws.username)):
+            yield Problem("spec.database.aws", models.POSTGRES_NAMES)
+        return
+    if set(models.UNUSABLE_IN_MYSQL) & set(aws.db_name):
+        yield Problem("spec.database.aws.dbName", models.MYSQL_DATABASE)
+    if ":" in aws.username:
+        yield Problem("spec.database.aws.username", models.MYSQL_USER)
+    if spec.migrations.engine is Engine.PSQL:
+        yield Problem("spec", models.PSQL_NEEDS_POSTGRESQL)
+    if spec.runner.wait_for_database_seconds:
+        yield Problem("spec", models.WAIT_NEEDS_POSTGRESQL)
 
 
 def _migrations_problems(migrations: Migrations) -> Iterator[tuple[str, str]]:

@@ -1,13 +1,14 @@
 """The Secrets with the tokens of runs that authenticate with IAM: written, renewed and removed, never another's."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
 
 from dbupgrade.api import names
 from dbupgrade.api.models import Aws
-from dbupgrade.api.status import Run
+from dbupgrade.api.status import Failure, Run
 from dbupgrade.decide import iam
 from dbupgrade.decide.job import owner_reference
 from dbupgrade.decide.observed import Resource
@@ -19,8 +20,8 @@ _log = structlog.get_logger()
 class Signer(Protocol):
     """Makes tokens. All raise AuthError."""
 
-    async def check(self, aws: Aws, external_id: str) -> None:
-        """See that a token can be made."""
+    async def check(self, aws: Aws, external_id: str, refused: datetime | None = None) -> None:
+        """See that a token can be made, with a session that was given after `refused`."""
 
     async def make(self, aws: Aws, external_id: str) -> dict[str, str]:
         """Return the Secret's content with a fresh token."""
@@ -63,9 +64,15 @@ class TokenSecrets:
         return self._signer is not None
 
     async def check(self, resource: Resource) -> None:
-        """See that a token can be made for the resource. Raises AuthError."""
+        """See that a token can be made for the resource. Raises AuthError.
+
+        The session of a token that the database refused is not trusted: it may be of a role that was made anew since.
+        """
+        run = resource.status.run
+        refused = run.finished_at if run and run.failure is Failure.TOKEN_REFUSED else None
         if self._signer:
-            await self._signer.check(_aws(resource), iam.external_id(resource.namespace, resource.name))
+            identity = iam.external_id(resource.namespace, resource.name)
+            await self._signer.check(_aws(resource), identity, refused)
 
     async def write(self, resource: Resource, run: Run) -> None:
         """Put a fresh token into the run's Secret. Raises AuthError, ForeignSecretError or a KubeError."""

@@ -75,6 +75,18 @@ async def test_many_ask_and_sts_is_called_once_until_little_is_left(sts: Sts) ->
     assert len(sts.calls()) == before + 2
 
 
+async def test_the_session_of_a_token_that_was_refused_is_not_used_again(sts: Sts) -> None:
+    clock = Clock()
+    sessions = Sessions("", clock)
+    first = await sessions.credentials(ROLE)
+    refused = clock()
+    before = len(sts.calls())
+    second = await sessions.credentials(ROLE, refused)
+    assert second != first
+    assert await sessions.credentials(ROLE, refused) == await sessions.credentials(ROLE) == second
+    assert len(sts.calls()) == before + 1
+
+
 async def test_a_resource_never_gets_the_session_of_another_one(sts: Sts) -> None:
     sessions = Sessions("")
     await sessions.credentials(ROLE)

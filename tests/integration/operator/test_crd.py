@@ -84,6 +84,7 @@ runner:
 suspend: true
 """)
 
+LONG_NAME = {**FULL["database"]["aws"], "dialect": "postgres", "dbName": "x" * 64}
 THRESHOLD = ("checks", "post", "metrics", 0, "threshold")
 DENIED: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "image-missing": (("migrations", "image"), None, "spec.migrations.image"),
@@ -142,6 +143,28 @@ DENIED: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     ),
     "root": (("runner", "runAsUser"), 0, "spec.runner.runAsUser"),
     "wait-longer-than-the-job": (("runner", "waitForDatabaseSeconds"), 10**6, "spec.runner"),
+    **{
+        f"mysql-database-with-{word}": (
+            ("database", "aws", "dbName"),
+            f"a{sign}b",
+            "spec.database.aws.dbName",
+        )
+        for word, sign in {
+            "slash": "/",
+            "question-mark": "?",
+            "percent": "%",
+            "brackets": "(",
+            "backtick": "`",
+        }.items()
+    },
+    "database-with-a-line-end": (("database", "aws", "dbName"), "a\n", "spec.database.aws.dbName"),
+    "mysql-user-with-a-colon": (("database", "aws", "username"), "a:b", "spec.database.aws.username"),
+    "postgresql-name-too-long": (("database", "aws"), LONG_NAME, "dbName and username have 63 bytes at most"),
+    "wait-for-mysql": (
+        ("runner", "waitForDatabaseSeconds"),
+        9,
+        "waitForDatabaseSeconds works with PostgreSQL only",
+    ),
     "port-out-of-range": (("database", "aws", "port"), 65536, "spec.database.aws.port"),
     "dialect-unknown": (("database", "aws", "dialect"), "oracle", "spec.database.aws.dialect"),
     "operator-unknown": ((*THRESHOLD, "operator"), "=", "spec.checks.post.metrics[0].threshold.operator"),

@@ -248,6 +248,7 @@ def test_what_makes_no_sense_is_refused_also_without_admission(changes: Object, 
         ("Error: connect ECONNREFUSED 10.0.0.1:5432", 1, Failure.DATABASE_UNREACHABLE, None),
         ("getaddrinfo ENOTFOUND db", 1, Failure.DATABASE_UNREACHABLE, None),
         ("password authentication failed for user", 1, Failure.AUTHENTICATION, None),
+        ("error: PAM authentication failed for user", 1, Failure.AUTHENTICATION, None),
         ("read ECONNRESET", 1, Failure.COMMAND, "exit code 1: read ECONNRESET"),
     ],
 )

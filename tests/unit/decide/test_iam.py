@@ -10,7 +10,7 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Aws, Spec, database_identity
 from dbupgrade.api.status import Failure, Run
-from dbupgrade.decide import database_url, iam, plan
+from dbupgrade.decide import database_url, iam, plan, validation
 from dbupgrade.decide.decision import CreateJob, RemoveToken, RenewToken
 from dbupgrade.decide.iam import AuthError
 from dbupgrade.decide.job import job
@@ -119,7 +119,50 @@ def test_the_port_by_default_is_the_dialects(given: dict[str, Any], port: int) -
     assert database_identity("any", database)[2] == str(port)
 
 
+LONG = "ö" * 32  # 64 bytes
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"dbName": "shop/1?%`()", "username": "a:b@c/d"}, ""),
+        ({"dbName": "x" * 63}, ""),
+        ({"dbName": "x" * 64}, "spec.database.aws: dbName and username have 63 bytes at most"),
+        ({"dbName": LONG}, "spec.database.aws: dbName and username have 63 bytes at most"),
+        ({"username": LONG}, "spec.database.aws: dbName and username have 63 bytes at most"),
+        ({"dialect": "mysql", "dbName": "shop@1 #x", "username": "a@b/c?d%"}, ""),
+        ({"dialect": "mysql", "dbName": "x" * 64}, ""),
+        *(
+            ({"dialect": "mysql", "dbName": f"shop{sign}1"}, "spec.database.aws.dbName: with dialect mysql")
+            for sign in "/?%`()"
+        ),
+        ({"dialect": "mysql", "username": "a:b"}, "spec.database.aws.username: with dialect mysql"),
+        ({"dbName": "a\nb"}, "spec.database.aws.dbName: String should match"),
+        ({"username": "a\0b"}, "spec.database.aws.username: String should match"),
+    ],
+)
+def test_a_name_that_would_be_read_as_something_else_is_refused(given: dict[str, Any], problem: str) -> None:
+    spec = {"migrations": {"image": "i"}, "database": {"type": "awsRds", "aws": {**AWS, **given}}}
+    parsed, problems = validation.parse(spec)
+    assert "; ".join(map(str, problems)).startswith(problem)
+    assert bool(problems) is bool(problem)
+    if parsed is not None and problem:
+        held = decide(fresh(parsed))
+        assert conditions(held.status) == ("False", "False", Reason.INVALID_SPEC, True)
+        assert problem in message(held.status)
+
+
+def test_a_wait_that_knows_postgresql_only_is_refused_for_mysql() -> None:
+    database = {"type": "awsRds", "aws": {**AWS, "dialect": "mysql"}}
+    held = decide(fresh(a_spec(database=database, runner={"waitForDatabaseSeconds": 60})))
+    assert conditions(held.status) == ("False", "False", Reason.INVALID_SPEC, True)
+    assert "waitForDatabaseSeconds works with PostgreSQL only" in message(held.status)
+
+
 def test_a_host_is_the_same_in_capitals() -> None:
+    assert urlsplit(iam.database_url(aws(host="DB.Example"), "t", verify=True)).netloc.endswith(
+        "@db.example:5432"
+    )
     capitals = a_spec(database={"type": "awsRds", "aws": {**AWS, "host": "DB.Example"}}).database
     assert database_identity("x", capitals) == database_identity("y", SPEC.database)
 
@@ -182,6 +225,9 @@ def test_with_both_blocks_aws_wins_and_selfhosted_ignores_it() -> None:
         ),
         (AuthError("AccessDenied"), "sts:ExternalId shop/orders"),
         (AuthError("AccessDenied", own=True), "the operator's own identity is refused"),
+        (AuthError("IDPCommunicationError", own=True), "cannot reach the cluster's OIDC provider"),
+        (AuthError("InvalidIdentityToken", own=True), "does not accept the operator's service account token"),
+        (AuthError("Throttling", own=True), "limits the number of calls"),
         (AuthError("ExpiredTokenException"), "credentials have expired"),
         (AuthError("ExpiredToken"), "credentials have expired"),
         (AuthError("RequestLimitExceeded"), "limits the number of calls"),
@@ -214,10 +260,31 @@ def test_the_authority_is_mounted_without_the_url_beside_it() -> None:
     items = [{"key": "ca.pem", "path": "ca.pem"}]
     assert volume == {"name": "authority", "secret": {"secretName": run.token_secret, "items": items}}
     container = pod["containers"][0]
-    assert {"name": "SSL_CERT_FILE", "value": "/etc/dbupgrade-aws/ca.pem"} in container["env"]
     assert {"name": "authority", "mountPath": "/etc/dbupgrade-aws", "readOnly": True} in container[
         "volumeMounts"
     ]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "engine", "trusted"),
+    [
+        ("mysql", {}, {"SSL_CERT_FILE": "/etc/dbupgrade-aws/ca.pem", "SSL_CERT_DIR": "/etc/dbupgrade-aws"}),
+        ("postgres", {}, {}),
+        ("postgres", {"engine": "Psql"}, {}),
+        ("postgres", {"engine": "Command", "command": ["npm"]}, {}),
+        ("mysql", {"engine": "Command", "command": ["npm"]}, {}),
+    ],
+)
+def test_only_atlas_for_mysql_has_the_authority_in_the_place_of_all_others(
+    dialect: str, engine: dict[str, Any], trusted: dict[str, str]
+) -> None:
+    spec = a_spec(database={"type": "awsRds", "aws": {**AWS, "dialect": dialect}}, migrations=engine)
+    resource = a_resource(spec)
+    run = the_run(decide(observe(resource, aws_enabled=True)))
+    pod = job(resource, run, replace(SETTINGS, aws_authority=True))["spec"]["template"]["spec"]
+    env = {item["name"]: item.get("value") for item in pod["containers"][0]["env"]}
+    assert {name: value for name, value in env.items() if name.startswith("SSL_")} == trusted
+    assert "authority" in [mount["name"] for mount in pod["containers"][0]["volumeMounts"]]
 
 
 def test_other_databases_get_no_authority() -> None:
@@ -258,6 +325,12 @@ def test_other_databases_get_no_authority() -> None:
             id="for a pod that replaces one that had begun",
         ),
         pytest.param(
+            {"now": later(1000), "pods": (an_ended_pod(75),)},
+            True,
+            id="once it has failed, as the Job may replace its pod",
+        ),
+        pytest.param({"now": later(1000), "pods": (an_ended_pod(0),)}, False, id="not once it has succeeded"),
+        pytest.param(
             {"token_written": None, "aws_enabled": False}, False, id="not when AWS was switched off meanwhile"
         ),
     ],
@@ -268,8 +341,10 @@ def test_when_a_token_is_renewed(changes: dict[str, Any], renewed: bool) -> None
     assert decision.before is None
 
 
-@pytest.mark.parametrize(("age", "after"), [(0, 300.0), (250, 50.0), (300, 300.0)])
-def test_a_run_that_waits_is_looked_at_when_its_token_is_due(age: int, after: float) -> None:
+@pytest.mark.parametrize(("age", "after"), [(0, 300.0), (250, 50.0), (300, 30.0)])
+def test_a_run_that_waits_is_looked_at_when_its_token_is_due_and_soon_after_its_renewal(
+    age: int, after: float
+) -> None:
     assert decide(on(now=later(age))).requeue_after == after
 
 
