@@ -42,6 +42,7 @@ class Failure(StrEnum):
     AUTHENTICATION = "AuthenticationFailed"
     CONNECTION_SETTINGS = "ConnectionSettings"
     NOT_CLEAN = "NotClean"
+    TO_BE_ADOPTED = "ToBeAdopted"
     BASELINE_NOT_FOUND = "BaselineNotFound"
     HISTORY_DIVERGED = "HistoryDiverged"
     FILE_CHANGED = "FileChanged"
@@ -83,6 +84,9 @@ class Run(Model):
     generation: int
     secret_version: str | None = Field(
         None, description="Secret that the run started with: uid and resourceVersion."
+    )
+    adopts: bool = Field(
+        False, description="Whether Atlas is given the baseline: the try before found tables and no history."
     )
     token_secret: str | None = Field(
         None, description="Secret with the run's AWS token; removed when the run ends."

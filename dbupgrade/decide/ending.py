@@ -32,7 +32,7 @@ def finish(observed: Observed, run: Run, current: JobView) -> Decision:
     if current.succeeded and report.failure is None:
         return replace(_succeeded(observed, run, current, report), actions=(ttl,))
     if not current.succeeded:
-        report = _why(observed, run, current, pod, report)
+        report = _or_adopt(observed, run, _why(observed, run, current, pod, report))
     return Decision(failed(observed, run, report), (ttl,))
 
 
@@ -68,6 +68,15 @@ def _why(observed: Observed, run: Run, current: JobView, pod: PodView | None, re
             failure=Failure.INTERRUPTED
         )  # killed with its pod, before the engine could say anything
     return report if report.failure else Report(failure=failure)
+
+
+def _or_adopt(observed: Observed, run: Run, report: Report) -> Report:
+    """`report`, or that the next try is to adopt the database: Atlas itself has said that there is something to adopt."""
+    spec = observed.resource.spec
+    asked = spec is not None and spec.migrations.baseline is not None and still_wanted(observed, run)
+    if report.failure is Failure.NOT_CLEAN and run.engine is None and asked and not run.adopts:
+        return replace(report, failure=Failure.TO_BE_ADOPTED)
+    return report
 
 
 def _why_waited(observed: Observed, wait: ContainerView) -> Report:

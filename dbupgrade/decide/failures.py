@@ -130,6 +130,11 @@ RULES: dict[Failure, Rule] = {
         "the database has tables but no migration history",
         "set spec.migrations.baseline to the version that it is at",
     ),
+    Failure.TO_BE_ADOPTED: Rule(
+        Retry.BACKOFF,
+        "the database has tables but no migration history, and nothing was done yet",
+        "nothing: the next try adopts it at spec.migrations.baseline",
+    ),
     Failure.BASELINE_NOT_FOUND: Rule(
         Retry.NEVER,
         "the folder has no file of the version in spec.migrations.baseline",
@@ -210,6 +215,8 @@ def retry_delay(failure: Failure, attempt: int, uid: str) -> timedelta | None:
     """
     if RULES[failure].retry is not Retry.BACKOFF:
         return None
+    if failure is Failure.TO_BE_ADOPTED:
+        return timedelta(seconds=1)  # there is nothing to wait for
     seconds = min(_RETRY_BASE_SECONDS * 2.0 ** min(attempt - 1, 10), _RETRY_CAP_SECONDS)
     jitter = int(digest(uid, attempt, length=4), 16) / 0xFFFF
     return timedelta(seconds=round(seconds * (1 + jitter / 5), 1))

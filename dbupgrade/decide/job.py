@@ -136,7 +136,9 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
                 else ()
             ),
         ],
-        "containers": [_trusting(_ENGINES[spec.migrations.engine](spec, url, settings), spec, verify=verify)],
+        "containers": [
+            _trusting(_ENGINES[spec.migrations.engine](spec, run, url, settings), spec, verify=verify)
+        ],
         "volumes": [*_volumes(spec, pull_secrets), *_authority(run, verify=verify)],
         "imagePullSecrets": [{"name": name} for name in pull_secrets],
         "serviceAccountName": runner.service_account_name,
@@ -227,11 +229,12 @@ def _trusting(container: Object, spec: Spec, *, verify: bool) -> Object:
     }
 
 
-def _atlas(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object:
+def _atlas(spec: Spec, run: Run, url: UrlSecretRef | None, settings: JobSettings) -> Object:
     arguments = ["migrate", "apply", "--config", f"file://{CONFIG_PATH}/{CONFIG_FILE}", "--env", "run"]
     arguments += ["--dir", f"file://{MIGRATIONS_PATH}", "--lock-timeout", LOCK_TIMEOUT]
     arguments += ["--format", TEMPLATE]
-    if spec.migrations.baseline:
+    # Atlas would pass the baselined files over in a new database, too.
+    if spec.migrations.baseline and run.adopts:
         arguments += ["--baseline", spec.migrations.baseline]
     return {
         "name": names.CONTAINER_MIGRATE,
@@ -247,7 +250,8 @@ def _atlas(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Objec
     }
 
 
-def _psql(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object:
+def _psql(spec: Spec, run: Run, url: UrlSecretRef | None, settings: JobSettings) -> Object:
+    del run
     given = {"MIGRATIONS": MIGRATIONS_PATH, "BASELINE": spec.migrations.baseline}
     values = [{"name": name, "value": escape(value)} for name, value in given.items() if value]
     return {
@@ -260,8 +264,8 @@ def _psql(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object
     }
 
 
-def _command(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object:
-    del settings
+def _command(spec: Spec, run: Run, url: UrlSecretRef | None, settings: JobSettings) -> Object:
+    del run, settings
     migrations = spec.migrations
     words = {"command": migrations.command, "args": migrations.args}
     return {

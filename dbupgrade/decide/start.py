@@ -3,7 +3,7 @@
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Engine, Spec, database_identity, run_id, runner_hash
-from dbupgrade.api.status import Run, Status
+from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide import check_rules, pre_checks, validation
 from dbupgrade.decide.decision import CreateJob, Decision, Questions
 from dbupgrade.decide.job import JobSettings, job
@@ -70,6 +70,7 @@ def intent(observed: Observed, spec: Spec) -> Run:
         image=spec.migrations.image,
         engine=None if spec.migrations.engine is Engine.ATLAS else spec.migrations.engine,
         generation=resource.generation,
+        adopts=last is not None and repeated and last.failure is Failure.TO_BE_ADOPTED,
         secret_version=observed.secret.version or None if observed.secret else None,
         token_secret=names.token_secret(job_name) if spec.database.uses_aws else None,
         started_at=observed.now,

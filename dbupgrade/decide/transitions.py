@@ -38,7 +38,12 @@ _TELL_OF_CHECKS = {
 _VALUES_EVERY = timedelta(minutes=1)
 
 
-_NO_FAILURES = {Failure.DATABASE_LOCKED, Failure.SUPERSEDED}
+# Of a run that failed in one of these ways no Event is made, and the metric has its own word.
+_NO_FAILURES = {
+    Failure.DATABASE_LOCKED: "Busy",
+    Failure.SUPERSEDED: "Busy",
+    Failure.TO_BE_ADOPTED: "ToBeAdopted",
+}
 
 
 def worth_writing(old: Status, new: Status, now: datetime) -> bool:
@@ -91,7 +96,7 @@ def ended_run(old: Status, new: Status) -> Run | None:
 
 def result_label(run: Run) -> str:
     """The finished `run` in a metric: waiting for somebody else's lock is no failure."""
-    return "Busy" if run.failure in _NO_FAILURES else str(run.result)
+    return (run.failure and _NO_FAILURES.get(run.failure)) or str(run.result)
 
 
 def events(old: Status, new: Status) -> tuple[Event, ...]:

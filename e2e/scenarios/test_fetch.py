@@ -177,13 +177,24 @@ def test_a_database_with_tables_but_no_history_needs_a_baseline(world: World, de
     assert world.database.tables == ["users"]
 
     world.upgrade(image, migrations={"delivery": delivery, "baseline": "2024"})
-    upgrade = world.wait_run(2)
-    assert (upgrade.verdict, upgrade.run["failure"]) == (STALLED, "BaselineNotFound")
+    upgrade = world.wait_for(
+        lambda upgrade: upgrade.run.get("failure") == "BaselineNotFound", what="it looked"
+    )
+    assert upgrade.verdict == STALLED
     assert "no file of the version in spec.migrations.baseline" in upgrade.message
 
     world.upgrade(image, migrations={"delivery": delivery, "baseline": "20250101000000"})
     upgrade = world.wait_for(DONE)
     assert upgrade.run["appliedCount"] == 2
+    assert world.database.tables == ["orders", "users"]
+
+
+@deliveries
+def test_a_baseline_passes_nothing_over_in_a_new_database(world: World, delivery: str) -> None:
+    world.secret()
+    world.upgrade(world.image(THREE), migrations={"delivery": delivery, "baseline": "20250102000000"})
+    upgrade = world.wait_for(DONE)
+    assert (upgrade.run["appliedCount"], upgrade.run["attempt"]) == (3, 1)
     assert world.database.tables == ["orders", "users"]
 
 

@@ -32,9 +32,9 @@ RESTRICTED = {
 }
 
 
-def made(settings: JobSettings = SETTINGS, **changes: Any) -> Object:
+def made(settings: JobSettings = SETTINGS, *, adopts: bool = False, **changes: Any) -> Object:
     spec = a_spec(**changes)
-    return job(a_resource(spec), an_intent(spec), settings)
+    return job(a_resource(spec), an_intent(spec, adopts=adopts), settings)
 
 
 def pod_of(body: Object) -> Object:
@@ -271,8 +271,9 @@ def test_the_migration_is_atlas_with_our_report() -> None:
     ]
 
 
-def test_a_baseline_is_handed_to_atlas() -> None:
-    args = migrate(made(migrations={"baseline": "20240101000000"}))["args"]
+def test_a_baseline_is_handed_to_atlas_only_where_there_is_something_to_adopt() -> None:
+    assert migrate(made(migrations={"baseline": "20240101000000"}))["args"] == migrate(made())["args"]
+    args = migrate(made(migrations={"baseline": "20240101000000"}, adopts=True))["args"]
     assert args[-2:] == ["--baseline", "20240101000000"]
     assert args[:-2] == migrate(made())["args"]
 
