@@ -646,7 +646,8 @@ class Spec(Model):
             PSQL_NEEDS_POSTGRESQL,
         ),
         Rule(
-            'self.runner.waitForDatabaseSeconds == 0 || !has(self.database.aws) || self.database.aws.dialect != "mysql"',
+            "!has(self.runner) || self.runner.waitForDatabaseSeconds == 0 || !has(self.database.aws)"
+            ' || self.database.aws.dialect != "mysql"',
             WAIT_NEEDS_POSTGRESQL,
         ),
     )

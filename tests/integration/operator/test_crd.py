@@ -279,10 +279,11 @@ async def test_defaults_are_those_of_the_contract(admin: Client, namespace: str)
     assert stored["suspend"] is False
 
 
-async def test_aws_defaults(admin: Client, namespace: str) -> None:
-    aws = {"roleArn": "arn", "region": "eu-west-1", "host": "h", "dbName": "d", "username": "u"}
+@pytest.mark.parametrize("given", [{}, {"dialect": "mysql"}])
+async def test_aws_defaults(admin: Client, namespace: str, given: dict[str, str]) -> None:
+    aws = {"roleArn": "arn", "region": "eu-west-1", "host": "h", "dbName": "d", "username": "u", **given}
     stored = await submit(admin, namespace, {**MINIMAL, "database": {"type": "awsRds", "aws": aws}})
-    assert stored["spec"]["database"]["aws"] == {**aws, "port": 5432, "dialect": "postgres"}
+    assert stored["spec"]["database"]["aws"] == {"port": 5432, "dialect": "postgres", **aws}
 
 
 @pytest.mark.parametrize("name", DENIED)
