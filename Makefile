@@ -60,7 +60,7 @@ packaging: build ## Chart, kustomize, alerts, health checks, scripts and workflo
 
 .PHONY: integration
 integration: build ## The operator against a real API server, with faults
-	.venv/bin/pytest tests/integration -n 2 --dist loadfile
+	.venv/bin/pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: e2e
 e2e: build ## Real pods and a real PostgreSQL on a local cluster of its own

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tests.integration.harness.apiserver import ApiServer
 
-SEED, STEPS, SEQUENCES = 1, 12, 200
+SEED, STEPS, SEQUENCES = 1, 12, 100
 
 
 async def test_whatever_happens_no_rule_is_broken_and_every_resource_comes_to_rest(
