@@ -1,8 +1,14 @@
-"""An LDAP server that knows one thing: whether a password is a good RDS token. PostgreSQL asks it in RDS's place."""
+"""An LDAP server that knows one thing: whether a password is a good RDS token. PostgreSQL asks it in RDS's place.
+
+As a program it asks the server at a port for MariaDB, whose PAM gives it user and password: exit code 0 says yes.
+"""
 
 from __future__ import annotations
 
+import os
+import socket
 import socketserver
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
@@ -17,7 +23,7 @@ if TYPE_CHECKING:
 
 DN_PREFIX = "cn="
 _SEQUENCE, _INTEGER, _ENUMERATED, _OCTETS = 0x30, 0x02, 0x0A, 0x04
-_BIND_REQUEST, _BIND_RESPONSE = 0x60, 0x61
+_BIND_REQUEST, _BIND_RESPONSE, _SIMPLE = 0x60, 0x61, 0x80
 _SUCCESS, _INVALID_CREDENTIALS = 0, 49
 _LONG_FORM = 0x80
 
@@ -31,7 +37,7 @@ class Directory:
         self.ahead = timedelta()
         """How much later than now it takes the time to be."""
         self._sts = sts
-        self._wanted = wanted
+        self.wanted = wanted
         directory = self
 
         class Connection(socketserver.StreamRequestHandler):
@@ -72,9 +78,9 @@ class Directory:
         return _element(_SEQUENCE, _element(_INTEGER, number[1]) + _element(_BIND_RESPONSE, result))
 
     def _verdict(self, username: str, token: str) -> str:
-        if username != self._wanted.username:
+        if username != self.wanted.username:
             return "it is another user's"
-        return problem(token, self._wanted, self._sts.sessions(), datetime.now(UTC) + self.ahead)
+        return problem(token, self.wanted, self._sts.sessions(), datetime.now(UTC) + self.ahead)
 
 
 def _read(read: Callable[[int], bytes]) -> tuple[int, bytes] | None:
@@ -102,4 +108,20 @@ def _parts(content: bytes) -> list[tuple[int, bytes]]:
 
 
 def _element(tag: int, content: bytes) -> bytes:
-    return bytes([tag, len(content)]) + content  # what we say is short
+    size = len(content)
+    length = bytes([size]) if size < _LONG_FORM else bytes([_LONG_FORM | 2]) + size.to_bytes(2, "big")
+    return bytes([tag]) + length + content
+
+
+def ask(port: int, username: str, password: str) -> bool:
+    """Ask the server at a port whether a password is good."""
+    login = _element(_OCTETS, f"{DN_PREFIX}{username}".encode()) + _element(_SIMPLE, password.encode())
+    bind = _element(_BIND_REQUEST, _element(_INTEGER, b"\x03") + login)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(_element(_SEQUENCE, _element(_INTEGER, b"\x01") + bind))
+        answer = _read(connection.makefile("rb").read)
+    return answer is not None and _parts(_parts(answer[1])[1][1])[0][1] == bytes([_SUCCESS])
+
+
+if __name__ == "__main__":
+    sys.exit(0 if ask(int(sys.argv[1]), os.environ["PAM_USER"], os.environ["PAM_AUTHTOK"]) else 1)

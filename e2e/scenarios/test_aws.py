@@ -13,20 +13,29 @@ import pytest
 from e2e.aws import Sts
 from e2e.aws.sts import REGION
 from e2e.operator import ACCOUNT, NAMESPACE, Operator, launch_for
+from e2e.scenarios.support import rds_mysql
 from e2e.scenarios.support.api import path
-from e2e.scenarios.support.images import THREE
+from e2e.scenarios.support.images import FIRST, SECOND, THIRD, THREE
 from e2e.scenarios.support.rds import DATABASE, USER, rds
 from e2e.scenarios.support.upgrade import DONE, RETRIED, held
+from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from e2e.aws.directory import Directory
     from e2e.aws.sts import Role
     from e2e.scenarios.support.rds import Rds
+    from e2e.scenarios.support.rds_mysql import RdsMysql
+    from e2e.scenarios.support.upgrade import Upgrade
     from e2e.scenarios.support.world import World
 
 RETRY_SECONDS = 120
 USERS = "SELECT count(*) FROM users"
+WAIT = {
+    "20250101000001_wait.sql": "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'gate') LOOP PERFORM pg_sleep(0.1); END LOOP; END $$;"
+}
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%LOOP%' AND pid <> pg_backend_pid()"
 
 
 @pytest.fixture
@@ -45,20 +54,32 @@ def role(lonely_world: World, sts: Sts) -> Role:
 
 @pytest.fixture
 def server(lonely_world: World, sts: Sts) -> Iterator[Rds]:
-    """The database; no part of a token that it has seen, nor of a session, may be seen elsewhere."""
     with rds(lonely_world.cluster.host_ip, sts) as running:
         yield running
-        for token in running.directory.tokens:
-            lonely_world.secrets |= {token, token.rpartition("X-Amz-Signature=")[2]}
-        for session in sts.sessions().values():
-            lonely_world.secrets |= {session.secret_key, session.session_token}
-        lonely_world.secrets |= sts.secrets
+        _is_secret(lonely_world, sts, running.directory)
 
 
 @pytest.fixture
-def start(lonely_world: World, sts: Sts, server: Rds) -> Iterator[Callable[..., Operator]]:
+def mysql(lonely_world: World, sts: Sts) -> Iterator[RdsMysql]:
+    with rds_mysql.running(lonely_world.cluster.host_ip, sts) as running:
+        yield running
+        _is_secret(lonely_world, sts, running.directory)
+
+
+def _is_secret(world: World, sts: Sts, directory: Directory) -> None:
+    """No part of a token that the database has seen, nor of a session, may be seen elsewhere."""
+    for token in directory.tokens:
+        world.secrets |= {token, token.rpartition("X-Amz-Signature=")[2]}
+    for session in sts.sessions().values():
+        world.secrets |= {session.secret_key, session.session_token}
+    world.secrets |= sts.secrets
+
+
+@pytest.fixture
+def start(lonely_world: World, sts: Sts, request: pytest.FixtureRequest) -> Iterator[Callable[..., Operator]]:
     """Starts an operator with AWS on and what an installation then lets it do."""
     world = lonely_world
+    server: Rds | RdsMysql = request.getfixturevalue("mysql" if "mysql" in request.fixturenames else "server")
     world.kubectl("create", "role", "aws", "--verb=create,update,delete", "--resource=secrets")
     world.kubectl("create", "rolebinding", "aws", "--role=aws", f"--serviceaccount={NAMESPACE}:{ACCOUNT}")
     settings = {
@@ -77,9 +98,13 @@ def start(lonely_world: World, sts: Sts, server: Rds) -> Iterator[Callable[..., 
         yield begin
 
 
-def database(server: Rds, role: Role, **changes: Any) -> dict[str, Any]:
+def database(server: Rds | RdsMysql, role: Role, **changes: Any) -> dict[str, Any]:
     aws = {"roleArn": role.arn, "region": REGION, "host": server.host, "port": server.port}
     return {"type": "awsAurora", "aws": {**aws, "dbName": DATABASE, "username": USER, **changes}}
+
+
+def failed(failure: str) -> Callable[[Upgrade], bool]:
+    return lambda upgrade: bool(upgrade.run.get("failure") == failure)
 
 
 def token_secrets(world: World) -> list[dict[str, Any]]:
@@ -92,9 +117,12 @@ def test_a_token_lets_the_migration_in_and_nothing_of_it_stays(
 ) -> None:
     world = lonely_world
     operator = start()
-    world.upgrade(world.image(THREE), database=database(server, role))
+    world.upgrade(world.image({**FIRST, **WAIT, **SECOND, **THIRD}), database=database(server, role))
+    wait_until(lambda: server.rows(WAITING) == ["1"], "the migration is under way")
+    server.directory.ahead = timedelta(minutes=16)  # a connection outlives its token
+    server.rows("CREATE TABLE gate ()")
     upgrade = world.wait_for(DONE)
-    assert upgrade.run["appliedCount"] == 3
+    assert upgrade.run["appliedCount"] == 4
     assert server.rows(USERS) == ["10"]
     assert set(server.directory.verdicts) == {""}
     assert token_secrets(world) == []
@@ -126,6 +154,63 @@ def test_an_expired_token_and_an_unknown_server_are_refused_and_tried_again(
     start()
     world.wait_for(DONE, seconds=RETRY_SECONDS)
     assert server.rows(USERS) == ["10"]
+
+
+def test_the_other_engines_use_the_token_too(
+    lonely_world: World, server: Rds, role: Role, start: Callable[..., Operator]
+) -> None:
+    """Psql with the wait before it, whose tools take the URL apart; then a command, which is given it as it is."""
+    world = lonely_world
+    start()
+    database_ = database(server, role)
+    image = world.push({"/migrations/001_users.sql": b"CREATE TABLE users (id int);\n"})
+    waiting = {"waitForDatabaseSeconds": 60}
+    world.upgrade(image, migrations={"engine": "Psql"}, database=database_, runner=waiting)
+    assert world.wait_for(DONE).run["appliedCount"] == 1
+    assert server.rows(USERS) == ["0"]
+    seen = len(server.directory.tokens)
+    assert set(server.directory.verdicts) == {""}
+
+    # psql stands for the application's own command: libpq reads the URL as most of PostgreSQL's clients do.
+    command = {
+        "engine": "Command",
+        "command": ["sh", "-c"],
+        "args": ['exec psql "$DATABASE_URL" -c "INSERT INTO users VALUES (1)"'],
+    }
+    server.directory.ahead = timedelta(minutes=16)
+    world.upgrade(world.cluster.psql_image, migrations=command, database=database_)
+    assert world.wait_for(failed("TokenRefused")).verdict == RETRIED
+    server.directory.ahead = timedelta()
+    world.wait_for(DONE, seconds=RETRY_SECONDS)
+    assert server.rows(USERS) == ["1"]
+    assert set(server.directory.verdicts[seen:]) == {"it has expired", ""}
+    assert token_secrets(world) == []
+
+
+def test_mysql_is_sent_the_token_in_clear_over_trusted_tls(
+    lonely_world: World, mysql: RdsMysql, role: Role, start: Callable[..., Operator], tmp_path: Path
+) -> None:
+    world = lonely_world
+    other = tmp_path / "other.pem"
+    other.write_bytes(_another_authority())
+    operator = start(DBUPGRADE_AWS_CA_BUNDLE=str(other))
+    aws = {"dialect": "mysql", "dbName": rds_mysql.DATABASE}
+    world.upgrade(world.image({**FIRST, **SECOND}), database=database(mysql, role, **aws))
+    assert world.wait_for(failed("TLSFailed")).verdict == RETRIED
+    assert mysql.directory.tokens == []  # none was sent to a server that is not known
+    operator.stop()
+
+    mysql.directory.ahead = timedelta(minutes=16)
+    start(DBUPGRADE_AWS_CA_BUNDLE=str(mysql.authority))
+    assert world.wait_for(failed("TokenRefused"), seconds=RETRY_SECONDS).verdict == RETRIED
+    assert set(mysql.directory.verdicts) == {"it has expired"}
+    assert token_secrets(world) == []
+
+    mysql.directory.ahead = timedelta()
+    upgrade = world.wait_for(DONE, seconds=RETRY_SECONDS)
+    assert upgrade.run["appliedCount"] == 2
+    assert mysql.directory.verdicts[-1] == ""
+    assert "users" in mysql.server.rows("SHOW TABLES")
 
 
 def _another_authority() -> bytes:

@@ -15,7 +15,7 @@ from e2e.operator import free_port
 from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 NAME = "shop"
 # A migration with this statement waits at the gate, see `closed_gate`.
@@ -68,8 +68,8 @@ class MariaDb:
 
 
 @contextlib.contextmanager
-def mariadb(host: str) -> Iterator[MariaDb]:
-    """Run a new server on a free port of `host`."""
+def mariadb(host: str, *options: str, within: Sequence[str] = ()) -> Iterator[MariaDb]:
+    """Run a new server on a free port of `host`; `within`: the words of what then starts it in its place."""
     with tempfile.TemporaryDirectory(prefix="e2e-mariadb-") as folder:
         data, socket, log = (Path(folder) / name for name in ("data", "socket", "log"))
         user = f"--user={_owner()}"
@@ -83,7 +83,10 @@ def mariadb(host: str) -> Iterator[MariaDb]:
         with log.open("wb") as output:
             # It must not outlive the scenario, whatever ends that.
             process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "mariadbd", "--no-defaults", *where, user, *LEAN],
+                [
+                    *("setpriv", "--pdeathsig", "KILL", *within, "mariadbd", "--no-defaults"),
+                    *(*where, user, *LEAN, *options),
+                ],
                 stdout=output,
                 stderr=output,
             )
