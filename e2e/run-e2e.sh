@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 cluster=${CLUSTER:-dbupgrade}
 port=${REGISTRY_PORT:-5001}
 registry=localhost:$port
+postgres=postgres:17.6-alpine
 tag=e2e-$(date +%s)
 kubectl config use-context "kind-$cluster"
 
@@ -16,6 +17,9 @@ build() { # name, dockerfile, context
 build dbupgrade-operator Dockerfile .
 build dbupgrade-crane images/crane/Dockerfile e2e/tools/crane
 build dbupgrade-atlas images/atlas/Dockerfile e2e/tools/atlas
+docker build --quiet --tag "$registry/dbupgrade-migrate:$tag" --build-arg "ATLAS_IMAGE=$registry/dbupgrade-atlas:$tag" \
+  --file images/migrate/Dockerfile .
+docker run --rm "$registry/dbupgrade-migrate:$tag" migrate --help >/dev/null
 build shop examples/shop/Dockerfile examples/shop
 
 # The chart's optional dependencies are not wanted here.
@@ -27,11 +31,12 @@ helm upgrade --install dbupgrade-operator "$chart/dbupgrade-operator" \
   --namespace dbupgrade-system --create-namespace --wait --timeout 5m \
   --set replicaCount=2 --set webhook.certManager.enabled=false --set insecureRegistries=true \
   --set "image.repository=$registry/dbupgrade-operator" --set "image.tag=$tag" \
-  --set "craneImage=$registry/dbupgrade-crane:$tag" --set "atlasImage=$registry/dbupgrade-atlas:$tag"
+  --set "craneImage=$registry/dbupgrade-crane:$tag" --set "atlasImage=$registry/dbupgrade-atlas:$tag" \
+  --set "psqlImage=docker.io/library/$postgres"
 
 kubectl delete namespace shop --ignore-not-found
 kubectl create namespace shop
-kubectl --namespace shop create deployment postgres --image=postgres:16-alpine --port=5432 --dry-run=client --output=yaml |
+kubectl --namespace shop create deployment postgres --image="$postgres" --port=5432 --dry-run=client --output=yaml |
   kubectl set env --local --filename=- --output=yaml POSTGRES_PASSWORD=shop POSTGRES_DB=shop |
   kubectl --namespace shop apply --filename=-
 kubectl --namespace shop expose deployment postgres
@@ -54,6 +59,9 @@ spec:
     connection:
       urlSecretRef:
         name: shop-database
+  runner:
+    # With psqlImage, and the same server.
+    waitForDatabaseSeconds: 60
 MANIFEST
 kubectl --namespace shop wait --for=condition=Ready dbupgrade/shop --timeout=5m
 kubectl --namespace shop get dbupgrade shop --output=wide

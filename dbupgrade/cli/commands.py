@@ -81,7 +81,14 @@ class Commands:
 
     async def run(self) -> None:
         """Do what the command line says. Raises CommandError or a KubeError."""
-        await getattr(self, f"_{self._given.command}")()
+        try:
+            await getattr(self, f"_{self._given.command}")()
+        except NotFound as error:
+            if f'"{self._name}" not found' not in error.safe_message:
+                raise
+            raise CommandError(
+                f"there is no DBUpgrade {self._name} in namespace {self._namespace}: `status -A` lists all"
+            ) from None
 
     async def _status(self) -> None:
         if not self._name:

@@ -9,6 +9,7 @@ _UNSEEN = (
     "The operator has not looked at this change yet. It does so at once; if this stays, it is not running, or it does not "
     "watch this namespace or these labels: kubectl --namespace dbupgrade-system get pods"
 )
+_NOTHING = "Nothing will happen without a person"
 _REASONS = {
     Reason.SUSPENDED: "spec.suspend is true: nothing new starts. `kubectl dbupgrade resume` takes it back.",
     Reason.SECRET_NOT_FOUND: "Create the Secret, or correct spec.database.connection.urlSecretRef. It is looked for every 30 s.",
@@ -21,12 +22,12 @@ _REASONS = {
     Reason.AWS_NOT_SUPPORTED: "AWS is off in the operator's settings (aws.enabled), or spec.database.aws is missing.",
     Reason.AWS_AUTH_FAILED: "AWS refused the role. Check roleArn, its trust policy and the ExternalId, which is namespace/name.",
     Reason.JOB_PENDING: "The Job is created; its pod is on the way.",
-    Reason.MIGRATION_IN_PROGRESS: "Atlas is at work. `kubectl dbupgrade wait` follows it.",
+    Reason.MIGRATION_IN_PROGRESS: "The migration is at work. `kubectl dbupgrade wait` follows it, `kubectl dbupgrade logs -f` shows its log.",
 }
 _RETRIES = {
     Retry.BACKOFF: "It is tried again by itself, with growing delays.",
     Retry.SECRET_CHANGE: "It is tried again by itself when the Secret changes.",
-    Retry.NEVER: "It waits for a person: change the spec, or `kubectl dbupgrade retry`.",
+    Retry.NEVER: f"{_NOTHING}: change the spec, or `kubectl dbupgrade retry`.",
 }
 
 
@@ -39,18 +40,23 @@ def explain(seen: Seen) -> list[str]:
             f"It is done: {seen.message}.",
             "A new image, folder, baseline or database starts the next run; nothing else does.",
         ]
-    found = [f"{seen.reason}: {seen.message}."]
+    message, _, advice = seen.message.partition(" To do: ")
+    found = [f"{seen.reason}: {message.rstrip('.')}."]
+    if advice:
+        found.append(f"What to do: {advice}.")
     run = seen.status.run
     if seen.reason == Reason.JOB_FAILED and run and run.failure:
         rule = RULES[run.failure]
-        found += [f"{run.failure}: {rule.what}.", f"What to do: {rule.advice}.", _RETRIES[rule.retry]]
-    elif seen.reason in _REASONS:
+        if not advice:
+            found += [f"{run.failure}: {rule.what}.", f"What to do: {rule.advice}."]
+        found.append(_RETRIES[rule.retry])
+    elif seen.reason in _REASONS and not advice:
         found.append(_REASONS[Reason(seen.reason)])
     found += [
         f"{check.phase.lower()}-check {check.name} does not hold: {check.message}."
         for check in seen.status.checks
-        if check.verdict is Verdict.FAILS
+        if check.verdict is Verdict.FAILS and (check.message or "") not in seen.message
     ]
-    if seen.is_true(STALLED):
-        found.append("Nothing will happen without a person (Stalled).")
+    if seen.is_true(STALLED) and not found[-1].startswith(_NOTHING):
+        found.append(f"{_NOTHING} (Stalled).")
     return found

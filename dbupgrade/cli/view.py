@@ -138,7 +138,8 @@ def _run(run: Run, now: datetime) -> list[str]:
         lines.append(f"  image  {run.image}")
     if run.applied_count is not None:
         lines.append(
-            f"  {run.from_version or 'nothing'} -> {run.to_version or 'nothing'}, {run.applied_count} files"
+            f"  {run.from_version or 'nothing'} -> {run.to_version or 'nothing'}, "
+            f"{run.applied_count} {'file' if run.applied_count == 1 else 'files'}"
         )
     if run.failed_file:
         lines.append(f"  file  {run.failed_file}")

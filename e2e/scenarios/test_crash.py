@@ -86,8 +86,9 @@ def test_killed_between_intent_and_job_it_creates_the_job_of_the_intent(
     operator = start_operator()
     world.upgrade(world.image(THREE))
     # Killed as soon as the intent is seen; what else it managed to do is then taken back.
-    intent = world.wait_for(lambda upgrade: bool(upgrade.run), what="an intent is written")
+    world.wait_for(lambda upgrade: bool(upgrade.run), what="an intent is written")
     operator.kill()
+    intent = next(upgrade for upgrade in world.versions() if upgrade.run)
     job = intent.run["jobName"]
     if world.jobs():
         world.delete("jobs", job)

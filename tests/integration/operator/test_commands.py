@@ -75,6 +75,8 @@ async def test_a_failure_is_explained_and_tried_again(scene: Scene) -> None:
     waited = await command(scene, "wait", NAME)
     assert waited.code == 1
     assert "see `explain`" in waited.err
+    unknown = await command(scene, "explain", "nosuch")
+    assert (unknown.code, "there is no DBUpgrade nosuch in namespace" in unknown.err) == (1, True)
     explained = (await command(scene, "explain", NAME)).out
     assert "What to do:" in explained
     assert "Nothing will happen without a person" in explained

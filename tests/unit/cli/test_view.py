@@ -193,3 +193,13 @@ def test_a_failed_check_and_a_stall_are_named() -> None:
     found = explain(seen("Stalled", "PreCheckImageVersionFailed", checks=[check]))
     assert "pre-check web does not hold: 2 of 5 below 2.0.0." in found
     assert found[-1].endswith("(Stalled).")
+
+
+def test_nothing_is_explained_twice() -> None:
+    said = "SQLError: a statement failed in 2.sql. To do: correct the migration"
+    found = explain(seen("Stalled", "JobFailed", said, run={**FAILED, "failure": "SQLError"}))
+    assert found == [
+        "JobFailed: SQLError: a statement failed in 2.sql.",
+        "What to do: correct the migration.",
+        "Nothing will happen without a person: change the spec, or `kubectl dbupgrade retry`.",
+    ]
