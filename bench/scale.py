@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from tests.integration.harness.apiserver import ApiServer
 
 AT_ONCE = 30
-SETTINGS = JobSettings(crane_image="crane:1", atlas_image="atlas:1", psql_image="psql:1")
+SETTINGS = JobSettings(
+    crane_image="crane:1", atlas_image="atlas:1", psql_image="psql:1", toolkit_image="toolkit:1"
+)
 REST_SECONDS = 10.0
 
 

@@ -88,6 +88,7 @@ class Operator:
             crane_image=self._settings.crane_image,
             atlas_image=self._settings.atlas_image,
             psql_image=self._settings.psql_image,
+            toolkit_image=self._settings.toolkit_image,
             insecure_registries=self._settings.insecure_registries,
             aws_authority=bool(self._settings.aws_ca_bundle),
         )

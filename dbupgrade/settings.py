@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         "docker.io/library/postgres:17.6-alpine",
         description="image with psql, pg_isready and sh, for engine Psql and for the wait for a database",
     )
+    toolkit_image: str = Field(
+        "subbug/dbupgrade-migrate:0.1.0",
+        description="image with `dbupgrade migrate` and atlas, for spec.policy.lint",
+    )
     insecure_registries: bool = Field(False, description="speak plain http to registries (local use)")
     metrics_port: Port = Field(8080, description="port of /metrics")
     health_port: Port = Field(8081, description="port of /healthz and /readyz")
@@ -87,7 +91,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("crane_image", "atlas_image", "psql_image")
+    @field_validator("crane_image", "atlas_image", "psql_image", "toolkit_image")
     @classmethod
     def _pinned(cls, value: str) -> str:
         """An image that changes under a running operator would change what runs: latest is refused."""

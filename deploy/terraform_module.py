@@ -115,7 +115,9 @@ def _sample_job(engine: str) -> dict[str, Any]:
         generation=1,
         started_at=datetime.fromtimestamp(0, UTC),
     )
-    settings = JobSettings(crane_image="sample", atlas_image="sample", psql_image="sample")
+    settings = JobSettings(
+        crane_image="sample", atlas_image="sample", psql_image="sample", toolkit_image="sample"
+    )
     return job(resource, run, settings)
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from e2e.cluster import Cluster, ClusterError, slots
+from e2e.cluster import Cluster, ClusterError, operator_image, slots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,6 +171,8 @@ def launch_for(cluster: Cluster, log: Path, **settings: str) -> Launch:
         "DBUPGRADE_CRANE_IMAGE": cluster.crane_image,
         "DBUPGRADE_ATLAS_IMAGE": cluster.atlas_image,
         "DBUPGRADE_PSQL_IMAGE": cluster.psql_image,
+        # Not there until somebody pushes it: it takes longer to make than all others together.
+        "DBUPGRADE_TOOLKIT_IMAGE": f"{cluster.registry}/{operator_image.MIGRATE_NAME}",
         "DBUPGRADE_INSECURE_REGISTRIES": "true",
         **settings,
     }

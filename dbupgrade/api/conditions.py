@@ -20,6 +20,7 @@ class Reason(StrEnum):
     MIGRATION_IN_PROGRESS = "MigrationInProgress"
     MIGRATION_COMPLETE = "MigrationComplete"
     JOB_FAILED = "JobFailed"
+    LINT_FAILED = "LintFailed"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
     PRE_CHECK_IMAGE_VERSION_FAILED = "PreCheckImageVersionFailed"
     PRE_CHECK_METRIC_FAILED = "PreCheckMetricFailed"

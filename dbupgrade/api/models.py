@@ -112,6 +112,10 @@ CONNECTION_MISSING = (
 URL_OR_PARTS = "takes either urlSecretRef or the connection in parts"
 PARTS_MISSING = "host needs database, userSecretRef and passwordSecretRef"
 WAIT_TOO_LONG = "waitForDatabaseSeconds must be below activeDeadlineSeconds, which counts for the whole Job"
+LINT_NEEDS_ATLAS = (
+    "policy.lint needs engine Atlas: only there it is known which files are new to the database"
+)
+LINT_NEEDS_POSTGRESQL = "policy.lint knows PostgreSQL only: dialect mysql cannot be linted"
 PSQL_NEEDS_POSTGRESQL = "engine Psql works with PostgreSQL only: dialect mysql needs another engine"
 WAIT_NEEDS_POSTGRESQL = "waitForDatabaseSeconds works with PostgreSQL only: leave it out with dialect mysql"
 POSTGRES_NAME_LENGTH = 63
@@ -634,7 +638,31 @@ class Runner(Model):
     run_as_group: int = Field(65532, ge=0, le=_MAX_ID, description="Group of all containers.")
 
 
+# --- spec.policy -------------------------------------------------------------------------------------------------
+
+
+class LintMode(StrEnum):
+    """What the lint of new migrations may do."""
+
+    OFF = "off"
+    WARN = "warn"
+    ERROR = "error"
+
+
+class Policy(Model):
+    """What is asked of migrations before they are applied."""
+
+    lint: LintMode = Field(
+        LintMode.OFF,
+        description='Look for what breaks production in files that are new to the database: "off" (in quotes), warn (tell), or '
+        "error (tell, and apply nothing when there are errors).",
+    )
+
+
 # --- the resource ------------------------------------------------------------------------------------------------
+
+
+_LINTS = '(has(self.policy) && self.policy.lint != "off")'
 
 
 class Spec(Model):
@@ -650,11 +678,17 @@ class Spec(Model):
             ' || self.database.aws.dialect != "mysql"',
             WAIT_NEEDS_POSTGRESQL,
         ),
+        Rule(f'!{_LINTS} || self.migrations.engine == "Atlas"', LINT_NEEDS_ATLAS),
+        Rule(
+            f'!{_LINTS} || !has(self.database.aws) || self.database.aws.dialect != "mysql"',
+            LINT_NEEDS_POSTGRESQL,
+        ),
     )
 
     migrations: Migrations
     database: Database
     checks: Checks = Checks()
+    policy: Policy = Policy()
     runner: Runner = Runner()
     suspend: bool = Field(False, description="Start nothing new; a run in progress goes on.")
 
@@ -709,11 +743,14 @@ def run_id(namespace: str, spec: Spec) -> str:
 
 
 def runner_hash(spec: Spec) -> str:
-    """Identity of how a run is carried out (delivery, pull secrets, env, runner): a change retries a failed run.
+    """Identity of how a run is carried out (delivery, pull secrets, env, policy, runner): a change retries a failed run.
 
     Only fields that differ from their defaults enter it, so that a new field in a newer operator changes nothing.
     """
     migrations = spec.migrations.model_dump_json(
         include={"delivery", "image_pull_secrets", "env"}, exclude_defaults=True
     )
-    return digest(migrations, spec.runner.model_dump_json(exclude_defaults=True), length=16)
+    parts = [migrations, spec.runner.model_dump_json(exclude_defaults=True)]
+    if spec.policy != Policy():
+        parts.append(spec.policy.model_dump_json(exclude_defaults=True))
+    return digest(*parts, length=16)

@@ -27,6 +27,7 @@ WEBHOOK_PATH = "/validate-dbupgrade-subbug-learning-v1alpha1-dbupgrade"
 
 CONTAINER_FETCH = "fetch-migrations"
 CONTAINER_WAIT = "wait-for-database"
+CONTAINER_LINT = "lint"
 CONTAINER_MIGRATE = "migrate"
 
 _JOB_NAME_LENGTH = 63  # the Job controller copies the name into a label of each pod

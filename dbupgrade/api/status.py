@@ -12,6 +12,7 @@ from dbupgrade.api.conditions import Condition
 from dbupgrade.api.models import Model, list_map
 
 HISTORY_LENGTH = 10
+LINT_FINDINGS = 5
 
 
 class RunResult(StrEnum):
@@ -47,6 +48,9 @@ class Failure(StrEnum):
     HISTORY_DIVERGED = "HistoryDiverged"
     FILE_CHANGED = "FileChanged"
     PARTLY_APPLIED = "PartlyApplied"
+    LINT = "LintFailed"
+    LINT_UNUSABLE = "LintUnusable"
+    LINT_NOT_DONE = "LintNotDone"
     UNUSABLE_FILE = "UnusableFile"
     SQL = "SQLError"
     COMMAND = "CommandFailed"
@@ -63,6 +67,28 @@ class Failure(StrEnum):
         """A class that a newer operator has written; it must not make the status unreadable."""
         del value
         return cls.UNKNOWN
+
+
+class Finding(Model):
+    """Something that the lint found in a new migration."""
+
+    file: str = Field(max_length=255)
+    line: int = Field(ge=1)
+    level: str = Field(max_length=16, description="error or warning.")
+    rule: str = Field(max_length=64)
+    what: str = Field(max_length=256, description="What the migration does there.")
+    safer: str = Field(max_length=512, description="What to write instead.")
+
+
+class Lint(Model):
+    """What the lint of the new migrations found."""
+
+    files: int = Field(description="Files that are new to the database.")
+    errors: int
+    warnings: int
+    findings: tuple[Finding, ...] = Field(
+        (), max_length=LINT_FINDINGS, description="The first ones, errors first; the pod's log has all."
+    )
 
 
 class Run(Model):
@@ -101,6 +127,7 @@ class Run(Model):
     to_version: str | None = None
     image_version: str | None = Field(None, description="Version of the last file in the image.")
     applied_count: int | None = None
+    lint: Lint | None = Field(None, description="What spec.policy.lint found.")
     failed_file: str | None = None
     failed_statement: str | None = None
     error: str | None = None

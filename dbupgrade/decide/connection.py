@@ -85,6 +85,12 @@ def variables(connection: Connection | None, url: UrlSecretRef | None, engine: E
     return [*_server(connection, prefix), *credentials, *_values(more)]
 
 
+def toolkit(connection: Connection | None, url: UrlSecretRef | None) -> list[Object]:
+    """The same for the toolkit, which has its own name for the database (docs/toolkit.md)."""
+    given = variables(connection, url, Engine.COMMAND)
+    return [{**one, "name": "DB_NAME"} if one["name"] == "DB_DATABASE" else one for one in given]
+
+
 def server(connection: Connection | None, url: UrlSecretRef | None) -> list[Object]:
     """What the wait for the database needs: where the server is, without a password if it can be."""
     if url is not None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Runner, run_id, runner_hash
 from dbupgrade.api.status import Failure, Run, RunResult, Status
-from dbupgrade.decide import connection, fetch, post_checks
+from dbupgrade.decide import connection, fetch, lint, post_checks
 from dbupgrade.decide.decision import Decision, SetTtl
 from dbupgrade.decide.failures import RULES, Retry
 from dbupgrade.decide.libpq import UNREACHABLE_EXIT_CODE
@@ -19,6 +19,7 @@ _WITH_TOKEN = {
     Failure.AUTHENTICATION: Failure.TOKEN_REFUSED,
     Failure.CONNECTION_SETTINGS: Failure.TLS_FAILED,
 }
+_REASONS = {Failure.DATABASE_LOCKED: Reason.DATABASE_BUSY, Failure.LINT: Reason.LINT_FAILED}
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 
 
@@ -26,7 +27,10 @@ def finish(observed: Observed, run: Run, current: JobView) -> Decision:
     """Record how the finished Job `current` ended, and let it go."""
     pod = newest(observed.pods, current)
     fetched = fetch.parse(pod.fetch.message) if pod else fetch.Fetched()
-    run = run.model_copy(update={"digest": fetched.digest, "image_version": fetched.last or None})
+    linted = lint.parse(pod.lint.message).lint if pod else None
+    run = run.model_copy(
+        update={"digest": fetched.digest, "image_version": fetched.last or None, "lint": linted}
+    )
     ttl = expire(observed, current)
     report = observed.report or Report()
     if current.succeeded and report.failure is None:
@@ -54,15 +58,19 @@ def _why(observed: Observed, run: Run, current: JobView, pod: PodView | None, re
         return Report(failure=Failure.OUT_OF_MEMORY if killed else fetched.failure or Failure.FETCH)
     if pod.wait.exit_code:
         return _why_waited(observed, pod.wait)
+    if pod.lint.exit_code:
+        killed = pod.lint.end_reason == _OUT_OF_MEMORY
+        return _with_token(
+            run, Report(failure=Failure.OUT_OF_MEMORY) if killed else lint.why(pod.lint.message)
+        )
     if pod.migrate.exit_code is None:
         return Report(failure=Failure.INTERRUPTED)
     if pod.migrate.end_reason == _OUT_OF_MEMORY:
         return Report(failure=Failure.OUT_OF_MEMORY)
     if pod.migrate.end_reason in _NEVER_RAN:
         return Report(failure=Failure.POD_SETTINGS)
+    report = _with_token(run, report)
     failure = report.failure or Failure.UNKNOWN
-    if run.token_secret and failure in _WITH_TOKEN:
-        return replace(report, failure=_WITH_TOKEN[failure])
     if failure in {Failure.UNKNOWN, Failure.COMMAND} and pod.deleting:
         return Report(
             failure=Failure.INTERRUPTED
@@ -76,6 +84,13 @@ def _or_adopt(observed: Observed, run: Run, report: Report) -> Report:
     asked = spec is not None and spec.migrations.baseline is not None and still_wanted(observed, run)
     if report.failure is Failure.NOT_CLEAN and run.engine is None and asked and not run.adopts:
         return replace(report, failure=Failure.TO_BE_ADOPTED)
+    return report
+
+
+def _with_token(run: Run, report: Report) -> Report:
+    """`report` on a run that authenticated with a token."""
+    if run.token_secret and report.failure in _WITH_TOKEN:
+        return replace(report, failure=_WITH_TOKEN[report.failure])
     return report
 
 
@@ -152,7 +167,7 @@ def failed_status(observed: Observed, status: Status, run: Run) -> Status:
     """The status after a failed run: stalled when only a person can go on."""
     if run.failure is None:
         raise ValueError("a failed run has a failure")
-    reason = Reason.DATABASE_BUSY if run.failure is Failure.DATABASE_LOCKED else Reason.JOB_FAILED
+    reason = _REASONS.get(run.failure, Reason.JOB_FAILED)
     stalled = RULES[run.failure].retry is not Retry.BACKOFF
     return held(observed, status, reason, failure_message(run, observed.resource.uid), stalled=stalled)
 

@@ -156,6 +156,22 @@ RULES: dict[Failure, Rule] = {
         "look at the database. Then delete the file's row from dbupgrade_migrations to run it again, or set complete = name "
         "in it if all is there; then set the annotation dbupgrade.subbug.learning/retry to a new value",
     ),
+    Failure.LINT: Rule(
+        Retry.NEVER,
+        "nothing was applied, as spec.policy.lint found errors",
+        "change the migrations to the safer way, or suppress a finding with a comment that says why "
+        "(-- dbupgrade:lint-ignore RULE: REASON), and set the image that carries it; or set spec.policy.lint to warn",
+    ),
+    Failure.LINT_UNUSABLE: Rule(
+        Retry.NEVER,
+        "the new migrations could not be linted, and nothing was applied",
+        "correct the file that is named and set the image that carries the correction; or set spec.policy.lint to off",
+    ),
+    Failure.LINT_NOT_DONE: Rule(
+        Retry.BACKOFF,
+        "the lint ended without a result, and nothing was applied",
+        "check the operator's setting toolkitImage, and read the log of the container lint of the Job's pod",
+    ),
     Failure.UNUSABLE_FILE: Rule(
         Retry.NEVER,
         "a file cannot be applied as it is",

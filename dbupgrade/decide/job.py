@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbupgrade.api import names
-from dbupgrade.api.models import Delivery, Dialect, Engine, KeyReference, Runner, Spec, UrlSecretRef, Variable
+from dbupgrade.api.models import (
+    Delivery,
+    Dialect,
+    Engine,
+    KeyReference,
+    LintMode,
+    Runner,
+    Spec,
+    UrlSecretRef,
+    Variable,
+)
 from dbupgrade.api.status import Run
 from dbupgrade.decide import connection, fetch, iam, libpq, psql
 from dbupgrade.decide.connection import escape
@@ -20,6 +30,7 @@ MIGRATIONS_PATH = "/migrations"
 CONFIG_PATH = "/etc/dbupgrade"
 CONFIG_FILE = "atlas.hcl"
 LOCK_TIMEOUT = "10s"
+TERMINATION_LOG = "/dev/termination-log"
 
 _WORK_SIZE = "512Mi"
 _TEMPORARY_SIZE = "64Mi"
@@ -35,6 +46,7 @@ class JobSettings:
     crane_image: str
     atlas_image: str
     psql_image: str
+    toolkit_image: str
     insecure_registries: bool = False
     aws_authority: bool = False
     """The Secret with a token holds the certificates by which to know an AWS database."""
@@ -135,6 +147,11 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
                 if runner.wait_for_database_seconds
                 else ()
             ),
+            *(
+                [_trusting(_lint(spec, run, url, settings), spec, verify=verify)]
+                if spec.policy.lint is not LintMode.OFF
+                else ()
+            ),
         ],
         "containers": [
             _trusting(_ENGINES[spec.migrations.engine](spec, run, url, settings), spec, verify=verify)
@@ -203,6 +220,25 @@ def _wait(spec: Spec, url: UrlSecretRef | None, settings: JobSettings) -> Object
             _HOME,
         ],
         "volumeMounts": [_TEMPORARY],
+        **_container_defaults(spec),
+    }
+
+
+def _lint(spec: Spec, run: Run, url: UrlSecretRef | None, settings: JobSettings) -> Object:
+    """Looks at the files that Atlas is about to apply, with the connection and the history that Atlas has."""
+    arguments = ["migrate", "lint", "--pending", "--policy", spec.policy.lint, "--report", TERMINATION_LOG]
+    given = {
+        "MIGRATION_DIR": MIGRATIONS_PATH,
+        "MIGRATE_BASELINE_VERSION": spec.migrations.baseline if run.adopts else None,
+        "MIGRATE_LOCK_TIMEOUT": "0",  # no setting of the session's that a pooler would refuse
+    }
+    values = [{"name": name, "value": escape(value)} for name, value in given.items() if value]
+    return {
+        "name": names.CONTAINER_LINT,
+        "image": settings.toolkit_image,
+        "args": [escape(argument) for argument in arguments],
+        "env": [*connection.toolkit(spec.database.connection, url), *values, _HOME],
+        "volumeMounts": [_migrations(spec), _TEMPORARY],
         **_container_defaults(spec),
     }
 

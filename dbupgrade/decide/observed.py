@@ -164,6 +164,8 @@ class PodView:
     migrate: ContainerView
     wait: ContainerView = field(default_factory=ContainerView)
     """The wait for the database, if the run has one."""
+    lint: ContainerView = field(default_factory=ContainerView)
+    """The lint of new migrations, if the run has one."""
 
 
 def pod_from(obj: Object) -> PodView:
@@ -182,6 +184,7 @@ def pod_from(obj: Object) -> PodView:
         scheduled=timestamp(scheduled.get("lastTransitionTime")) if on_node else None,
         fetch=_container(status.get("initContainerStatuses"), names.CONTAINER_FETCH),
         wait=_container(status.get("initContainerStatuses"), names.CONTAINER_WAIT),
+        lint=_container(status.get("initContainerStatuses"), names.CONTAINER_LINT),
         migrate=_container(status.get("containerStatuses"), names.CONTAINER_MIGRATE),
     )
 

@@ -180,7 +180,9 @@ def _watch(observed: Observed, run: Run, current: JobView) -> Decision:
     waiting = _waiting(run, pod, current)
     if waiting is None:
         message = _pending(current)
-        if pod and pod.wait.started and not pod.wait.exit_code:
+        if pod and pod.lint.started:
+            message = f"Job {current.name} lints the new migrations"
+        elif pod and pod.wait.started and not pod.wait.exit_code:
             message = f"Job {current.name} waits until the database accepts connections"
         pending = Decision(running(observed, status, Reason.JOB_PENDING, message))
         return _with_fresh_token(observed, run, current, pending)
@@ -236,7 +238,8 @@ def _waiting(run: Run, pod: PodView | None, current: JobView) -> _Waiting | None
     if pod.unschedulable:
         message = f"Job {current.name}: no node takes pod {pod.name}"
         return _Waiting(Failure.UNSCHEDULABLE, message, created, _UNSCHEDULABLE_GRACE)
-    reasons = {pod.fetch.waiting_reason, pod.wait.waiting_reason, pod.migrate.waiting_reason}
+    reasons = {pod.fetch.waiting_reason, pod.wait.waiting_reason, pod.lint.waiting_reason}
+    reasons.add(pod.migrate.waiting_reason)
     for known, failure, grace in (
         (_PULL_REASONS, Failure.IMAGE_PULL, _IMAGE_PULL_GRACE),
         (_SETTINGS_REASONS, Failure.POD_SETTINGS, _SETTINGS_GRACE),

@@ -11,6 +11,7 @@ from dbupgrade.api.conditions import (
 )
 from dbupgrade.api.models import Engine
 from dbupgrade.api.status import HISTORY_LENGTH, Run, Status
+from dbupgrade.decide import lint
 from dbupgrade.decide.failures import RULES, Retry, retry_delay
 from dbupgrade.decide.observed import Observed
 
@@ -91,7 +92,12 @@ def same_failure(earlier: Run, later: Run) -> bool:
 
 
 def success_message(run: Run) -> str:
-    """What a successful run did."""
+    """What a successful run did, and how much the lint found before it."""
+    found = lint.summary(run.lint) if run.lint else ""
+    return f"{_done(run)}; the lint found {found}: see status.run.lint" if found else _done(run)
+
+
+def _done(run: Run) -> str:
     if run.engine == Engine.COMMAND:
         return f"the command of {run.image} ended with success"
     if run.to_version is None:

@@ -14,6 +14,7 @@ from dbupgrade.api.status import (
     Status,
     Verdict,
 )
+from dbupgrade.decide import lint
 from dbupgrade.decide.statuses import same_failure, tried_again_by_itself
 
 
@@ -106,6 +107,8 @@ def events(old: Status, new: Status) -> tuple[Event, ...]:
     if new.run and new.run.active and (old.run is None or old.run.sequence != new.run.sequence):
         found += _started(old.run, new.run)
     elif ended and ended.failure not in _NO_FAILURES and not _same_again(old, ended):
+        if ended.lint and ended.lint.findings:
+            found.append(Event("Warning", "LintFindings", lint.event(ended.lint)))
         found.append(_ended(ended))
     reason = _reason(new)
     if reason in _HELD and reason != _reason(old):

@@ -19,6 +19,7 @@ from dbupgrade.api.models import (
     DatabaseType,
     Dialect,
     Engine,
+    LintMode,
     Migrations,
     Spec,
     Variable,
@@ -58,6 +59,8 @@ def engine_problems(spec: Spec) -> Iterator[Problem]:
         yield Problem(f"spec.migrations{path}", message)
     if spec.database.aws is not None:
         yield from _aws_problems(spec, spec.database.aws)
+    if spec.policy.lint is not LintMode.OFF and spec.migrations.engine is not Engine.ATLAS:
+        yield Problem("spec", models.LINT_NEEDS_ATLAS)
     if spec.runner.wait_for_database_seconds >= spec.runner.active_deadline_seconds:
         yield Problem("spec.runner", models.WAIT_TOO_LONG)
     if spec.database.connection is not None:
@@ -78,6 +81,8 @@ def _aws_problems(spec: Spec, aws: Aws) -> Iterator[Problem]:
         yield Problem("spec", models.PSQL_NEEDS_POSTGRESQL)
     if spec.runner.wait_for_database_seconds:
         yield Problem("spec", models.WAIT_NEEDS_POSTGRESQL)
+    if spec.policy.lint is not LintMode.OFF:
+        yield Problem("spec", models.LINT_NEEDS_POSTGRESQL)
 
 
 def _migrations_problems(migrations: Migrations) -> Iterator[tuple[str, str]]:

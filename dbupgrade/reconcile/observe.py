@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import Engine, KeyReference, Spec, UrlSecretRef
+from dbupgrade.api.models import Engine, KeyReference, LintMode, Spec, UrlSecretRef
 from dbupgrade.api.status import Run
 from dbupgrade.decide import connection, database_url, engines, iam, plan, redact, report
 from dbupgrade.decide.connection import URL, USER
@@ -218,14 +218,14 @@ def _token_written(run: Run | None, memory: Memory) -> datetime | None:
 
 
 def schemes(spec: Spec) -> tuple[str, ...]:
-    """How a database URL may begin, for the engine and for the wait before it, which knows PostgreSQL only."""
+    """How a database URL may begin, for the engine and for wait and lint before it, which know PostgreSQL only."""
     engine = spec.migrations.engine
     known = {
         Engine.ATLAS: database_url.SCHEMES,
         Engine.PSQL: database_url.POSTGRESQL,
         Engine.COMMAND: (*database_url.SCHEMES, *database_url.POSTGRESQL[1:]),
     }[engine]
-    if spec.runner.wait_for_database_seconds:
+    if spec.runner.wait_for_database_seconds or spec.policy.lint is not LintMode.OFF:
         return tuple(scheme for scheme in known if scheme in database_url.POSTGRESQL)
     return known
 

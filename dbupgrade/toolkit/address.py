@@ -43,6 +43,16 @@ def is_postgresql(url: str) -> bool:
     return url.startswith("postgres://")
 
 
+def with_schema(url: str, schema: str) -> str:
+    """What `build` has made, leading into one schema, if there is one."""
+    return f"{url}&search_path={quote(schema, safe='')}" if schema else url
+
+
+def has_schema(url: str) -> bool:
+    """Whether the URL leads into one schema: then Atlas looks at no other."""
+    return any(pair.startswith("search_path=") for pair in urlsplit(url).query.split("&"))
+
+
 def normalise(url: str) -> str:
     """`url` with the one spelling of PostgreSQL's scheme that all of us know."""
     return "postgres://" + url.removeprefix("postgresql://") if url.startswith("postgresql://") else url

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from dbupgrade.api.models import LintMode
 from dbupgrade.toolkit.output import Format
 
 COMMANDS = {
@@ -53,6 +54,21 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
             help="files are new that this branch or commit has not; by default the one that origin/HEAD, main or master names",
         )
     if command == "lint":
+        which.add_argument(
+            "--pending", action="store_true", help="look at the files that the database has not applied yet"
+        )
+        parser.add_argument(
+            "--policy",
+            choices=[mode.value for mode in LintMode if mode is not LintMode.OFF],
+            default=LintMode.ERROR.value,
+            help="with warn, errors do not change the exit code",
+        )
+        parser.add_argument(
+            "--report",
+            type=Path,
+            metavar="FILE",
+            help="where to write a small report for the operator, without SQL",
+        )
         parser.add_argument(
             "--config", type=Path, help="the file with the lint block; .atlas.hcl or atlas.hcl by default"
         )

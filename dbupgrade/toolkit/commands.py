@@ -14,9 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbupgrade.api.models import LintMode
 from dbupgrade.api.status import Failure
 from dbupgrade.decide.failures import RULES
-from dbupgrade.decide.redact import url_secrets
+from dbupgrade.decide.lint import Told, told
+from dbupgrade.decide.redact import cut, remove_secrets, url_secrets
 from dbupgrade.decide.report import Report
 from dbupgrade.toolkit import address, database, environment, folder, indexes, metrics, selection
 from dbupgrade.toolkit.arguments import parse
@@ -27,7 +29,8 @@ from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.output import Format, Output
 
 if TYPE_CHECKING:
-    from dbupgrade.toolkit.convert import Build
+    from dbupgrade.toolkit.convert import Build, File
+    from dbupgrade.toolkit.lint import Finding
 
 MEASURED = ("status", "apply", "baseline")
 """The commands that have metrics: those that work with the database."""
@@ -383,17 +386,20 @@ class Commands:
         return ExitCode.OK
 
     def _lint(self) -> int:
-        from dbupgrade.toolkit import convert, lint, lint_settings, rules, squawk  # noqa: PLC0415
+        from dbupgrade.toolkit import lint, rules  # noqa: PLC0415
 
-        folder.check(self._folder)
-        settings = lint_settings.find(self._given.config, [Path.cwd(), self._folder, self._folder.parent])
-        files = [convert.File(*file) for file in folder.read(self._folder)]
-        chosen = self._chosen([file.name for file in files], settings.latest, settings.git_base)
-        looked_at = [file for file in files if file.name in chosen]
-        texts = lint.texts(looked_at)
-        found = lint.findings(looked_at, texts, squawk.look(texts, self._work), settings)
+        try:
+            looked_at, found = self._look()
+        except (BadEnvironmentError, FolderError) as error:
+            self._report(Told(failure=Failure.LINT_UNUSABLE, error=cut(str(error))))
+            raise
+        except AtlasError as error:
+            self._report(Told(failure=error.failure))
+            raise
+        refuse = self._given.policy == LintMode.ERROR
+        self._report(told(len(looked_at), [lint.as_status(finding) for finding in found], refuse=refuse))
         errors = sum(finding.level is rules.Level.ERROR for finding in found)
-        code = ExitCode.LINT if errors else ExitCode.OK
+        code = ExitCode.LINT if errors and refuse else ExitCode.OK
         if self._output.form is Format.SARIF:
             self._output.raw(json.dumps(lint.as_sarif(found, self._prefix()), indent=2))
             return code
@@ -405,6 +411,50 @@ class Commands:
             **lint.as_json(found, [file.name for file in looked_at]),
         )
         return code
+
+    def _look(self) -> "tuple[list[File], list[Finding]]":
+        """The files that were chosen, and what is found in them."""
+        from dbupgrade.toolkit import convert, lint, lint_settings, squawk  # noqa: PLC0415
+
+        folder.check(self._folder)
+        settings = lint_settings.find(self._given.config, [Path.cwd(), self._folder, self._folder.parent])
+        for name in settings.unread:
+            self._output.event("not_read", name, level="warning")
+        files = [convert.File(*file) for file in folder.read(self._folder)]
+        names, empty = [file.name for file in files], False
+        if self._given.pending:
+            chosen, empty = self._pending()
+        else:
+            chosen = self._chosen(names, settings.latest, settings.git_base)
+        looked_at = [file for file in files if file.name in chosen]
+        texts = lint.texts(looked_at)
+        hits = squawk.look(texts, self._work)
+        return looked_at, lint.findings(looked_at, texts, hits, settings, empty=empty)
+
+    def _pending(self) -> tuple[set[str], bool]:
+        """The files that `apply` would apply, and whether there is nothing yet where they are applied. Raises AtlasError."""
+        if not address.is_postgresql(self._settings.database):
+            raise BadEnvironmentError("the lint knows PostgreSQL only")
+        self._prepare()
+        self._atlas.validate_offline(self._folder)
+        state = self._state()
+        pending = {file.name for file in state.pending}
+        if state.applied:
+            return pending, False
+        if baseline := self._settings.baseline:
+            return {file.name for file in state.pending if file.version > baseline}, False
+        if address.has_schema(self._atlas.url):
+            return pending, True
+        self._output.event(
+            "no_history",
+            "the database has no history: it is empty, so that nothing in it can break, or nothing is applied to it",
+        )
+        return set(), True
+
+    def _report(self, said: Told) -> None:
+        """Leave the report where the operator reads it."""
+        if self._given.report:
+            self._given.report.write_text(remove_secrets(said.text, self._output.secrets))
 
     def _prefix(self) -> str:
         """The folder as code review knows it."""

@@ -70,7 +70,7 @@ def _url(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:
     if missing := [name for name, value in parts.items() if not value]:
         raise BadEnvironmentError(f"without DATABASE_URL, {' and '.join(missing)} must be set as well")
     try:
-        return address.build(
+        url = address.build(
             host=parts["DB_HOST"],
             port=variables.get("DB_PORT") or "5432",
             name=parts["DB_NAME"],
@@ -80,6 +80,7 @@ def _url(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:
         )
     except address.BadAddressError as error:
         raise BadEnvironmentError(str(error)) from None
+    return address.with_schema(url, variables.get("DB_SCHEMA", ""))
 
 
 def _password(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:

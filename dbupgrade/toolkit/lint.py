@@ -6,13 +6,14 @@ texts of their own, and the rest is found in the trees of PostgreSQL's parser.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pglast import ast, enums, parser
 from pglast.visitors import Visitor
 
+from dbupgrade.api import status
 from dbupgrade.toolkit import sql
 from dbupgrade.toolkit.convert import File
 from dbupgrade.toolkit.lint_settings import LintSettings
@@ -65,6 +66,12 @@ class _Inner:
 
     tree: Any
     line: int
+    made: tuple[Name, ...]
+    """Tables that statements before it have made, and their indexes."""
+
+    def makes(self, name: Name) -> bool:
+        """Whether a table or an index is nobody's yet."""
+        return any(name.may_be(other) for other in self.made)
 
 
 def texts(files: Sequence[File]) -> list[Text]:
@@ -85,9 +92,17 @@ def texts(files: Sequence[File]) -> list[Text]:
 
 
 def findings(
-    files: Sequence[File], looked_at: Sequence[Text], hits: Sequence[Hit], settings: LintSettings
+    files: Sequence[File],
+    looked_at: Sequence[Text],
+    hits: Sequence[Hit],
+    settings: LintSettings,
+    *,
+    empty: bool = False,
 ) -> list[Finding]:
-    """All findings that are not suppressed, in the order of the files."""
+    """All findings that are not suppressed, in the order of the files.
+
+    `empty`: nothing is there before the first file, so that what a file makes is nobody's in the files after it either.
+    """
     by_file: dict[str, list[tuple[int, Rule, str]]] = {file.name: [] for file in files}
     for hit in hits:
         text = looked_at[hit.text]
@@ -95,6 +110,7 @@ def findings(
             line = text.line if text.fixed else text.line + hit.line - 1
             by_file[text.file].append((line, RULES[hit.rule], ""))
     found = []
+    made: tuple[Name, ...] = ()
     for file in files:
         try:
             statements = sql.statements(file.text)
@@ -103,12 +119,12 @@ def findings(
                 Finding(file.name, 1, RULES["syntax-error"], Level.ERROR, str(error).partition(":")[0])
             )
             continue
-        inner = list(_inner(file.text, statements))
-        made = [name for item in inner if (name := sql.created_table(item.tree))]
-        raw = by_file[file.name] + list(_own(inner, made, settings))
+        inner = _in_order(_inner(file.text, statements), made if empty else ())
+        made = _made_by(inner[-1]) if inner else made
+        raw = by_file[file.name] + list(_own(inner, settings))
         quiet = _Suppressed(file.text, statements)
         for line, rule, detail in sorted(set(raw), key=lambda item: (item[0], item[1].name, item[2])):
-            if not quiet.covers(line, rule) and not _of_new_table(rule, line, inner, made):
+            if not quiet.covers(line, rule) and not _of_new_table(rule, line, inner):
                 found.append(Finding(file.name, line, rule, _level(rule, settings), detail))
     return found
 
@@ -118,12 +134,35 @@ def _level(rule: Rule, settings: LintSettings) -> Level:
     return rule.level if error is None else Level.ERROR if error else Level.WARNING
 
 
-def _own(
-    inner: Sequence[_Inner], made: Sequence[Name], settings: LintSettings
-) -> Iterator[tuple[int, Rule, str]]:
+def _in_order(found: Iterable[tuple[Any, int]], made: tuple[Name, ...]) -> list[_Inner]:
+    """The statements, each with what those before it have made."""
+    inner = []
+    for tree, line in found:
+        item = _Inner(tree, line, made)
+        inner.append(item)
+        made = _made_by(item)
+    return inner
+
+
+def _made_by(item: _Inner) -> tuple[Name, ...]:
+    """What is new after a statement."""
+    tree = item.tree
+    match tree:
+        case ast.IndexStmt() if tree.idxname and item.makes(sql.name_of(tree.relation)):
+            return *item.made, Name(sql.name_of(tree.relation).schema, tree.idxname)
+        case ast.RenameStmt() if tree.renameType == enums.ObjectType.OBJECT_TABLE and item.makes(
+            sql.name_of(tree.relation)
+        ):
+            return *item.made, Name(sql.name_of(tree.relation).schema, str(tree.newname))
+        case _:
+            table = sql.created_table(tree)
+            return (*item.made, table) if table else item.made
+
+
+def _own(inner: Sequence[_Inner], settings: LintSettings) -> Iterator[tuple[int, Rule, str]]:
     for item in inner:
         for rule, table in _losses(item.tree):
-            if not any(table.may_be(name) for name in made):
+            if not item.makes(table):
                 yield item.line, RULES[rule], str(table)
         if isinstance(item.tree, ast.ReindexStmt) and not sql.is_concurrent(item.tree):
             yield item.line, RULES["require-concurrent-reindex"], ""
@@ -159,12 +198,12 @@ def _losses(tree: Any) -> list[tuple[str, Name]]:
     return visitor.found
 
 
-def _of_new_table(rule: Rule, line: int, inner: Sequence[_Inner], made: Sequence[Name]) -> bool:
-    """Whether a finding is about a table that the same file has made: it has no rows and no users."""
+def _of_new_table(rule: Rule, line: int, inner: Sequence[_Inner]) -> bool:
+    """Whether a finding is about a table that was made just before: it has no rows and no users."""
     if rule.category in ("naming", "syntax"):
         return False
-    names = [name for item in inner if item.line == line for name in _subjects(item.tree)]
-    return bool(names) and all(any(name.may_be(other) for other in made) for name in names)
+    nobodys = [item.makes(name) for item in inner if item.line == line for name in _subjects(item.tree)]
+    return bool(nobodys) and all(nobodys)
 
 
 def _subjects(tree: Any) -> list[Name]:
@@ -173,6 +212,7 @@ def _subjects(tree: Any) -> list[Name]:
         case ast.DropStmt() if tree.removeType in (
             enums.ObjectType.OBJECT_TABLE,
             enums.ObjectType.OBJECT_MATVIEW,
+            enums.ObjectType.OBJECT_INDEX,
         ):
             return sql.names_of_objects(tree)
         case ast.IndexStmt() | ast.AlterTableStmt() | ast.RenameStmt() if tree.relation:
@@ -220,12 +260,13 @@ def _names_of_element(element: Any) -> Iterator[tuple[str, str]]:
 # Statements in blocks.
 
 
-def _inner(text: str, statements: Sequence[Statement]) -> Iterator[_Inner]:
+def _inner(text: str, statements: Sequence[Statement]) -> Iterator[tuple[Any, int]]:
+    """Each statement that is run, and its line."""
     for statement in statements:
-        yield _Inner(statement.tree, statement.line)
+        yield statement.tree, statement.line
         if isinstance(statement.tree, ast.DoStmt):
             for inner, line in _block(text, statement):
-                yield from (_Inner(found.tree, line) for found in sql.statements(inner))
+                yield from ((found.tree, line) for found in sql.statements(inner))
 
 
 def _block(text: str, statement: Statement) -> list[tuple[str, int]]:
@@ -352,6 +393,18 @@ def as_json(found: Sequence[Finding], files: Sequence[str]) -> dict[str, Any]:
             for finding in found
         ],
     }
+
+
+def as_status(finding: Finding) -> status.Finding:
+    """For the operator: no names but those of file and rule, as its status is seen by many."""
+    return status.Finding(
+        file=finding.file,
+        line=finding.line,
+        level=finding.level.value,
+        rule=finding.rule.name,
+        what=finding.rule.what,
+        safer=finding.rule.safer,
+    )
 
 
 def as_text(finding: Finding) -> str:

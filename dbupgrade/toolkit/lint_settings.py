@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,14 +33,17 @@ class LintSettings:
     """By resource; the rule for all that have none of their own is in each."""
     latest: int | None = None
     git_base: str | None = None
+    unread: tuple[str, ...] = ()
+    """What the file says and is not followed, in words."""
 
 
 def read(text: str, name: str) -> LintSettings:
     """The settings in `text`, the content of the file `name`. Raises BadEnvironmentError."""
     try:
-        blocks = hcl2.loads(text).get("lint", [])
+        document = hcl2.loads(text)
     except Exception as error:  # noqa: BLE001 - the parser has no exception of its own
         raise BadEnvironmentError(f"{name} cannot be read as HCL ({type(error).__name__})") from None
+    blocks = document.get("lint", [])
     errors: dict[str, bool] = {}
     naming: dict[str, Naming] = {}
     latest, base = None, None
@@ -55,7 +58,18 @@ def read(text: str, name: str) -> LintSettings:
             naming |= _naming(block_of_names, name)
     if latest is not None and not (isinstance(latest, int) and latest > 0):
         raise BadEnvironmentError(f"{name}: lint.latest must be a number of files")
-    return LintSettings(errors, naming, latest, base)
+    return LintSettings(errors, naming, latest, base, tuple(_unread(document, name)))
+
+
+def _unread(document: dict[str, Any], name: str) -> Iterator[str]:
+    """Lint blocks of environments: no environment is chosen here, so which one is meant is not known."""
+    for block in document.get("env", []):
+        for environment, body in block.items():
+            if isinstance(body, dict) and "lint" in body:
+                yield (
+                    f"{name}: the lint block in env {environment} is not read, only one outside of all env blocks: move it "
+                    "there"
+                )
 
 
 def _naming(block: dict[str, Any], name: str) -> dict[str, Naming]:

@@ -19,6 +19,7 @@ from e2e.cluster.images import CERTIFICATES
 REPOSITORY = Path(__file__).parent.parent.parent
 SOURCES = ("Dockerfile", ".dockerignore", "requirements.lock", "dbupgrade", "webhook")
 MIGRATE_SOURCES = ("images/migrate/Dockerfile", ".dockerignore", "requirements-toolkit.lock", "dbupgrade")
+MIGRATE_NAME = "subbug/dbupgrade-migrate:0.1.0"
 # What the Dockerfile asks of a base. Without libraries that only package management needs.
 BASE_PACKAGES = (
     "python3",

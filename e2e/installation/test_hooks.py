@@ -17,6 +17,7 @@ from e2e.cluster import operator_image
 from e2e.cluster.images import BUSYBOX
 from e2e.operator import REPOSITORY
 from e2e.scenarios.support.images import FIRST, SECOND, THIRD, folder
+from e2e.scenarios.support.upgrade import DONE, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from e2e.scenarios.support.world import World
 
 JOB = "shop-dbupgrade-migrate"
+REFUSED = Verdict("False", "False", "True", "LintFailed")
 BROKEN = {"20250102000000_broken.sql": "ALTER TABLE nothing ADD COLUMN secret text DEFAULT 'hunter2';"}
 INDEX = {"20250104000000_index.sql": "create  index concurrently users_by_id ON users (id);"}
 VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'users_by_id'::regclass"
@@ -113,7 +115,7 @@ class Shop:
 @pytest.fixture(scope="session")
 def toolkit(cluster: Cluster) -> str:
     layout = operator_image.build_migrate()
-    return operator_image.push(cluster.bin_dir, cluster.registry, "subbug/dbupgrade-migrate:0.1.0", layout)
+    return operator_image.push(cluster.bin_dir, cluster.registry, operator_image.MIGRATE_NAME, layout)
 
 
 @pytest.fixture(scope="session")
@@ -229,6 +231,41 @@ def test_through_the_operator_the_hook_waits_for_ready_and_fails_with_the_migrat
     found = json.loads(shop.world.kubectl("get", "dbupgrade", JOB, "--output=json"))
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"] == 3
     assert [run["result"] for run in found["status"]["history"]] == ["Succeeded", "Failed", "Succeeded"]
+
+
+def test_the_operator_lints_what_is_new_before_anything_is_applied(shop: Shop) -> None:
+    world = shop.world
+    world.secret()
+    old = {
+        "20250101000000_users.sql": "CREATE TABLE users (id int);\nDELETE FROM users;\nCREATE TABLE spare (id int);"
+    }
+    world.upgrade(world.image(old))
+    world.wait_for(DONE)
+
+    gone = "-- 'hunter2'\nCREATE TABLE orders (id int);\nDROP TABLE users;"
+    kept = "-- dbupgrade:lint-ignore destructive: never used\nDROP TABLE spare;"
+    contents = folder(
+        world.cluster, {**old, "20250102000000_gone.sql": gone, "20250103000000_spare.sql": kept}
+    )
+    contents["/migrations/.atlas.hcl"] = b'lint {\n  naming {\n    match = "^shop_"\n  }\n}\n'
+    image = world.push(contents)
+    world.upgrade(image, policy={"lint": "error"})
+    upgrade = world.wait_for(REFUSED)
+    assert "in 20250102000000_gone.sql: line 3 drops a table (ban-drop-table); safer: stop" in upgrade.message
+    assert world.database.tables == ["spare", "users"]
+
+    # The change of policy tries again; the files come as a volume.
+    world.upgrade(image, policy={"lint": "warn"}, migrations={"delivery": "ImageVolume"})
+    upgrade = world.wait_for(DONE)
+    assert upgrade.message.endswith("; the lint found 1 error, 2 warnings: see status.run.lint")
+    found = upgrade.run["lint"]
+    assert (found["files"], [each["rule"] for each in found["findings"]]) == (
+        2,
+        ["ban-drop-table", "naming", "naming"],
+    )
+    assert world.database.tables == ["orders"]
+    assert world.events()["LintFindings"] == 2
+    assert "hunter2" not in json.dumps(upgrade.json)
 
 
 def _image(cluster: Cluster) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,16 @@ def test_what_decides_loads_nothing_that_reads_or_writes(module: str) -> None:
     loaded = set(done.stdout.split())
     assert module in loaded
     assert not INPUT_AND_OUTPUT & loaded
+
+
+def test_the_toolkit_loads_only_packages_of_its_lock() -> None:
+    names = ("commands", "convert", "lint", "lint_settings", "squawk")
+    modules = ", ".join(f"dbupgrade.toolkit.{name}" for name in names)
+    script = f"import sys; before = set(sys.modules); import {modules}; print(*(set(sys.modules) - before))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    locked = (ROOT / "requirements-toolkit.lock").read_text()
+    packages = {dist for name, dists in packages_distributions().items() if name in loaded for dist in dists}
+    assert not [name for name in packages if f"{name.lower().replace('_', '-')}==" not in locked]

@@ -41,6 +41,7 @@ database:
     dbName: shop
     username: migrator
     dialect: mysql
+policy: {lint: "off"}
 checks:
   pre:
     minPodVersions:
@@ -135,6 +136,9 @@ DENIED: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     ),
     "command-without-words": (("migrations", "engine"), "Command", "engine Command needs command or args"),
     "psql-for-mysql": (("migrations", "engine"), "Psql", "engine Psql works with PostgreSQL only"),
+    "lint-unknown": (("policy", "lint"), "loud", "spec.policy.lint"),
+    "lint-as-yaml-reads-off": (("policy", "lint"), False, "spec.policy.lint"),
+    "lint-for-mysql": (("policy", "lint"), "error", "policy.lint knows PostgreSQL only"),
     "url-and-parts": (("database", "connection", "host"), "db", "takes either urlSecretRef or"),
     "parts-without-login": (
         ("database", "connection"),
@@ -277,6 +281,28 @@ async def test_defaults_are_those_of_the_contract(admin: Client, namespace: str)
         "runAsGroup": 65532,
     }
     assert stored["suspend"] is False
+
+
+@pytest.mark.parametrize(
+    ("migrations", "lint", "denied"),
+    [
+        ({}, "error", ""),
+        ({"engine": "Psql"}, "off", ""),
+        ({"engine": "Psql"}, "warn", "policy.lint needs engine Atlas"),
+        ({"engine": "Command", "args": ["x"]}, "error", "policy.lint needs engine Atlas"),
+    ],
+)
+async def test_only_what_atlas_applies_is_linted(
+    admin: Client, namespace: str, migrations: dict[str, Any], lint: str, denied: str
+) -> None:
+    spec: dict[str, Any] = copy.deepcopy(MINIMAL)
+    spec["migrations"] |= migrations
+    spec["policy"] = {"lint": lint}
+    if denied:
+        with pytest.raises(Invalid, match=denied):
+            await submit(admin, namespace, spec)
+    else:
+        await submit(admin, namespace, spec)
 
 
 @pytest.mark.parametrize("given", [{}, {"dialect": "mysql"}])

@@ -34,7 +34,9 @@ Object = dict[str, Any]
 FOLDER = Path(__file__).parent / "previous"
 BEFORE: list[Object] = list(yaml.safe_load_all((FOLDER / "specs.yaml").read_text()))
 NAMESPACE = "shop"  # the ids are of resources there
-SETTINGS = JobSettings(crane_image="crane:1", atlas_image="atlas:1", psql_image="psql:1")
+SETTINGS = JobSettings(
+    crane_image="crane:1", atlas_image="atlas:1", psql_image="psql:1", toolkit_image="toolkit:1"
+)
 APPLY = "application/apply-patch+yaml"
 USER = {"fieldManager": "user", "fieldValidation": "Strict"}
 

@@ -59,6 +59,7 @@ def test_the_reasons_that_users_have_alerts_on() -> None:
         "InvalidSpec",
         "JobFailed",
         "JobPending",
+        "LintFailed",
         "MigrationComplete",
         "MigrationInProgress",
         "PostCheckBakeTimeWaiting",

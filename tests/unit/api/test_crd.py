@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError as SchemaError
@@ -128,6 +128,7 @@ def test_the_defaults() -> None:
         ".spec.database.aws.dialect": "postgres",
         ".spec.checks.pre.minPodVersions[].strictMode": True,
         ".spec.checks.pre.minPodVersions[].disallowDowngrade": False,
+        ".spec.policy.lint": "off",
         ".spec.runner.activeDeadlineSeconds": 600,
         ".spec.runner.ttlSecondsAfterFinished": 3600,
         ".spec.runner.waitForDatabaseSeconds": 0,
@@ -301,6 +302,7 @@ text = st.one_of(
 )
 
 
+@settings(deadline=None)  # a whole schema is looked at
 @given(image=text, folder=text.map(lambda value: f"/{value}"), baseline=text, name=text, key=text)
 @example(image="a", folder="/a/.", baseline="1", name="a", key="a")
 def test_both_agree_on_any_text(image: str, folder: str, baseline: str, name: str, key: str) -> None:

@@ -16,7 +16,10 @@ NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 NAMESPACE, NAME, UID = "shop", "orders", "0b7c9a52-0000-4000-8000-000000000001"
 IMAGE_1, IMAGE_2 = "registry.test/orders:1.0", "registry.test/orders:2.0"
 SETTINGS = JobSettings(
-    crane_image="crane.test/crane:1", atlas_image="atlas.test/atlas:1", psql_image="psql.test/psql:1"
+    crane_image="crane.test/crane:1",
+    atlas_image="atlas.test/atlas:1",
+    psql_image="psql.test/psql:1",
+    toolkit_image="toolkit.test/toolkit:1",
 )
 SECRET = SecretView(version="secret-uid/1")
 DIGEST = "sha256:" + "ab" * 32

@@ -343,9 +343,11 @@ STALLS = [
             Failure.TOKEN_REFUSED,
             Failure.TLS_FAILED,
             Failure.TO_BE_ADOPTED,
+            Failure.LINT_NOT_DONE,
         )
     ),
     (Failure.DATABASE_LOCKED, ("False", "False", Reason.DATABASE_BUSY, False)),
+    (Failure.LINT, ("False", "False", Reason.LINT_FAILED, True)),
     *(
         (failure, TERMINAL)
         for failure in (
@@ -362,6 +364,7 @@ STALLS = [
             Failure.FILE_CHANGED,
             Failure.PARTLY_APPLIED,
             Failure.UNUSABLE_FILE,
+            Failure.LINT_UNUSABLE,
             Failure.COMMAND,
             Failure.SQL,
             Failure.OUT_OF_MEMORY,

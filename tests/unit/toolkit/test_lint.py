@@ -15,6 +15,15 @@ from dbupgrade.toolkit.rules import RULES
 
 CASES = [
     ("drop table t;", ["1 error ban-drop-table"]),
+    (
+        "drop table if exists t;\ncreate table t (a int);",
+        ["1 error ban-drop-table"],
+    ),  # the rows of before are gone
+    ("truncate t;\ncreate table if not exists t (a int);", ["1 error truncate (t)"]),
+    (
+        "create table t (a int);\ncreate index i on t (a);\ndrop index i;\nalter table t rename to u;\ndrop table u;",
+        [],
+    ),
     ("select 1;\ndrop table if exists t cascade;", ["2 error ban-drop-table"]),
     ("create table t (a int);\ndrop table t;", []),
     ("create temp table x as select 1 a;\ndelete from x;\ndrop table x;", []),
