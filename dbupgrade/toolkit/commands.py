@@ -368,6 +368,7 @@ class Commands:
     def _convert(self) -> int:
         from dbupgrade.toolkit import convert, sql  # noqa: PLC0415
 
+        self._only_postgresql()
         self._prepare()
         self._atlas.validate_offline(self._folder)
         files = [convert.File(*file) for file in folder.read(self._folder)]
@@ -412,10 +413,18 @@ class Commands:
         )
         return code
 
+    def _only_postgresql(self) -> None:
+        """The parser is PostgreSQL's: to it, another dialect's file would be broken, or fine. Raises BadEnvironmentError."""
+        if self._settings.url and not address.is_postgresql(self._settings.url):
+            raise BadEnvironmentError(
+                f"{self._given.command} reads PostgreSQL's SQL only, and DATABASE_URL leads to another database"
+            )
+
     def _look(self) -> "tuple[list[File], list[Finding]]":
         """The files that were chosen, and what is found in them."""
         from dbupgrade.toolkit import convert, lint, lint_settings, squawk  # noqa: PLC0415
 
+        self._only_postgresql()
         folder.check(self._folder)
         settings = lint_settings.find(self._given.config, [Path.cwd(), self._folder, self._folder.parent])
         for name in settings.unread:
@@ -433,8 +442,8 @@ class Commands:
 
     def _pending(self) -> tuple[set[str], bool]:
         """The files that `apply` would apply, and whether there is nothing yet where they are applied. Raises AtlasError."""
-        if not address.is_postgresql(self._settings.database):
-            raise BadEnvironmentError("the lint knows PostgreSQL only")
+        if not self._settings.url:
+            raise BadEnvironmentError(self._settings.url_problem)
         self._prepare()
         self._atlas.validate_offline(self._folder)
         state = self._state()

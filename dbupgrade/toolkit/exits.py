@@ -52,7 +52,7 @@ def exit_code(failure: Failure, error: str | None = None) -> ExitCode:
 ADVICE = {
     ExitCode.CHECKSUM: "run `dbupgrade migrate hash` on the folder, review the change of atlas.sum and commit it",
     ExitCode.UNREACHABLE: "check host, port and database name, network policies and that the server runs",
-    ExitCode.AUTHENTICATION: "check user and password, and that the server's pg_hba.conf lets them in",
+    ExitCode.AUTHENTICATION: "check user and password, and that the server lets them in (PostgreSQL: pg_hba.conf)",
     ExitCode.NOT_CLEAN: "set MIGRATE_BASELINE_VERSION, or run `dbupgrade migrate baseline VERSION`, with the version that "
     "the database is at",
     ExitCode.SQL: "correct the migration; what was applied before it stays, and the next run goes on there",

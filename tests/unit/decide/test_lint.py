@@ -89,7 +89,7 @@ def test_when_new_migrations_are_linted(changes: Object, wanted: list[str]) -> N
 
 @pytest.mark.parametrize("delivery", ["Extract", "ImageVolume"])
 def test_it_sees_the_files_and_the_database_that_atlas_sees(delivery: str) -> None:
-    changes = {"policy": {"lint": "warn"}, "migrations": {"delivery": delivery, "baseline": "7"}}
+    changes: Object = {"policy": {"lint": "warn"}, "migrations": {"delivery": delivery, "baseline": "7"}}
     linting, migrating = container(adopts=True, **changes), pod(**changes)["containers"][0]
     assert linting["image"] == SETTINGS.toolkit_image
     assert linting["args"][-5:] == ["--pending", "--policy", "warn", "--report", "/dev/termination-log"]

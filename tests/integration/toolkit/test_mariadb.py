@@ -1,0 +1,82 @@
+"""The toolkit on MariaDB: what Atlas does there, and what is PostgreSQL's alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from e2e.scenarios.support.mariadb import MariaDb, mariadb
+from tests.integration.harness.processes import free_port
+from tests.integration.toolkit.conftest import Server, Toolkit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+GOOD = {"v1": "create table a (id int);"}
+BROKEN = {**GOOD, "v2": "create table b (id int);\nalter table missing add c int comment 'hunter2';"}
+CORRECTED = {**GOOD, "v2": "create table b (id int);\nalter table b add c int comment 'hunter2';"}
+
+
+@pytest.fixture(scope="module")
+def maria() -> Iterator[MariaDb]:
+    with mariadb("127.0.0.1") as server:
+        server.rows("create database dev; grant all on dev.* to shop")
+        server.rows("create database old; create table old.t (id int); grant all on old.* to shop")
+        yield server
+
+
+@dataclass
+class OnMariaDb(Toolkit):
+    """The command line on a database of that server."""
+
+    @classmethod
+    def of(cls, maria: MariaDb, folder: Path, database: str = "shop") -> OnMariaDb:
+        url = maria.url().rpartition("/")[0]
+        return cls(Server(maria.port), database, folder, {"DATABASE_URL": f"{url}/{database}"})
+
+
+def test_status_validate_and_apply_work_and_a_failed_file_goes_on_after_its_last_good_statement(
+    maria: MariaDb, tmp_path: Path
+) -> None:
+    toolkit = OnMariaDb.of(maria, tmp_path)
+    toolkit.write(**BROKEN)
+    status = toolkit.run("status", DATABASE_URL=maria.url("mysql"))
+    assert (status.code, status.event("status")["pending"]) == (9, ["1_x.sql", "2_x.sql"])
+    dev = {"DEV_DATABASE_URL": f"{maria.url().rpartition('/')[0]}/dev"}
+    assert [toolkit.run("validate", **given).code for given in ({}, dev)] == [0, 7]
+    failed = toolkit.run("apply")
+    assert (failed.code, failed.event("failed")["statement"]) == (
+        7,
+        "alter table missing add c int comment '***';",
+    )
+    toolkit.write(**CORRECTED)
+    assert toolkit.run("validate", **dev).code == 0
+    assert toolkit.run("apply").event("finished")["applied"] == 1
+    assert toolkit.run("status").code == 0
+    assert maria.rows("show columns from b like 'c'")
+
+
+def test_a_populated_database_needs_a_baseline(maria: MariaDb, tmp_path: Path) -> None:
+    toolkit = OnMariaDb.of(maria, tmp_path, "old")
+    toolkit.write(**CORRECTED)
+    assert toolkit.run("apply").code == 6
+    assert toolkit.run("apply", MIGRATE_BASELINE_VERSION="1").event("finished")["applied"] == 1
+
+
+def test_what_keeps_us_out(maria: MariaDb, tmp_path: Path) -> None:
+    toolkit = OnMariaDb.of(maria, tmp_path)
+    toolkit.write(**GOOD)
+    assert toolkit.run("status", DATABASE_URL=maria.url(password="hunter2")).code == 5
+    away = maria.url(port=free_port())
+    assert toolkit.run("status", DATABASE_URL=away, MIGRATE_WAIT_TIMEOUT="1s").code == 4
+
+
+@pytest.mark.parametrize("command", ["lint", "convert"])
+def test_what_reads_postgresql_only_refuses(maria: MariaDb, tmp_path: Path, command: str) -> None:
+    toolkit = OnMariaDb.of(maria, tmp_path)
+    toolkit.write(v1="alter table a modify id bigint;")
+    refused = toolkit.run(command, "--all")
+    assert (refused.code, "PostgreSQL's SQL only" in refused.text) == (2, True)
