@@ -197,9 +197,10 @@ async def test_a_connection_in_parts_needs_each_of_its_secrets(scene: Scene) -> 
     ("changes", "told"),
     [
         ({"migrations": {"image": "a:1", "engine": "Psql"}}, "postgres:// or postgresql://"),
-        ({"runner": {"waitForDatabaseSeconds": 5}}, "begin with postgres:// (engine Psql and"),
+        ({"runner": {"waitForDatabaseSeconds": 5}}, "begin with postgres:// (engine Psql, "),
+        ({"policy": {"lint": "warn"}}, "policy.lint work with PostgreSQL only)"),
     ],
-    ids=["Psql", "a wait"],
+    ids=["Psql", "a wait", "the lint"],
 )
 async def test_what_works_with_postgresql_only_says_so(
     scene: Scene, changes: dict[str, Any], told: str
