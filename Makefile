@@ -66,6 +66,10 @@ integration: build ## The operator against a real API server, with faults
 e2e: build ## Real pods and a real PostgreSQL on a local cluster of its own
 	bash e2e/run.sh $(TEST_STATE)
 
+.PHONY: e2e-namespaced
+e2e-namespaced: build ## Long suite: the same, with an operator for each scenario that has Roles in its namespace only
+	DBUPGRADE_E2E_NAMESPACED=1 bash e2e/run.sh $(TEST_STATE)
+
 .PHONY: installation
 installation: build ## Image, chart and kustomize on a fresh local cluster: two replicas, upgrade, uninstall
 	bash e2e/install.sh $(TEST_STATE)-install

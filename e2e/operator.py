@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import yaml
+
 from e2e.cluster import Cluster, ClusterError, operator_image, slots
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parent.parent
 KUSTOMIZE = REPOSITORY / "deploy" / "kustomize"
 CRD = KUSTOMIZE / "crd" / "dbupgrades.yaml"
+SINGLE_NAMESPACE = KUSTOMIZE / "overlays" / "single-namespace"
 GUARDS = (KUSTOMIZE / "policy" / "deletion.yaml", KUSTOMIZE / "webhook" / "configuration.yaml")
 NAMESPACE = "dbupgrade-system"
 ACCOUNT = "dbupgrade-operator"
@@ -185,12 +188,33 @@ def install(cluster: Cluster) -> None:
         cluster.kubectl("apply", "--server-side", "-k", KUSTOMIZE / part)
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
     cluster.kubectl("apply", "--server-side", "-f", KUSTOMIZE / "manager" / "serviceaccount.yaml")
+    _sign_in(cluster, NAMESPACE, _kubeconfig(cluster))
+
+
+def install_in_namespace(cluster: Cluster, namespace: str) -> Path:
+    """Make an account with exactly what an operator for one namespace has there: Roles; returns its kubeconfig.
+
+    Left out is the ClusterRole, which is for the configuration of a webhook of its own.
+    """
+    files = (SINGLE_NAMESPACE / name for name in ("serviceaccount.yaml", "rbac.yaml"))
+    text = "---\n".join(file.read_text() for file in files)
+    text = text.replace(f"namespace: {NAMESPACE}", f"namespace: {namespace}")
+    objects = [obj for obj in yaml.safe_load_all(text) if not obj["kind"].startswith("Cluster")]
+    manifest = cluster.state / f"operator-{namespace}.json"
+    manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    cluster.kubectl("apply", "--server-side", "-f", manifest)
+    kubeconfig = cluster.state / f"operator-{namespace}.kubeconfig"
+    _sign_in(cluster, namespace, kubeconfig)
+    return kubeconfig
+
+
+def _sign_in(cluster: Cluster, namespace: str, path: Path) -> None:
+    """Write a kubeconfig for the operator's account in a namespace."""
     token = cluster.kubectl(
-        "--namespace", NAMESPACE, "create", "token", ACCOUNT, f"--duration={TOKEN_HOURS}h"
+        "--namespace", namespace, "create", "token", ACCOUNT, f"--duration={TOKEN_HOURS}h"
     )  # fmt: skip
     config = json.loads(cluster.kubeconfig.read_text())
     config["users"][0]["user"] = {"token": token.strip()}
-    path = _kubeconfig(cluster)
     path.touch(mode=0o600)
     path.write_text(json.dumps(config))
 

@@ -7,13 +7,14 @@ import os
 import secrets
 import urllib.request
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from e2e.cluster import Cluster
-from e2e.operator import Operator, launch_for
+from e2e.operator import Launch, Operator, install_in_namespace, launch_for
 from e2e.scenarios.support.api import Api
 from e2e.scenarios.support.database import Database
 from e2e.scenarios.support.diagnosis import describe
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 STATE = "DBUPGRADE_E2E_STATE"
 METRICS_URL = "OPERATOR_METRICS_URL"
+# Set: every scenario has an operator of its own with Roles in its namespace only; the shared one just serves the webhook.
+NAMESPACED = "DBUPGRADE_E2E_NAMESPACED"
 _worlds = pytest.StashKey[list[World]]()
 
 StartOperator = "Callable[[], Operator]"
@@ -72,7 +75,9 @@ def world(
     all_secrets: set[str],
 ) -> Iterator[World]:
     """A namespace and a database; the shared operator looks after what is created in it."""
-    with _world(request, cluster, api, all_secrets) as made:
+    with _world(request, cluster, api, all_secrets) as made, ExitStack() as running:
+        if NAMESPACED in os.environ:
+            running.enter_context(Operator.start(_own_operator(made)))
         yield made
         assert not violations(made, [shared_metrics()])
 
@@ -91,13 +96,23 @@ def lonely_world(
 @pytest.fixture
 def start_operator(lonely_world: World) -> Iterator[Callable[[], Operator]]:
     """Starts an operator for the lonely world, again and again if need be; what still runs is ended."""
-    settings = {
-        "DBUPGRADE_WATCH_NAMESPACES": lonely_world.namespace,
-        "DBUPGRADE_WATCH_LABEL_SELECTOR": "e2e-operator=own",
-    }
-    log = lonely_world.cluster.state / "log" / f"operator-{lonely_world.namespace}"
+    launch = _own_operator(lonely_world, DBUPGRADE_WATCH_LABEL_SELECTOR="e2e-operator=own")
     with ExitStack() as running:
-        yield lambda: running.enter_context(Operator.start(launch_for(lonely_world.cluster, log, **settings)))
+        yield lambda: running.enter_context(Operator.start(launch))
+
+
+@pytest.fixture
+def own_operator() -> Callable[..., Launch]:
+    """How to start an operator for one world, with settings."""
+    return _own_operator
+
+
+def _own_operator(world: World, **settings: str) -> Launch:
+    """An operator for one namespace, with the Roles of such an installation and nothing else."""
+    log = world.cluster.state / "log" / f"operator-{world.namespace}"
+    kubeconfig = install_in_namespace(world.cluster, world.namespace)
+    watched = {"DBUPGRADE_WATCH_NAMESPACES": world.namespace, **settings}
+    return replace(launch_for(world.cluster, log, **watched), kubeconfig=kubeconfig)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from e2e.aws import Sts
 from e2e.aws.sts import REGION
-from e2e.operator import ACCOUNT, NAMESPACE, Operator, launch_for
+from e2e.operator import ACCOUNT, Operator
 from e2e.scenarios.support import rds_mysql
 from e2e.scenarios.support.api import path
 from e2e.scenarios.support.images import FIRST, SECOND, THIRD, THREE
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from e2e.aws.directory import Directory
     from e2e.aws.sts import Role
+    from e2e.operator import Launch
     from e2e.scenarios.support.rds import Rds
     from e2e.scenarios.support.rds_mysql import RdsMysql
     from e2e.scenarios.support.upgrade import Upgrade
@@ -76,26 +77,25 @@ def _is_secret(world: World, sts: Sts, directory: Directory) -> None:
 
 
 @pytest.fixture
-def start(lonely_world: World, sts: Sts, request: pytest.FixtureRequest) -> Iterator[Callable[..., Operator]]:
+def start(
+    lonely_world: World, sts: Sts, request: pytest.FixtureRequest, own_operator: Callable[..., Launch]
+) -> Iterator[Callable[..., Operator]]:
     """Starts an operator with AWS on and what an installation then lets it do."""
     world = lonely_world
     server: Rds | RdsMysql = request.getfixturevalue("mysql" if "mysql" in request.fixturenames else "server")
     world.kubectl("create", "role", "aws", "--verb=create,update,delete", "--resource=secrets")
-    world.kubectl("create", "rolebinding", "aws", "--role=aws", f"--serviceaccount={NAMESPACE}:{ACCOUNT}")
+    world.kubectl(
+        "create", "rolebinding", "aws", "--role=aws", f"--serviceaccount={world.namespace}:{ACCOUNT}"
+    )
     settings = {
         **sts.environment(),
-        "DBUPGRADE_WATCH_NAMESPACES": world.namespace,
         "DBUPGRADE_WATCH_LABEL_SELECTOR": "e2e-operator=own",
         "DBUPGRADE_AWS_CA_BUNDLE": str(server.authority),
     }
-    log = world.cluster.state / "log" / f"operator-{world.namespace}"
     with contextlib.ExitStack() as running:
-
-        def begin(**more: str) -> Operator:
-            launch = launch_for(world.cluster, log, **{**settings, **more})
-            return running.enter_context(Operator.start(launch))
-
-        yield begin
+        yield lambda **more: running.enter_context(
+            Operator.start(own_operator(world, **{**settings, **more}))
+        )
 
 
 def database(server: Rds | RdsMysql, role: Role, **changes: Any) -> dict[str, Any]:
