@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from pglast import ast, enums, parser
 from pglast.visitors import Visitor
@@ -448,7 +449,7 @@ def as_sarif(found: Sequence[Finding], prefix: str) -> Mapping[str, Any]:
                         "locations": [
                             {
                                 "physicalLocation": {
-                                    "artifactLocation": {"uri": f"{prefix}{finding.file}"},
+                                    "artifactLocation": {"uri": quote(f"{prefix}{finding.file}")},
                                     "region": {"startLine": finding.line},
                                 }
                             }

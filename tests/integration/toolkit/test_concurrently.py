@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+import asyncpg
+import pytest
+
 from e2e.cluster import tools
 
 if TYPE_CHECKING:
@@ -73,6 +76,31 @@ def test_an_invalid_index_is_dropped_and_built_again(toolkit: Toolkit) -> None:
     assert (done.code, done.event("invalid_index")["index"]) == (0, "public.t_a")
     assert toolkit.fetch(VALID) == ["t_a true"]
     assert toolkit.run("status").code == 0
+
+
+def test_what_a_failed_reindex_left_is_dropped_before_the_next(toolkit: Toolkit) -> None:
+    toolkit.write(v1=TABLE + "\ncreate index t_a on t (a);")
+    assert toolkit.run("apply").code == 0
+    with toolkit.hold("insert into t values (1)"), pytest.raises(asyncpg.LockNotAvailableError):
+        toolkit.execute("set lock_timeout = '200ms'", "reindex index concurrently t_a")
+    assert "t_a_ccnew false" in toolkit.fetch(VALID)
+    toolkit.write(v2="reindex index concurrently t_a;")
+    done = toolkit.run("apply")
+    assert (done.code, done.event("invalid_index")["index"]) == (0, "public.t_a_ccnew")
+    assert toolkit.fetch(VALID) == ["t_a true"]
+
+
+def test_a_lock_that_ends_a_concurrent_build_is_told_and_the_build_done_again(toolkit: Toolkit) -> None:
+    toolkit.execute(TABLE)
+    toolkit.write(v1="select 1;", v2="create index concurrently if not exists t_a on t (a);")
+    own = f"{toolkit.server.url(toolkit.database)}&options=-c%20lock_timeout%3D300"
+    baseline = {"MIGRATE_BASELINE_VERSION": "1"}
+    with toolkit.hold("insert into t values (1)"):
+        failed = toolkit.run("apply", DATABASE_URL=own, **baseline)
+    assert (failed.code, failed.event("failed")["file"]) == (8, "2_x.sql")
+    assert toolkit.fetch(VALID) == ["t_a false"]
+    assert toolkit.run("apply").event("invalid_index")["index"] == "public.t_a"
+    assert toolkit.fetch(VALID) == ["t_a true"]
 
 
 def test_convert_writes_the_folder(toolkit: Toolkit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,23 @@ def test_sarif_names_file_line_and_rule(tmp_path: Path) -> None:
         }
     ]
     assert "safer: " in result["message"]["text"]
+
+
+def test_sarif_keeps_to_its_format(tmp_path: Path) -> None:
+    """What the schema of 2.1.0 asks of us, and what it cannot say: a path is a URI, and an index leads to its rule."""
+    files = [File(f"{number:03d}_a b%.sql", text) for number, (text, _) in enumerate(CASES)]
+    looked_at = lint.texts(files)
+    hits = squawk.look(looked_at, tmp_path)
+    report = lint.as_sarif(lint.findings(files, looked_at, hits, LintSettings()), "db/mig rations/")
+    run = report["runs"][0]
+    rules = run["tool"]["driver"]["rules"]
+    assert (report["version"], len({rule["id"] for rule in rules})) == ("2.1.0", len(rules))
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["level"] in {"error", "warning"}
+        place = result["locations"][0]["physicalLocation"]
+        assert place["region"]["startLine"] >= 1
+        assert re.fullmatch(r"db/mig%20rations/\d{3}_a%20b%25\.sql", place["artifactLocation"]["uri"])
 
 
 def test_every_rule_has_its_reason_and_a_safer_way() -> None:
