@@ -430,35 +430,37 @@ class Commands:
         for name in settings.unread:
             self._output.event("not_read", name, level="warning")
         files = [convert.File(*file) for file in folder.read(self._folder)]
-        names, empty = [file.name for file in files], False
+        names, state, empty = [file.name for file in files], State(), False
         if self._given.pending:
-            chosen, empty = self._pending()
+            state, empty = self._pending()
+            chosen = {file.name for file in state.pending}
         else:
             chosen = self._chosen(names, settings.latest, settings.git_base)
         looked_at = [file for file in files if file.name in chosen]
         texts = lint.texts(looked_at)
         hits = squawk.look(texts, self._work)
-        return looked_at, lint.findings(looked_at, texts, hits, settings, empty=empty)
+        skipped = lint.skipped(state.skipped, state.current)
+        return looked_at, [*skipped, *lint.findings(looked_at, texts, hits, settings, empty=empty)]
 
-    def _pending(self) -> tuple[set[str], bool]:
-        """The files that `apply` would apply, and whether there is nothing yet where they are applied. Raises AtlasError."""
+    def _pending(self) -> tuple[State, bool]:
+        """The database, with the files that `apply` would apply, and whether there is nothing yet where they are applied. Raises AtlasError."""
         if not self._settings.url:
             raise BadEnvironmentError(self._settings.url_problem)
         self._prepare()
         self._atlas.validate_offline(self._folder)
         state = self._state()
-        pending = {file.name for file in state.pending}
         if state.applied:
-            return pending, False
+            return state, False
         if baseline := self._settings.baseline:
-            return {file.name for file in state.pending if file.version > baseline}, False
+            new = [file for file in state.pending if file.version > baseline]
+            return state.model_copy(update={"pending": new}), False
         if address.has_schema(self._atlas.url):
-            return pending, True
+            return state, True
         self._output.event(
             "no_history",
             "the database has no history: it is empty, so that nothing in it can break, or nothing is applied to it",
         )
-        return set(), True
+        return State(), True
 
     def _report(self, said: Told) -> None:
         """Leave the report where the operator reads it."""

@@ -130,6 +130,12 @@ def findings(
     return found
 
 
+def skipped(names: Sequence[str], current: str) -> list[Finding]:
+    """Files that will never be applied: the database is at `current`. No comment in them is a reason to say nothing."""
+    rule = RULES["skipped-file"]
+    return [Finding(name, 1, rule, rule.level, current) for name in names]
+
+
 def _level(rule: Rule, settings: LintSettings) -> Level:
     error = settings.errors.get(rule.category)
     return rule.level if error is None else Level.ERROR if error else Level.WARNING

@@ -195,6 +195,14 @@ RULES = {
             "a name that fits",
         ),
         Rule(
+            "skipped-file",
+            "order",
+            Level.ERROR,
+            "has a version below the one that the database is at, and was never applied",
+            "Atlas passes it over for ever, and says that all is done",
+            "give it a higher version",
+        ),
+        Rule(
             "syntax-error",
             "syntax",
             Level.ERROR,

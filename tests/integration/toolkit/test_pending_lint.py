@@ -70,6 +70,13 @@ def test_only_files_that_the_database_has_not_are_looked_at(toolkit: Toolkit, lo
     )
     assert look() == (0, lint.told(1, [], refuse=True))
 
+    assert toolkit.run("apply").code == 0
+    toolkit.write(
+        **{"v2.5": "-- dbupgrade:lint-ignore skipped-file: it is wanted\ncreate table late (id int);"}
+    )
+    code, told = look()
+    assert (code, found(told)) == (10, ["2.5_x.sql:1 error skipped-file"])  # Atlas would say that all is done
+
 
 def test_a_baseline_counts_as_applied(toolkit: Toolkit, look: Look) -> None:
     toolkit.execute("create table a (id int, note text)")
