@@ -16,7 +16,7 @@ from aiobotocore.config import AioConfig
 from botocore import exceptions
 from botocore.credentials import ReadOnlyCredentials
 
-from dbupgrade.decide.iam import NO_CREDENTIALS, UNREACHABLE, AuthError
+from dbupgrade.decide.iam import NO_CREDENTIALS, UNREACHABLE, UNREADABLE, AuthError
 
 SESSION_NAME = "dbupgrade-operator"
 SESSION_SECONDS = 3600  # every role allows it, and no role that was assumed from another one allows more
@@ -91,12 +91,18 @@ class Sessions:
         try:
             async with asyncio.timeout(_CALL_SECONDS):
                 session = await self._ask(role, region)
-        except (exceptions.ClientError, exceptions.BotoCoreError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - botocore lets out more than its own, with the whole answer as words
             self._own = None  # it may have been made of credentials that are better by now
             refused = _refused(error)
             if refused.code == UNREACHABLE:
                 self._unreachable[region] = loop.time() + _NOT_ASKED_SECONDS
-            _log.warning("role_not_assumed", role=role.arn, code=refused.code, request=_request_id(error))
+            _log.warning(
+                "role_not_assumed",
+                role=role.arn,
+                code=refused.code,
+                error=type(error).__name__,
+                request=_request_id(error),
+            )
             raise refused from None  # AWS's words may hold a session token
         _log.info("role_assumed", role=role.arn, expires=session.expires.isoformat())
         return session
@@ -138,8 +144,10 @@ def _refused(error: Exception) -> AuthError:
             return AuthError("ValidationError")
         case OSError():
             return AuthError(NO_CREDENTIALS)  # the file of a web identity's token, for example
-        case _:
+        case exceptions.BotoCoreError():
             return AuthError(type(error).__name__)
+        case _:
+            return AuthError(UNREADABLE)  # an answer without a session in it, or none of AWS's
 
 
 def _request_id(error: Exception) -> str | None:

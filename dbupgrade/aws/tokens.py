@@ -11,7 +11,7 @@ from dbupgrade.aws.sessions import Role, Sessions
 from dbupgrade.decide import iam
 
 TOKEN_SECONDS = 900  # RDS takes none that lives longer
-_SERVICE = "rds-db"
+SERVICE = "rds-db"
 _SCHEME = "https://"
 
 
@@ -39,7 +39,7 @@ def token(aws: Aws, credentials: ReadOnlyCredentials) -> str:
     """
     url = f"{_SCHEME}{aws.server_host}:{aws.server_port}/"
     request = AWSRequest("GET", url, params={"Action": "connect", "DBUser": aws.username})
-    SigV4QueryAuth(credentials, _SERVICE, aws.region, expires=TOKEN_SECONDS).add_auth(request)
+    SigV4QueryAuth(credentials, SERVICE, aws.region, expires=TOKEN_SECONDS).add_auth(request)
     return str(request.url).removeprefix(_SCHEME)
 
 

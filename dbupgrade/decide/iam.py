@@ -14,6 +14,7 @@ EXPIRED = "ExpiredToken"
 NO_CREDENTIALS = "NoCredentials"
 THROTTLED = "Throttling"
 UNREACHABLE = "Unreachable"
+UNREADABLE = "UnreadableAnswer"
 
 _ADVICE = {
     DENIED: "check that the operator's identity may sts:AssumeRole on the role, that the role exists, and that its "
@@ -28,6 +29,7 @@ _ADVICE = {
     "SignatureDoesNotMatch": "check the operator's secret access key and its clock",
     THROTTLED: "AWS limits the number of calls; it is tried again",
     UNREACHABLE: "check network policies, DNS and the VPC endpoint for STS in the region",
+    UNREADABLE: "something other than STS answers, a proxy for example: check the operator's proxy settings and DNS",
     "ValidationError": "check spec.database.aws.roleArn",
 }
 _SAME = {

@@ -16,7 +16,7 @@ from botocore.credentials import ReadOnlyCredentials
 from dbupgrade.api.models import Aws
 from dbupgrade.aws.sessions import Role, Sessions
 from dbupgrade.aws.tokens import Tokens, token
-from dbupgrade.decide.iam import AuthError
+from dbupgrade.decide.iam import AuthError, refusal
 from e2e.aws import Session, Sts, Wanted, problem
 from e2e.aws.sts import REGION
 
@@ -129,30 +129,64 @@ async def test_a_token_is_the_one_of_the_rds_client_and_its_signature_is_right(
 
 
 class Refusing:
-    """An STS that answers with a failure as long as it has one."""
+    """An STS that answers with a failure as long as it has one, and Pod Identity's agent beside it."""
 
     def __init__(self) -> None:
         self.failure: tuple[int, str] | None = None
+        self.refused_action = "AssumeRole"
+        self.page: tuple[int, str] | None = None
         self.hangs = False
         self.calls = 0
+        self.url = ""
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        """What was asked for, and who asked: parameters of the call and headers."""
 
     async def answer(self, request: web.Request) -> web.Response:
         self.calls += 1
-        assert parse_qs((await request.read()).decode())["Action"] == ["AssumeRole"]
         if self.hangs:
             await asyncio.sleep(60)
-        if self.failure is None:
-            return web.Response(text=GIVEN, content_type="text/xml")
+        if request.path == POD_IDENTITY:
+            return self._pod_identity(request)
+        asked = {name: values[0] for name, values in parse_qs((await request.read()).decode()).items()}
+        action = asked["Action"]
+        self.seen.append((action, {**asked, **request.headers}))
+        if self.page:
+            return web.Response(status=self.page[0], text=self.page[1], content_type="text/html")
+        if self.failure is None or action != self.refused_action:
+            return web.Response(text=given(action), content_type="text/xml")
         status, code = self.failure
         text = f"<ErrorResponse><Error><Code>{code}</Code><Message>{LEAK}</Message></Error></ErrorResponse>"
         return web.Response(status=status, text=text, content_type="text/xml")
 
+    def _pod_identity(self, request: web.Request) -> web.Response:
+        self.seen.append(("PodIdentity", dict(request.headers)))
+        if self.failure:
+            return web.Response(status=self.failure[0], text=LEAK)
+        keys = {"AccessKeyId": "POD", "SecretAccessKey": "B", "Token": "own-session"}
+        return web.json_response({**keys, "Expiration": "2099-01-01T00:00:00Z"})
 
-GIVEN = (
-    "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>B</SecretAccessKey>"
-    "<SessionToken>C</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult>"
-    "</AssumeRoleResponse>"
-)
+    @property
+    def actions(self) -> list[str]:
+        return [action for action, _ in self.seen]
+
+    def caller(self) -> str:
+        """Whose key signed the last AssumeRole, and with which session."""
+        headers = next(headers for action, headers in reversed(self.seen) if action == "AssumeRole")
+        key = headers["Authorization"].partition("Credential=")[2].partition("/")[0]
+        return f"{key} {headers.get('X-Amz-Security-Token', '')}".strip()
+
+
+POD_IDENTITY = "/v1/credentials"
+
+
+def given(action: str) -> str:
+    """A session: the customer's role's, or the operator's own."""
+    key, session = ("A", "C") if action == "AssumeRole" else ("WEB", "own-session")
+    return (
+        f"<{action}Response><{action}Result><Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>B</SecretAccessKey>"
+        f"<SessionToken>{session}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></{action}Result>"
+        f"</{action}Response>"
+    )
 
 
 @pytest.fixture
@@ -165,7 +199,8 @@ async def refusing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Refusing]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0][:2]
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://{host}:{port}")
+    server.url = f"http://{host}:{port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     yield server
@@ -182,6 +217,7 @@ async def refusing(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Refusing]:
         (403, "RegionDisabledException"),
         (400, "ValidationError"),
         (400, "Throttling"),
+        (500, "InternalFailure"),
         (503, "ServiceUnavailable"),
     ],
 )
@@ -241,3 +277,119 @@ async def test_an_arn_that_is_none_is_told_without_a_call(refusing: Refusing) ->
     with pytest.raises(AuthError, match="ValidationError"):
         await Sessions("").credentials(ROLE._replace(arn="arn"))
     assert refusing.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [
+        (200, f"<html>{LEAK}</html>"),
+        (200, f"<AssumeRoleResponse><SessionToken>{LEAK}"),
+        (200, f"<AssumeRoleResponse><AssumeRoleResult>{LEAK}</AssumeRoleResult></AssumeRoleResponse>"),
+        (403, f"<html>{LEAK}</html>"),
+        (403, f"<html>{LEAK}<br>"),
+        (502, f"{LEAK}: bad gateway"),
+    ],
+)
+async def test_what_is_no_answer_of_sts_is_a_refusal_and_not_repeated(
+    refusing: Refusing, status: int, page: str
+) -> None:
+    refusing.page = (status, page)
+    sessions = Sessions("")
+    with pytest.raises(AuthError) as raised:
+        await sessions.credentials(ROLE)
+    assert LEAK not in "".join(traceback.format_exception(raised.value))
+    refusing.page = None
+    assert (await sessions.credentials(ROLE)).access_key == "A"
+
+
+# --- the operator's own identity -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nobody(refusing: Refusing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Refusing:
+    """The process has no identity but what a test gives it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return refusing
+
+
+@pytest.fixture
+def web_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """What EKS's webhook gives a pod whose service account has a role (IRSA)."""
+    file = tmp_path / "service-account-token"
+    file.write_text("first")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(file))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/operator")
+    return file
+
+
+async def test_web_identity_is_used(nobody: Refusing, web_identity: Path) -> None:
+    assert (await Sessions("").credentials(ROLE)).access_key == "A"
+    assert nobody.actions == ["AssumeRoleWithWebIdentity", "AssumeRole"]
+    asked = nobody.seen[0][1]
+    assert (asked["WebIdentityToken"], asked["RoleArn"].rpartition("/")[2]) == ("first", "operator")
+    assert "Authorization" not in asked
+    assert nobody.caller() == "WEB own-session"
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("AccessDenied", "the operator's own identity is refused"),
+        ("InvalidIdentityToken", "the cluster's OIDC provider"),
+        ("ExpiredTokenException", "credentials have expired"),
+        ("IDPCommunicationError", "it is tried again"),
+    ],
+)
+async def test_a_refused_web_identity_is_told_as_the_operators_and_its_next_token_is_read(
+    nobody: Refusing, web_identity: Path, code: str, advice: str
+) -> None:
+    nobody.refused_action, nobody.failure = "AssumeRoleWithWebIdentity", (400, code)
+    sessions = Sessions("")
+    with pytest.raises(AuthError) as raised:
+        await sessions.credentials(ROLE)
+    assert (raised.value.code, raised.value.own) == (code, True)
+    assert advice in refusal(aws(), "shop/orders", raised.value)
+    assert LEAK not in "".join(traceback.format_exception(raised.value))
+    assert "AssumeRole" not in nobody.actions
+    nobody.failure = None
+    await asyncio.to_thread(web_identity.write_text, "second")
+    assert (await sessions.credentials(ROLE)).access_key == "A"
+    assert nobody.seen[-2][1]["WebIdentityToken"] == "second"
+
+
+async def test_pod_identity_is_used_and_its_failure_passes(
+    nobody: Refusing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "eks-pod-identity-token"
+    file.write_text("first")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{nobody.url}{POD_IDENTITY}")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(file))
+    nobody.failure = (404, "none")
+    sessions = Sessions("")
+    with pytest.raises(AuthError, match="NoCredentials") as raised:
+        await sessions.credentials(ROLE)
+    assert LEAK not in "".join(traceback.format_exception(raised.value))
+    assert set(nobody.actions) == {"PodIdentity"}
+    nobody.failure = None
+    file.write_text("second")
+    assert (await sessions.credentials(ROLE)).access_key == "A"
+    assert nobody.caller() == "POD own-session"
+    assert nobody.seen[-2][1]["Authorization"] == "second"
+
+
+async def test_a_profile_is_used_also_one_that_comes_later(
+    nobody: Refusing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_PROFILE", "operator")
+    sessions = Sessions("")
+    with pytest.raises(AuthError, match="NoCredentials"):
+        await sessions.credentials(ROLE)
+    assert nobody.calls == 0
+    file.write_text("[operator]\naws_access_key_id = PROFILE\naws_secret_access_key = s\n")
+    assert (await sessions.credentials(ROLE)).access_key == "A"
+    assert nobody.caller() == "PROFILE"
