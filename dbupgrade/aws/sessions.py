@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import aioboto3
 import structlog
 from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
 from botocore import exceptions
 from botocore.credentials import ReadOnlyCredentials
 
@@ -110,8 +111,11 @@ class Sessions:
     async def _ask(self, role: Role, region: str) -> _Session:
         asked = self._clock()
         if self._own is None:
-            self._own = aioboto3.Session(region_name=region)
-        async with self._own.client("sts", region_name=region, config=_CONFIG) as sts:
+            core = AioSession()
+            # For the calls by which the operator's own identity is found too: they would take longer than is waited.
+            core.set_default_client_config(_CONFIG)
+            self._own = aioboto3.Session(botocore_session=core, region_name=region)
+        async with self._own.client("sts", region_name=region) as sts:
             answer = await sts.assume_role(
                 RoleArn=role.arn,
                 RoleSessionName=SESSION_NAME,

@@ -354,6 +354,7 @@ async def test_a_refused_web_identity_is_told_as_the_operators_and_its_next_toke
     assert advice in refusal(aws(), "shop/orders", raised.value)
     assert LEAK not in "".join(traceback.format_exception(raised.value))
     assert "AssumeRole" not in nobody.actions
+    assert nobody.calls <= 3  # more tries would take longer than is waited, and it would look unreachable
     nobody.failure = None
     await asyncio.to_thread(web_identity.write_text, "second")
     assert (await sessions.credentials(ROLE)).access_key == "A"
