@@ -23,6 +23,7 @@ SESSION_NAME = "dbupgrade-operator"
 SESSION_SECONDS = 3600  # every role allows it, and no role that was assumed from another one allows more
 # A token is good no longer than its session: one of 15 minutes is made of what has more than that left.
 RENEW_BEFORE = timedelta(minutes=20)
+_WHOLE_SECOND = timedelta(seconds=1)  # statuses have no finer times: it may have been that much later
 _CALL_SECONDS = 10.0
 _CONFIG = AioConfig(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 # While STS is not there nobody waits for it, so that workers are left for databases that need no AWS.
@@ -78,7 +79,7 @@ class Sessions:
 
     def _is_good(self, session: _Session, refused: datetime | None) -> bool:
         enough = session.expires - self._clock() >= RENEW_BEFORE
-        return enough and (refused is None or session.given > refused)
+        return enough and (refused is None or session.given >= refused + _WHOLE_SECOND)
 
     def _forget_expired(self) -> None:
         now = self._clock()
