@@ -21,6 +21,8 @@ _REASONS = {
     Reason.POST_CHECK_BAKE_TIME_WAITING: "The migration is done; the checks after it begin when the bake time is over.",
     Reason.AWS_NOT_SUPPORTED: "AWS is off in the operator's settings (aws.enabled), or spec.database.aws is missing.",
     Reason.AWS_AUTH_FAILED: "AWS refused the role. Check roleArn, its trust policy and the ExternalId, which is namespace/name.",
+    Reason.LINT_FAILED: "Nothing was applied. Change the migrations to the safer way, suppress a finding with its reason, or set "
+    "spec.policy.lint to warn.",
     Reason.JOB_PENDING: "The Job is created; its pod is on the way.",
     Reason.MIGRATION_IN_PROGRESS: "The migration is at work. `kubectl dbupgrade wait` follows it, `kubectl dbupgrade logs -f` shows its log.",
 }
