@@ -19,7 +19,7 @@ build dbupgrade-crane images/crane/Dockerfile e2e/tools/crane
 build dbupgrade-atlas images/atlas/Dockerfile e2e/tools/atlas
 docker build --quiet --tag "$registry/dbupgrade-migrate:$tag" --build-arg "ATLAS_IMAGE=$registry/dbupgrade-atlas:$tag" \
   --file images/migrate/Dockerfile .
-docker run --rm "$registry/dbupgrade-migrate:$tag" migrate --help >/dev/null
+docker push --quiet "$registry/dbupgrade-migrate:$tag"
 build shop examples/shop/Dockerfile examples/shop
 
 # The chart's optional dependencies are not wanted here.

@@ -41,6 +41,10 @@ def test_chart_package_and_kustomize_have_one_version(bin_dir: Path) -> None:
         "containers"
     ]
     assert container["image"] == f"subbug/dbupgrade-operator:{CHART['appVersion']}"
+    values = yaml.safe_load((REPOSITORY / "deploy/helm/dbupgrade-operator/values.yaml").read_text())
+    assert values["toolkitImage"] == f"subbug/dbupgrade-migrate:{CHART['version']}"
+    script = (REPOSITORY / "e2e/run-e2e.sh").read_text()
+    assert [name for name in values if name.endswith("Image") and f'"{name}=' not in script] == []
 
 
 def test_the_images_lock_has_every_package_that_the_operator_needs() -> None:
