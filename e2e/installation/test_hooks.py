@@ -264,7 +264,7 @@ def test_the_operator_lints_what_is_new_before_anything_is_applied(shop: Shop) -
         ["ban-drop-table", "naming", "naming"],
     )
     assert world.database.tables == ["orders"]
-    assert world.events()["LintFindings"] == 2
+    world.wait(lambda: world.events()["LintFindings"] == 2, "both runs have told what the lint found")
     assert "hunter2" not in json.dumps(upgrade.json)
 
 
