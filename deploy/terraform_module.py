@@ -18,6 +18,7 @@ from dbupgrade.api import names
 from dbupgrade.api.status import Run
 from dbupgrade.decide import connection, fetch
 from dbupgrade.decide.job import CONFIG_PATH, JobSettings, job
+from dbupgrade.decide.libpq import UNREACHABLE_EXIT_CODE
 from dbupgrade.decide.observed import resource_from
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def operator_parts() -> dict[str, Any]:
         "psqlCommand": psql["spec"]["template"]["spec"]["containers"][0]["command"],
         "configVolume": next(volume for volume in spec["volumes"] if volume["name"] == "config"),
         "configPath": CONFIG_PATH,
+        "authority": {"path": connection.AUTHORITY_PATH, "file": connection.AUTHORITY_FILE},
+        "unreachableExitCode": UNREACHABLE_EXIT_CODE,
         "files": fetch.FILES,
         "workPath": fetch.WORK_PATH,
         "pullSecretsPath": fetch.PULL_SECRETS_PATH,

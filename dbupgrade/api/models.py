@@ -110,6 +110,7 @@ CONNECTION_MISSING = (
     "Field required, or the connection in parts: host, database, userSecretRef and passwordSecretRef"
 )
 URL_OR_PARTS = "takes either urlSecretRef or the connection in parts"
+CA_UNUSED = "caSecretRef needs sslMode verify-ca or verify-full"
 PARTS_MISSING = "host needs database, userSecretRef and passwordSecretRef"
 WAIT_TOO_LONG = "waitForDatabaseSeconds must be below activeDeadlineSeconds, which counts for the whole Job"
 LINT_NEEDS_ATLAS = (
@@ -277,6 +278,13 @@ class PasswordSecretRef(Model):
     key: Key = "password"
 
 
+class CaSecretRef(Model):
+    """A key of a Secret that holds certificates (PEM) of who signs those of servers."""
+
+    name: SecretName
+    key: Key = "ca.crt"
+
+
 class SslMode(StrEnum):
     """How much TLS protects the connection, as PostgreSQL's clients name it."""
 
@@ -293,8 +301,12 @@ class Connection(Model):
         Rule("has(self.urlSecretRef) || has(self.host)", CONNECTION_MISSING, ".urlSecretRef"),
         Rule(
             "!has(self.urlSecretRef) || !(has(self.host) || has(self.port) || has(self.database) || has(self.schema)"
-            " || has(self.userSecretRef) || has(self.passwordSecretRef) || has(self.sslMode))",
+            " || has(self.userSecretRef) || has(self.passwordSecretRef) || has(self.sslMode) || has(self.caSecretRef))",
             URL_OR_PARTS,
+        ),
+        Rule(
+            '!has(self.caSecretRef) || has(self.urlSecretRef) || (has(self.sslMode) && self.sslMode in ["verify-ca", "verify-full"])',
+            CA_UNUSED,
         ),
         Rule(
             "!has(self.host) || (has(self.database) && has(self.userSecretRef) && has(self.passwordSecretRef))",
@@ -319,6 +331,9 @@ class Connection(Model):
     user_secret_ref: UserSecretRef | None = None
     password_secret_ref: PasswordSecretRef | None = None
     ssl_mode: SslMode | None = None
+    ca_secret_ref: CaSecretRef | None = Field(
+        None, description="By which certificates to know the server, with sslMode verify-ca or verify-full."
+    )
 
     @property
     def has_parts(self) -> bool:

@@ -11,6 +11,8 @@ Object = dict[str, Any]
 
 # What a key of a Secret holds.
 URL, USER, PASSWORD = "database URL", "database user", "database password"
+AUTHORITY = "certificates of the database's authority"
+AUTHORITY_PATH, AUTHORITY_FILE = "/etc/dbupgrade-ca", "ca.crt"
 URL_VARIABLE = "DATABASE_URL"
 DEFAULT_PORT = 5432
 
@@ -25,9 +27,11 @@ def secret_references(connection: Connection) -> tuple[tuple[str, KeyReference],
     if url:
         return ((URL, KeyReference(name=url.name, key=url.key)),)
     if user and password:
+        authority = connection.ca_secret_ref
         return (
             (USER, KeyReference(name=user.name, key=user.key)),
             (PASSWORD, KeyReference(name=password.name, key=password.key)),
+            *(((AUTHORITY, KeyReference(name=authority.name, key=authority.key)),) if authority else ()),
         )
     return ()
 
@@ -50,6 +54,11 @@ def atlas_config(connection: Connection | None) -> str:
     return f'env "run" {{\n  url = {url}\n}}\n'
 
 
+def _authority(connection: Connection) -> str | None:
+    """Where a pod finds the certificates by which to know the server."""
+    return f"{AUTHORITY_PATH}/{AUTHORITY_FILE}" if connection.ca_secret_ref else None
+
+
 def _part(variable: str) -> str:
     """A variable as it stands in a URL; Atlas's function makes a space a `+`, which is one only in a query."""
     return f'join("%20", split("+", urlescape(getenv("{variable}"))))'
@@ -57,7 +66,11 @@ def _part(variable: str) -> str:
 
 def _address(connection: Connection) -> str:
     host = f"[{connection.host}]" if connection.host and ":" in connection.host else connection.host
-    given = {"sslmode": connection.ssl_mode, "search_path": connection.schema_}
+    given = {
+        "sslmode": connection.ssl_mode,
+        "sslrootcert": _authority(connection),
+        "search_path": connection.schema_,
+    }
     query = "&".join(f"{name}={value}" for name, value in given.items() if value)
     address = f"{host}:{connection.port or DEFAULT_PORT}/{connection.database}"
     return f"{address}?{query}" if query else address
@@ -77,18 +90,20 @@ def variables(connection: Connection | None, url: UrlSecretRef | None, engine: E
     ]
     if engine is Engine.ATLAS:
         return credentials
-    schema = connection.schema_
+    schema, authority = connection.schema_, _authority(connection)
     if engine is Engine.PSQL:
-        more = {"PGSSLMODE": connection.ssl_mode, "PGOPTIONS": schema and f'-c search_path="{schema}"'}
+        options = schema and f'-c search_path="{schema}"'
+        more = {"PGSSLMODE": connection.ssl_mode, "PGSSLROOTCERT": authority, "PGOPTIONS": options}
     else:
-        more = {"DB_SCHEMA": schema, "DB_SSLMODE": connection.ssl_mode}
+        more = {"DB_SCHEMA": schema, "DB_SSLMODE": connection.ssl_mode, "DB_SSLROOTCERT": authority}
     return [*_server(connection, prefix), *credentials, *_values(more)]
 
 
 def toolkit(connection: Connection | None, url: UrlSecretRef | None) -> list[Object]:
     """The same for the toolkit, which has its own name for the database (docs/toolkit.md)."""
     given = variables(connection, url, Engine.COMMAND)
-    return [{**one, "name": "DB_NAME"} if one["name"] == "DB_DATABASE" else one for one in given]
+    other = {"DB_DATABASE": "DB_NAME", "DB_SSLROOTCERT": "PGSSLROOTCERT"}
+    return [{**one, "name": other.get(one["name"], one["name"])} for one in given]
 
 
 def server(connection: Connection | None, url: UrlSecretRef | None) -> list[Object]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dbupgrade.api import names
 from dbupgrade.api.models import (
+    Connection,
     Delivery,
     Dialect,
     Engine,
@@ -156,7 +157,7 @@ def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Obj
         "containers": [
             _trusting(_ENGINES[spec.migrations.engine](spec, run, url, settings), spec, verify=verify)
         ],
-        "volumes": [*_volumes(spec, pull_secrets), *_authority(run, verify=verify)],
+        "volumes": [*_volumes(spec, pull_secrets), *_authority(spec, run, verify=verify)],
         "imagePullSecrets": [{"name": name} for name in pull_secrets],
         "serviceAccountName": runner.service_account_name,
         "nodeSelector": runner.node_selector,
@@ -250,7 +251,7 @@ def _trusting(container: Object, spec: Spec, *, verify: bool) -> Object:
     reads a file and a folder. A command may need these for other servers.
     """
     if not verify:
-        return container
+        return container if spec.database.uses_aws else _knowing(container, spec.database.connection)
     mount = {"name": "authority", "mountPath": iam.AUTHORITY_PATH, "readOnly": True}
     aws, engine = spec.database.aws, spec.migrations.engine
     unnamed = engine is Engine.ATLAS and aws is not None and aws.dialect is Dialect.MYSQL
@@ -263,6 +264,14 @@ def _trusting(container: Object, spec: Spec, *, verify: bool) -> Object:
         "env": [*container["env"], *(authority if unnamed else ())],
         "volumeMounts": [*container["volumeMounts"], mount],
     }
+
+
+def _knowing(container: Object, given: Connection | None) -> Object:
+    """`container` with the certificates of a connection in parts, if there are any."""
+    if given is None or given.ca_secret_ref is None or container["name"] == names.CONTAINER_WAIT:
+        return container
+    mount = {"name": "authority", "mountPath": connection.AUTHORITY_PATH, "readOnly": True}
+    return {**container, "volumeMounts": [*container["volumeMounts"], mount]}
 
 
 def _atlas(spec: Spec, run: Run, url: UrlSecretRef | None, settings: JobSettings) -> Object:
@@ -378,12 +387,18 @@ def _volumes(spec: Spec, pull_secrets: list[str]) -> list[Object]:
     return volumes
 
 
-def _authority(run: Run, *, verify: bool) -> list[Object]:
-    """The certificates alone, not the URL that is beside them."""
-    item = {"key": iam.KEY_AUTHORITY, "path": iam.KEY_AUTHORITY}
-    return (
-        [{"name": "authority", "secret": {"secretName": run.token_secret, "items": [item]}}] if verify else []
+def _authority(spec: Spec, run: Run, *, verify: bool) -> list[Object]:
+    """The certificates alone, not what is beside them."""
+    given = (
+        None if run.token_secret or not spec.database.connection else spec.database.connection.ca_secret_ref
     )
+    if verify:
+        secret, key, file = run.token_secret, iam.KEY_AUTHORITY, iam.KEY_AUTHORITY
+    elif given:
+        secret, key, file = given.name, given.key, connection.AUTHORITY_FILE
+    else:
+        return []
+    return [{"name": "authority", "secret": {"secretName": secret, "items": [{"key": key, "path": file}]}}]
 
 
 def _pull_secret(index: int, name: str) -> Object:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from dbupgrade.api.status import Failure
 from dbupgrade.decide import libpq
 from dbupgrade.decide.redact import cut, mask_error, mask_statement, remove_secrets
-from dbupgrade.decide.report import MARK, Report, classify
+from dbupgrade.decide.report import MARK, Report, classify, with_hint
 
 HISTORY = "dbupgrade_migrations"
 LOCK_TIMEOUT = "10s"
@@ -450,5 +450,7 @@ def _statement_error(output: _Output, errors: str, secrets: tuple[str, ...]) -> 
         failure=Failure.SQL,
         failed_file=output.file,
         failed_statement=cut(remove_secrets(mask_statement(sql), secrets)) if sql and in_file else None,
-        error=cut(where + remove_secrets(mask_error(text, sql), secrets)),
+        error=cut(
+            with_hint(where + remove_secrets(mask_error(text, sql), secrets), "`-- dbupgrade:txmode none`")
+        ),
     )

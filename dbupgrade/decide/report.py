@@ -60,6 +60,14 @@ class _Output(BaseModel):
     error: Text
 
 
+_NEEDS_NO_TRANSACTION = "cannot run inside a transaction block"
+
+
+def with_hint(error: str, header: str) -> str:
+    """`error`, and how a file opts out of its transaction if that is what the statement wants."""
+    return f"{error} (let the file begin with {header})" if _NEEDS_NO_TRANSACTION in error else error
+
+
 _CLASSES: tuple[tuple[Failure, str], ...] = (
     (Failure.CHECKSUM, r"checksum (mismatch|file not found)"),
     (Failure.NOT_CLEAN, r"is not clean"),
@@ -140,7 +148,13 @@ def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
         failure=_class_of_statement_error(text),
         failed_file=failed.name,
         failed_statement=cut(remove_secrets(mask_statement(statement), secrets)),
-        error=cut(remove_secrets(mask_error(text, statement), secrets)),
+        # Without the empty line Atlas passes the header over.
+        error=cut(
+            with_hint(
+                remove_secrets(mask_error(text, statement), secrets),
+                "`-- atlas:txmode none` and an empty line after it",
+            )
+        ),
         **known,
     )
 

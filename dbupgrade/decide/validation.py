@@ -22,6 +22,7 @@ from dbupgrade.api.models import (
     LintMode,
     Migrations,
     Spec,
+    SslMode,
     Variable,
 )
 from dbupgrade.decide import check_rules
@@ -113,6 +114,8 @@ def _connection_problems(connection: Connection) -> Iterator[tuple[str, str]]:
         yield ".urlSecretRef", models.CONNECTION_MISSING
     if connection.url_secret_ref and connection.has_parts:
         yield "", models.URL_OR_PARTS
+    elif connection.ca_secret_ref and connection.ssl_mode not in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL):
+        yield "", models.CA_UNUSED
     needed = (connection.database, connection.user_secret_ref, connection.password_secret_ref)
     if connection.host is not None and None in needed:
         yield "", models.PARTS_MISSING

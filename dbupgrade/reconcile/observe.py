@@ -12,7 +12,7 @@ from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Engine, KeyReference, LintMode, Spec, UrlSecretRef
 from dbupgrade.api.status import Run
 from dbupgrade.decide import connection, database_url, engines, iam, plan, redact, report
-from dbupgrade.decide.connection import URL, USER
+from dbupgrade.decide.connection import AUTHORITY, URL, USER
 from dbupgrade.decide.observed import (
     Observed,
     PodView,
@@ -239,7 +239,7 @@ def _given_secrets(spec: Spec, run: Run | None) -> list[tuple[str, KeyReference]
     variables = [
         ("variable", source.secret_key_ref) for source in sources if source and source.secret_key_ref
     ]
-    return [(what, reference) for what, reference in needed if what != USER] + variables
+    return [(what, reference) for what, reference in needed if what not in (USER, AUTHORITY)] + variables
 
 
 def _value(secret: dict[str, Any], key: str) -> str:
@@ -262,14 +262,16 @@ def secret_view(
         message = f"Secret {reference.name} has no key {reference.key}: add it with the {what}"
         return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
     value = _value(secret, reference.key)
-    problem = database_url.problem(value, allowed) if what == URL else _problem(value)
+    problem = database_url.problem(value, allowed) if what == URL else _problem(value, what)
     if problem:
         message = f"the {what} in key {reference.key} of Secret {reference.name} cannot be used: {problem}"
         return SecretView(problem=Reason.INVALID_SPEC, message=message)
     return SecretView(version=f"{metadata['uid']}/{metadata['resourceVersion']}")
 
 
-def _problem(value: str) -> str:
+def _problem(value: str, what: str) -> str:
+    if what == AUTHORITY:
+        return "" if "-----BEGIN CERTIFICATE-----" in value else "they are not in PEM"
     if not value:
         return "it is empty"
     return "it ends with a line end" if value.endswith(("\n", "\r")) else ""

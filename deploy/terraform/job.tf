@@ -18,18 +18,21 @@ locals {
 # How each engine is told where the database is. Kubernetes expands `$(…)` in values, so that `$` is doubled in what users give.
 locals {
   connection = { for key in keys(local.jobs) : key => merge(
-    { urlSecretRef = null, host = null, port = null, database = null, schema = null, sslMode = null, userSecretRef = null, passwordSecretRef = null },
+    { urlSecretRef = null, host = null, port = null, database = null, schema = null, sslMode = null, caSecretRef = null, userSecretRef = null, passwordSecretRef = null },
     local.specs[key].database.connection,
   ) }
+
+  authority_files = { for key, given in local.connection : key => given.caSecretRef == null ? null : "${local.operator.authority.path}/${local.operator.authority.file}" }
 
   servers = { for key, given in local.connection : key => given.host == null ? {} : { HOST = given.host, PORT = tostring(given.port), DATABASE = given.database } }
 
   parts = { for key, migration in local.jobs : key => { for name, value in merge(
     migration.engine == "Psql" ? {
-      PGSSLMODE = local.connection[key].sslMode
-      PGOPTIONS = local.connection[key].schema == null ? null : "-c search_path=\"${local.connection[key].schema}\""
+      PGSSLMODE     = local.connection[key].sslMode
+      PGSSLROOTCERT = local.authority_files[key]
+      PGOPTIONS     = local.connection[key].schema == null ? null : "-c search_path=\"${local.connection[key].schema}\""
     } : {},
-    migration.engine == "Command" ? { DB_SCHEMA = local.connection[key].schema, DB_SSLMODE = local.connection[key].sslMode } : {},
+    migration.engine == "Command" ? { DB_SCHEMA = local.connection[key].schema, DB_SSLMODE = local.connection[key].sslMode, DB_SSLROOTCERT = local.authority_files[key] } : {},
     migration.engine == "Atlas" ? {} : { for name, value in local.servers[key] : "${migration.engine == "Psql" ? "PG" : "DB_"}${name}" => value },
   ) : name => value if value != null } }
 
@@ -49,7 +52,7 @@ locals {
   addresses = { for key, given in local.connection : key => given.host == null ? "" : join("", [
     strcontains(given.host, ":") ? "[${given.host}]" : given.host, ":${given.port}/${given.database}",
     given.sslMode == null && given.schema == null ? "" : "?",
-    join("&", [for name, value in { sslmode = given.sslMode, search_path = given.schema } : "${name}=${value}" if value != null]),
+    join("&", [for name, value in { sslmode = given.sslMode, sslrootcert = local.authority_files[key], search_path = given.schema } : "${name}=${value}" if value != null]),
   ]) }
   atlas_configs = { for key in keys(local.jobs) : key => (
     local.addresses[key] == "" ? local.operator.atlasConfig.url : replace(local.operator.atlasConfig.parts, local.operator.atlasConfig.address, local.addresses[key])
@@ -69,16 +72,20 @@ locals {
     name = "work", subPath = "${local.extract[key] ? "${local.operator.files}/" : ""}${local.folders[key]}", mountPath = "/migrations", readOnly = true
   } }
 
+  authority_mounts = { for key, given in local.connection : key => [
+    for reference in [given.caSecretRef] : { name = "authority", mountPath = local.operator.authority.path, readOnly = true } if reference != null
+  ] }
+
   atlas = { for key in keys(local.jobs) : key => merge(local.defaults[key], {
     name  = "migrate"
     image = var.images.atlas
     args  = concat(local.operator.atlasArguments, try(["--baseline", local.specs[key].migrations.baseline], []))
     env   = concat(local.connection_env[key], [local.home])
-    volumeMounts = [
+    volumeMounts = concat([
       local.migrations_mounts[key],
       { name = "config", mountPath = local.operator.configPath, readOnly = true },
       local.temporary,
-    ]
+    ], local.authority_mounts[key])
   }) }
 
   psql = { for key in keys(local.jobs) : key => merge(local.defaults[key], {
@@ -88,7 +95,7 @@ locals {
     env = concat(local.connection_env[key], [local.home, { name = "MIGRATIONS", value = "/migrations" }], [
       for baseline in try([local.specs[key].migrations.baseline], []) : { name = "BASELINE", value = baseline }
     ])
-    volumeMounts = [local.migrations_mounts[key], local.temporary]
+    volumeMounts = concat([local.migrations_mounts[key], local.temporary], local.authority_mounts[key])
   }) }
 
   command = { for key in keys(local.jobs) : key => { for name, value in merge(local.defaults[key], {
@@ -99,7 +106,7 @@ locals {
     env = concat([local.home], local.connection_env[key], [for variable in try(local.specs[key].migrations.env, []) :
       can(variable.value) ? { name = variable.name, value = replace(variable.value, "$", "$$") } : variable
     ])
-    volumeMounts = [local.temporary]
+    volumeMounts = concat([local.temporary], local.authority_mounts[key])
   }) : name => value if try(length(value) > 0, true) } }
 
   fetch = { for key in keys(local.jobs) : key => merge(local.defaults[key], {
@@ -144,6 +151,9 @@ locals {
   volumes = { for key, migration in local.jobs : key => concat(
     [{ name = "tmp", emptyDir = { sizeLimit = "64Mi" } }],
     [for volume in local.folder_volumes[key] : volume if migration.engine != "Command"],
+    [for reference in [local.connection[key].caSecretRef] : {
+      name = "authority", secret = { secretName = reference.name, items = [{ key = reference.key, path = local.operator.authority.file }] }
+    } if reference != null],
   ) }
 
   pods = { for key, migration in local.jobs : key => { for name, value in merge(local.operator.pod, {
@@ -175,6 +185,11 @@ locals {
       backoffLimit            = try(local.runners[key].backoffLimit, 3)
       activeDeadlineSeconds   = try(local.runners[key].activeDeadlineSeconds, 600)
       ttlSecondsAfterFinished = try(local.runners[key].ttlSecondsAfterFinished, 300)
+      # Psql tells by its exit code that it made no connection; of the others every failure may be one.
+      podFailurePolicy = { rules = concat(local.operator.job.podFailurePolicy.rules, [for engine in [migration.engine] : {
+        action      = "FailJob"
+        onExitCodes = { containerName = "migrate", operator = "NotIn", values = [local.operator.unreachableExitCode] }
+      } if engine == "Psql"]) }
       template = {
         metadata = {
           labels = merge(try(local.runners[key].podLabels, {}), local.job_labels[key], local.operator.podLabels)

@@ -46,6 +46,7 @@ locals {
     database          = local.in_parts[key] ? migration.database.name : null
     schema            = local.in_parts[key] ? migration.database.schema : null
     sslMode           = local.in_parts[key] ? migration.database.ssl_mode : null
+    caSecretRef       = local.in_parts[key] ? migration.database.ca_secret : null
     userSecretRef     = local.in_parts[key] ? coalesce(migration.database.user_secret, { name = local.secret, key = "${key}_db_user" }) : null
     passwordSecretRef = local.in_parts[key] ? coalesce(migration.database.password_secret, { name = local.secret, key = "${key}_db_password" }) : null
   } : name => value if value != null } }

@@ -7,7 +7,7 @@ variable "migrations" {
       `env` has a `name` and one of `value`, `secret` and `config_map`.
     - `database.type`: selfHosted, awsRds or awsAurora. How to connect is one of
       - `url_secret`: a Secret of yours with a URL;
-      - `host`, `port`, `name`, `schema`, `ssl_mode` with `user_secret` and `password_secret`, keys of Secrets of yours;
+      - `host`, `port`, `name`, `schema`, `ssl_mode`, `ca_secret` (for verify-ca and verify-full) with `user_secret` and `password_secret`, keys of Secrets of yours;
       - `host`, `port`, `name`, … with `credentials_revision`: user and password come from `var.credentials`, and the module writes them
         into a Secret. Change the revision when they change;
       - `aws`: IAM authentication.
@@ -40,6 +40,7 @@ variable "migrations" {
       name                 = optional(string)
       schema               = optional(string)
       ssl_mode             = optional(string)
+      ca_secret            = optional(object({ name = string, key = optional(string, "ca.crt") }))
       user_secret          = optional(object({ name = string, key = optional(string, "username") }))
       password_secret      = optional(object({ name = string, key = optional(string, "password") }))
       credentials_revision = optional(string)
@@ -86,6 +87,11 @@ variable "migrations" {
   validation {
     condition     = alltrue([for migration in values(var.migrations) : contains(["Atlas", "Psql", "Command"], migration.engine)])
     error_message = "migrations.*.engine is Atlas, Psql or Command."
+  }
+
+  validation {
+    condition     = alltrue([for migration in values(var.migrations) : migration.baseline == null || can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*$", migration.baseline))])
+    error_message = "migrations.*.baseline is the version of a file: letters, numbers and . _ -, with a letter or number first."
   }
 
   validation {

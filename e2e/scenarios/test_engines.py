@@ -16,6 +16,7 @@ import pytest
 from e2e.cluster.images import Folder, Link, programs
 from e2e.operator import free_port
 from e2e.scenarios.support.images import THREE
+from e2e.scenarios.support.tls import OWNER, tls_server
 from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED
 
 if TYPE_CHECKING:
@@ -177,6 +178,44 @@ def test_npm_run_migrate(world: World) -> None:
     world.upgrade(image, migrations=command, database=parts(world))
     world.wait_for(DONE)
     assert world.database.tables == ["from_node"]
+
+
+# --- TLS ---------------------------------------------------------------------------------------------------------
+
+KNOWN = b"""
+set -e
+export PGHOST="$DB_HOST" PGPORT="$DB_PORT" PGDATABASE="$DB_DATABASE" PGUSER="$DB_USER" PGPASSWORD="$DB_PASSWORD"
+export PGSSLMODE="$DB_SSLMODE" PGSSLROOTCERT="$DB_SSLROOTCERT"
+psql -v ON_ERROR_STOP=1 -c 'CREATE TABLE users (id int)'
+"""
+
+
+def test_every_engine_knows_the_server_by_the_given_certificates(world: World) -> None:
+    with tls_server(world.cluster.host_ip, world.database.password) as server:
+        command = {"engine": "Command", "command": ["sh", "/app/migrate.sh"]}
+        script = world.push({"/app/migrate.sh": KNOWN}, base=world.cluster.psql_image)
+        plain = sql_image(world, USERS)
+        engines = {"atlas": ({}, world.image(THREE)), "psql": (PSQL, plain), "command": (command, script)}
+        world.secret(OWNER, name="owner", key="username")
+        user = {"userSecretRef": {"name": "owner"}}
+        place = {"host": server.host, "port": server.port, "sslMode": "verify-full", **user}
+        for name, text in (("known", server.authority), ("stranger", server.stranger)):
+            world.secret(text, name=name, key="ca.crt")
+        for name, (migrations, image) in engines.items():
+            server.rows(f"CREATE DATABASE {name}")
+            given = parts(world, **place, database=name, caSecretRef={"name": "known"})
+            runner = {"waitForDatabaseSeconds": 60}
+            world.upgrade(image, name, migrations=migrations, database=given, runner=runner)
+        for name in engines:
+            world.wait_for(DONE, name)
+            assert server.rows("SELECT to_regclass('users')", name) == ["users"]
+        for name, (migrations, image) in engines.items():
+            given = parts(world, **place, database=name, caSecretRef={"name": "stranger"})
+            world.upgrade(image, f"not-{name}", migrations=migrations, database=given)
+        for name in ("atlas", "psql"):
+            run = world.wait_for(STALLED, f"not-{name}").run
+            assert run["failure"] == "ConnectionSettings"
+        assert "certificate verify failed" in world.wait_for(STALLED, "not-command").run["error"]
 
 
 # --- the wait ----------------------------------------------------------------------------------------------------

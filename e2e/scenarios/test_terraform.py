@@ -195,17 +195,23 @@ def test_without_the_operator_it_makes_the_jobs_itself(world: World, stack: Stac
     world.kubectl("patch", "secret", "login", "--patch", patch)
     client = world.cluster.psql_image
     another = f"{world.database.name}_plain"
-    world.database.create_another(another)
+    third, replacing = f"{another}_3", f"{another}_4"
+    for name in (another, third, replacing):
+        world.database.create_another(name)
     say = 'test "$DB_PASSWORD" && echo "made $DB_DATABASE at $DB_HOST:$DB_PORT for $WHO"'
 
-    def migrations(words: str) -> Migrations:
+    def migrations(words: str, plain_database: str = another, **more: str) -> Migrations:
         return {
-            "files": {"image": world_image, "delivery": "ImageVolume", "database": URL},
+            "files": {"image": world_image, "database": URL, **more},
+            "parts": {
+                "image": world_image,
+                "database": {"host": host, "port": int(port), "name": third, "ssl_mode": "disable", **login},
+            },
             "plain": {
                 "image": plain,
                 "engine": "Psql",
                 "delivery": "ImageVolume",
-                "database": {"host": host, "port": int(port), "name": another, **login},
+                "database": {"host": host, "port": int(port), "name": plain_database, **login},
             },
             "own": {
                 "image": client,
@@ -219,12 +225,14 @@ def test_without_the_operator_it_makes_the_jobs_itself(world: World, stack: Stac
 
     world_image = world.image(THREE)
     plain = world.push({"/migrations/1_plain.sql": b"CREATE TABLE plain (id int);"})
-    images = {"atlas": world.cluster.atlas_image, "psql": client}
+    cluster = world.cluster
+    images = {"crane": cluster.crane_image, "atlas": cluster.atlas_image, "psql": client}
     stack.use(mode="job", migrations=migrations(say), images=images)
     stack.tofu.run("init", "-no-color")
     stack.tofu.apply()
     assert world.database.tables == ["orders", "users"]
     assert tables(world, another) == ["dbupgrade_migrations", "plain"]
+    assert tables(world, third) == ["orders", "users"]
     outputs = stack.outputs()
     assert sorted(world.created_jobs()) == sorted(outputs["job_names"].values())
     log = stack.paste(outputs["helpful_commands"]["own_logs"])
@@ -236,6 +244,15 @@ def test_without_the_operator_it_makes_the_jobs_itself(world: World, stack: Stac
 
     # Kubernetes removes the Jobs in time: that is no change.
     world.kubectl("delete", "jobs", "--all")
+    stack.no_change()
+
+    # A retry and another database are runs, of these migrations only.
+    stack.use(mode="job", migrations=migrations(say, replacing, retry="again"), images=images)
+    stack.tofu.apply()
+    assert tables(world, replacing) == ["dbupgrade_migrations", "plain"]
+    before, names = outputs["job_names"], stack.outputs()["job_names"]
+    assert {key for key, name in names.items() if name != before[key]} == {"files", "plain"}
+    assert set(world.jobs()) == {names["files"], names["plain"]}
     stack.no_change()
 
     stack.use(mode="job", migrations=migrations("exit 3"), images=images, timeout="1h")
@@ -257,13 +274,19 @@ def test_three_databases_as_the_module_that_it_replaces(world: World, tmp_path: 
     npm_file.chmod(0o755)
     cluster, base, another = world.cluster, world.cluster.psql_image, f"{world.database.name}_supabase"
     world.database.create_another(another)
-    plain = {"/migrations/1.sql": b"CREATE TABLE IF NOT EXISTS plain (id int);"}
+    plain = {
+        f"/migrations/{number}.sql": f"CREATE TABLE IF NOT EXISTS {name} (id int);".encode()
+        for number, name in ((1, "plain"), (2, "second"))
+    }
+    # What the old Jobs left behind.
+    asyncio.run(Database._run(world.database.url(database=another), "CREATE TABLE plain (id int)"))
     tools = cluster.push_image(f"{world.namespace}/tools:1", plain, base=base)
     npm_image = cluster.push_image(f"{world.namespace}/npm:1", {"/usr/bin/npm": npm_file}, base=base)
     arguments: dict[str, Any] = {
         "mode": mode,
         "postgres_wait_image": base,
         "run_components_v2_migrations": False,
+        "supabase_baseline": "1",
     }
     for key in ("control_plane", "supabase", "components_v2"):
         arguments |= {
@@ -281,7 +304,7 @@ def test_three_databases_as_the_module_that_it_replaces(world: World, tmp_path: 
     given.apply()
     assert world.database.tables == ["tenant_management"]
     history = ["dbupgrade_migrations"] if mode == "operator" else []
-    assert tables(world, another) == [*history, "plain"]
+    assert tables(world, another) == [*history, "plain", "second"]
     given.run("plan", "-detailed-exitcode", "-no-color", code=NOTHING_TO_DO)
     outputs = stack.outputs()
     assert "npm run migrate" in stack.paste(outputs["helpful_commands"]["control_plane_logs"])

@@ -68,6 +68,59 @@ run "jobs" {
   }
 }
 
+run "no_aws" {
+  command = plan
+
+  variables {
+    migrations = { shop = {
+      image    = "shop:1"
+      database = { type = "awsRds", aws = { role_arn = "arn:aws:iam::123456789012:role/a", region = "eu-west-1", host = "h", db_name = "d", username = "u" } }
+    } }
+  }
+  expect_failures = [var.mode]
+}
+
+run "certificates" {
+  command = plan
+
+  variables {
+    migrations = { for engine in ["Atlas", "Psql", "Command"] : lower(engine) => {
+      image   = "shop:1"
+      engine  = engine
+      command = engine == "Command" ? ["npm"] : []
+      database = {
+        host            = "postgres"
+        name            = "shop"
+        ssl_mode        = "verify-full"
+        ca_secret       = { name = "shop-ca" }
+        user_secret     = { name = "shop-db" }
+        password_secret = { name = "shop-db" }
+      }
+    } }
+  }
+
+  assert {
+    condition = alltrue([for job in values(local.job_manifests) : contains(
+      [for volume in job.spec.template.spec.volumes : jsonencode(volume)],
+      jsonencode({ name = "authority", secret = { secretName = "shop-ca", items = [{ key = "ca.crt", path = "ca.crt" }] } })
+      ) && contains(
+      [for mount in job.spec.template.spec.containers[0].volumeMounts : jsonencode(mount)],
+      jsonencode({ name = "authority", mountPath = "/etc/dbupgrade-ca", readOnly = true })
+    )])
+    error_message = "The certificates are not mounted."
+  }
+  assert {
+    condition     = endswith(local.job_manifests["atlas"].spec.template.metadata.annotations["dbupgrade.subbug.learning/atlas-config"], "@postgres:5432/shop?sslmode=verify-full&sslrootcert=/etc/dbupgrade-ca/ca.crt\"\n}\n")
+    error_message = "Atlas's URL is wrong."
+  }
+  assert {
+    condition = { for key, name in { psql = "PGSSLROOTCERT", command = "DB_SSLROOTCERT" } : key => one([
+      for variable in local.job_manifests[key].spec.template.spec.containers[0].env : variable.value if variable.name == name
+    ]) } == { psql = "/etc/dbupgrade-ca/ca.crt", command = "/etc/dbupgrade-ca/ca.crt" }
+    error_message = "The variables are wrong."
+  }
+}
+
 run "no_checks" {
   command = plan
 
@@ -95,6 +148,12 @@ run "every_engine_with_parts" {
   assert {
     condition     = local.job_manifests["psql"].spec.template.spec.initContainers[*].name == ["fetch-migrations", "wait-for-database"]
     error_message = "Files are fetched, then the database is waited for."
+  }
+  assert {
+    condition = { for key, job in local.job_manifests : key => [for rule in job.spec.podFailurePolicy.rules : rule.action] } == {
+      atlas = ["Ignore"], psql = ["Ignore", "FailJob"]
+    }
+    error_message = "A statement that failed is not tried again."
   }
   assert {
     condition = { for variable in local.job_manifests["psql"].spec.template.spec.containers[0].env : variable.name => try(variable.value, variable.valueFrom.secretKeyRef.key) } == {

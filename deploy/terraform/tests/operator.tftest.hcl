@@ -186,6 +186,15 @@ run "names_are_unique" {
   expect_failures = [var.migrations]
 }
 
+run "a_baseline_is_a_version" {
+  command = plan
+
+  variables {
+    migrations = { shop = { image = "shop:1", baseline = "1'; --", database = { url_secret = { name = "a" } } } }
+  }
+  expect_failures = [var.migrations]
+}
+
 run "no_such_engine" {
   command = plan
 

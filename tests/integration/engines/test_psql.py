@@ -64,7 +64,11 @@ def test_a_file_that_fails_in_the_middle_is_undone_and_names_its_line(any_runner
         ("SELECT 1;\nSELECT 1/0", 2, "division by zero"),
         ("\\unknown", 1, "invalid command"),
         ("\\if true\nSELECT 1;", 2, "without finding closing"),
-        ("CREATE INDEX CONCURRENTLY i ON users (id);", 1, "cannot run inside a transaction block"),
+        (
+            "CREATE INDEX CONCURRENTLY i ON users (id);",
+            1,
+            "cannot run inside a transaction block (let the file begin with `-- dbupgrade:txmode none`)",
+        ),
         (
             "COPY users FROM STDIN;\n5\tfive\n\\.\n\nCOPY users FROM STDIN;\nx\ty\n\\.\n",
             7,

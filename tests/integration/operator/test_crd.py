@@ -145,6 +145,18 @@ DENIED: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
         {"host": "db", "database": "shop"},
         "host needs database, userSecretRef",
     ),
+    "certificates-for-nothing": (
+        ("database", "connection"),
+        {
+            "host": "db",
+            "database": "shop",
+            "userSecretRef": {"name": "login"},
+            "passwordSecretRef": {"name": "login"},
+            "sslMode": "require",
+            "caSecretRef": {"name": "authority"},
+        },
+        "caSecretRef needs sslMode verify-ca or verify-full",
+    ),
     "root": (("runner", "runAsUser"), 0, "spec.runner.runAsUser"),
     "wait-longer-than-the-job": (("runner", "waitForDatabaseSeconds"), 10**6, "spec.runner"),
     **{

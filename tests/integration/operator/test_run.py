@@ -19,6 +19,8 @@ from tests.integration.harness.standin import DIGEST, SQL_ERROR, SUCCESS, Ending
 if TYPE_CHECKING:
     from tests.integration.harness.scene import Scene
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
 NEXT_IMAGE = "registry.example/shop:2.0.0"
 
 
@@ -178,6 +180,8 @@ async def test_a_connection_in_parts_needs_each_of_its_secrets(scene: Scene) -> 
         "database": "shop",
         "userSecretRef": {"name": "database", "key": "url"},
         "passwordSecretRef": {"name": "login"},
+        "sslMode": "verify-full",
+        "caSecretRef": {"name": "authority"},
     }
     await scene.create(database={"type": "selfHosted", "connection": parts})
     resource = await scene.until_reason("SecretNotFound")
@@ -190,6 +194,11 @@ async def test_a_connection_in_parts_needs_each_of_its_secrets(scene: Scene) -> 
     assert "it ends with a line end" in condition(resource, "Ready")["message"]
     await scene.secrets.patch(scene.namespace, "login", {"stringData": {"password": "hunter2"}})
     await scene.patch({"metadata": {"annotations": {"dbupgrade.subbug.learning/retry": "2"}}})
+    resource = await scene.until_reason("SecretNotFound")
+    assert "certificates of the database's authority" in condition(resource, "Ready")["message"]
+    authority = {"metadata": {"name": "authority"}, "stringData": {"ca.crt": CERTIFICATE}}
+    await scene.secrets.create(scene.namespace, authority)
+    await scene.patch({"metadata": {"annotations": {"dbupgrade.subbug.learning/retry": "3"}}})
     await scene.until_ready()
 
 

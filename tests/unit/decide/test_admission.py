@@ -141,6 +141,7 @@ PARTS = {
         {"userSecretRef": {"name": "other"}},
         {"passwordSecretRef": {"name": "login", "key": "k"}},
         {"sslMode": "require"},
+        {"sslMode": "verify-full", "caSecretRef": {"name": "authority"}},
     ],
     ids=lambda part: next(iter(part)),
 )

@@ -101,6 +101,34 @@ def test_atlas_makes_its_url_of_the_parts_from_its_environment() -> None:
     assert 'urlescape(getenv("DB_PASSWORD"))' in config
 
 
+@pytest.mark.parametrize(
+    ("migrations", "variable"),
+    [({}, None), ({"engine": "Psql"}, "PGSSLROOTCERT"), (COMMAND, "DB_SSLROOTCERT")],
+    ids=["Atlas", "Psql", "Command"],
+)
+def test_the_certificates_of_the_database_reach_every_engine(
+    migrations: Object, variable: str | None
+) -> None:
+    known = {**PARTS, "sslMode": "verify-full", "caSecretRef": {"name": "authority"}}
+    database = {"type": "selfHosted", "connection": known}
+    template = pod(migrations=migrations, database=database, runner={"waitForDatabaseSeconds": 30})
+    (container,) = template["spec"]["containers"]
+    file = "/etc/dbupgrade-ca/ca.crt"
+    if variable:
+        assert environment(container)[variable] == file
+    else:
+        config = template["metadata"]["annotations"]["dbupgrade.subbug.learning/atlas-config"]
+        assert f"sslmode=verify-full&sslrootcert={file}&" in config
+    assert {"name": "authority", "mountPath": "/etc/dbupgrade-ca", "readOnly": True} in container[
+        "volumeMounts"
+    ]
+    item = {"key": "ca.crt", "path": "ca.crt"}
+    volume = {"name": "authority", "secret": {"secretName": "authority", "items": [item]}}
+    assert volume in template["spec"]["volumes"]
+    others = template["spec"]["initContainers"]
+    assert not [mount for other in others for mount in other["volumeMounts"] if mount["name"] == "authority"]
+
+
 def test_a_command_runs_in_the_users_image_without_extraction() -> None:
     env = [
         {"name": "A", "value": "$(DB_PASSWORD)"},
@@ -219,6 +247,7 @@ REFUSED: list[tuple[Object, str]] = [
     ({"database": {"type": "selfHosted", "connection": {"port": 1}}}, "spec.database.connection.urlSecretRef: Field required"),
     ({"database": {"type": "selfHosted", "connection": {**PARTS, "urlSecretRef": {"name": "a"}}}}, "takes either urlSecretRef"),
     ({"database": {"type": "selfHosted", "connection": {"host": "a"}}}, "host needs database, userSecretRef"),
+    ({"database": {"type": "selfHosted", "connection": {**PARTS, "caSecretRef": {"name": "a"}}}}, "caSecretRef needs sslMode"),
     ({"runner": {"waitForDatabaseSeconds": 600}}, "must be below activeDeadlineSeconds"),
 ]  # fmt: skip
 

@@ -219,6 +219,15 @@ def test_a_connection_that_breaks_in_a_statement_leaves_its_end_unknown(text: st
     assert found.failed_file == KILLED["name"]
 
 
+def test_a_statement_that_allows_no_transaction_says_how_its_file_opts_out() -> None:
+    error = {"stmt": "vacuum users", "text": "pq: VACUUM cannot run inside a transaction block"}
+    found = report.parse(output({**KILLED, "error": error}, pending=1, error="x"), succeeded=False)
+    assert found.error == (
+        "pq: VACUUM cannot run inside a transaction block "
+        "(let the file begin with `-- atlas:txmode none` and an empty line after it)"
+    )
+
+
 def test_a_lock_timeout_of_the_migrations_own_is_an_sql_error() -> None:
     error = {"stmt": "lock table users", "text": "pq: canceling statement due to lock timeout"}
     found = report.parse(output({**KILLED, "error": error}, pending=1, error="x"), succeeded=False)

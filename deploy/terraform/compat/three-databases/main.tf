@@ -5,17 +5,17 @@ locals {
     control_plane = {
       enabled = var.run_control_plane_migrations
       host    = var.control_plane_db_host, port = var.control_plane_db_port, name = var.control_plane_db_name, schema = var.control_plane_db_schema
-      image   = var.control_plane_migration_image, user_id = 1000
+      image   = var.control_plane_migration_image, user_id = 1000, baseline = null
     }
     supabase = {
       enabled = var.run_supabase_migrations
       host    = var.supabase_db_host, port = var.supabase_db_port, name = var.supabase_db_name, schema = null
-      image   = var.supabase_migration_image, user_id = 999
+      image   = var.supabase_migration_image, user_id = 999, baseline = var.supabase_baseline
     }
     components_v2 = {
       enabled = var.run_components_v2_migrations
       host    = var.components_v2_db_host, port = var.components_v2_db_port, name = var.components_v2_db_name, schema = null
-      image   = var.components_v2_migration_image, user_id = 999
+      image   = var.components_v2_migration_image, user_id = 999, baseline = var.components_v2_baseline
     }
   }
 
@@ -53,11 +53,12 @@ module "migrations" {
   images               = { psql = var.postgres_wait_image }
 
   migrations = { for key, database in local.databases : key => {
-    enabled = database.enabled
-    image   = database.image
-    engine  = local.engine[key]
-    command = local.command[key]
-    env     = key == "control_plane" ? [{ name = "NODE_ENV", value = "production" }] : []
+    enabled  = database.enabled
+    image    = database.image
+    engine   = local.engine[key]
+    command  = local.command[key]
+    baseline = var.mode == "operator" ? database.baseline : null
+    env      = key == "control_plane" ? [{ name = "NODE_ENV", value = "production" }] : []
     database = {
       host                 = database.host
       port                 = database.port

@@ -28,6 +28,18 @@ variable "credentials_revision" {
   default     = "1"
 }
 
+variable "supabase_baseline" {
+  description = "Version (what stands before the first `_` in a file's name) that Supabase's database is at, if the old Jobs have migrated it; not for mode `job`. (New.)"
+  type        = string
+  default     = null
+}
+
+variable "components_v2_baseline" {
+  description = "The same for components-v2's database. (New.)"
+  type        = string
+  default     = null
+}
+
 variable "run_control_plane_migrations" {
   description = "Whether to migrate the control plane."
   type        = bool
