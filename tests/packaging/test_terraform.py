@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,3 +48,24 @@ def test_the_readme_has_every_variable_and_output(folder: str) -> None:
     assert declared
     assert not [name for name in declared if f"### {name}\n" not in text and f"| `{name}` |" not in text]
     assert "EOT" not in text
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_nothing_is_declared_that_nobody_uses_or_understands(folder: str) -> None:
+    """What tflint's recommended rules ask for, as it is not one of the tools that the tests have."""
+    texts = {path.name: path.read_text() for path in (terraform_module.MODULE / folder).glob("*.tf")}
+    everything = "\n".join(texts.values())
+    used = "\n".join(text for name, text in texts.items() if name != "variables.tf")
+    blocks = re.findall(r'^(variable|output) "(\w+)" \{\n(.*?)^\}', everything, re.MULTILINE | re.DOTALL)
+    for kind, name, body in blocks:
+        assert re.search(r"^  description = ", body, re.MULTILINE), f"{kind} {name} has no description"
+        if kind == "variable":
+            assert re.search(r"^  type +=", body, re.MULTILINE), f"variable {name} has no type"
+            assert re.search(rf"\bvar\.{name}\b", used), f"variable {name} is not used"
+            assert " = any" not in body, f"variable {name} takes anything"
+    for body in re.findall(r"^locals \{\n(.*?)^\}", everything, re.MULTILINE | re.DOTALL):
+        for name in re.findall(r"^  (\w+) +=", body, re.MULTILINE):
+            assert re.search(rf"\blocal\.{name}\b", everything), f"local {name} is not used"
+    sources = re.findall(r"source += \"[\w/]+\"\n +version +=", texts["versions.tf"])
+    assert len(sources) == texts["versions.tf"].count("source ")
+    assert "required_version" in texts["versions.tf"]
