@@ -124,6 +124,7 @@ def test_the_defaults() -> None:
         ".spec.database.connection.urlSecretRef.key": "url",
         ".spec.database.connection.userSecretRef.key": "username",
         ".spec.database.connection.passwordSecretRef.key": "password",
+        ".spec.database.connection.caSecretRef.key": "ca.crt",
         ".spec.database.aws.port": 5432,
         ".spec.database.aws.dialect": "postgres",
         ".spec.checks.pre.minPodVersions[].strictMode": True,
@@ -313,6 +314,7 @@ def test_both_agree_on_any_text(image: str, folder: str, baseline: str, name: st
     taken_by_both(a_spec(secret={"key": key}))
 
 
+@settings(deadline=None)
 @given(folder=st.text("aA1._@+=,-/\n$", max_size=12).map(lambda value: f"/{value}"))
 def test_a_folder_that_is_taken_names_itself_and_nothing_above(folder: str) -> None:
     if taken_by_both(a_spec({"dir": folder})):
