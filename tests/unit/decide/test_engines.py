@@ -129,6 +129,14 @@ def test_the_certificates_of_the_database_reach_every_engine(
     assert not [mount for other in others for mount in other["volumeMounts"] if mount["name"] == "authority"]
 
 
+def test_the_certificates_of_the_database_reach_the_container_that_lints() -> None:
+    known = {**PARTS, "sslMode": "verify-full", "caSecretRef": {"name": "authority"}}
+    template = pod(database={"type": "selfHosted", "connection": known}, policy={"lint": "error"})
+    lint = next(container for container in template["spec"]["initContainers"] if container["name"] == "lint")
+    assert environment(lint)["PGSSLROOTCERT"] == "/etc/dbupgrade-ca/ca.crt"
+    assert {"name": "authority", "mountPath": "/etc/dbupgrade-ca", "readOnly": True} in lint["volumeMounts"]
+
+
 def test_a_command_runs_in_the_users_image_without_extraction() -> None:
     env = [
         {"name": "A", "value": "$(DB_PASSWORD)"},
