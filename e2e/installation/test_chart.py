@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,61 @@ def test_a_person_reads_the_log_of_a_run_while_it_is_written(release: Release, w
     assert following.returncode == 0
     assert '"applied"' in said
     world.wait_for(DONE)
+
+
+def test_what_the_pages_tell_people_to_type_works_as_it_stands(
+    release: Release, world: World, tmp_path: Path
+) -> None:
+    """Every line about the resource `shop`, but those that a failure is needed for, which come first here."""
+    commands = typed_about_shop("README.md", "docs/install.md", "docs/lock.md", "docs/status.md")
+    assert len(commands) >= 15
+    environment = as_a_user(release, world, tmp_path)
+
+    def type_(command: str) -> None:
+        words = ["bash", "-c", command]
+        done = subprocess.run(
+            words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout != "") == (0, True), f"{command}: {done.stdout}{done.stderr}"
+
+    image = world.image(THREE)
+    example = world.manifest(image, "shop")
+    (tmp_path / "shop.yaml").write_text(yaml.safe_dump(example))
+    world.upgrade(image, "shop")
+    world.wait_for(held("SecretNotFound"), "shop")
+    for command in [command for command in commands if "retry" in command]:
+        type_(command)
+    world.secret()
+    world.wait_for(DONE, "shop")
+    for command in commands:
+        if "retry" not in command:
+            type_(command.replace("registry.example.com/shop:2.0.0", image))
+    world.wait_gone("dbupgrades", "shop")
+
+
+def typed_about_shop(*pages: str) -> list[str]:
+    """The commands of some pages that name the resource `shop`, in code blocks or in a text, those that delete it last."""
+    found: list[str] = []
+    for page in pages:
+        text = (REPOSITORY / page).read_text()
+        for block in re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE):
+            found += [line.removeprefix("$ ").partition(" #")[0].strip() for line in block.splitlines()]
+        found += [" ".join(code.split()) for code in re.findall(r"`(kubectl [^`]+)`", text)]
+    about = [command for command in found if re.match(r"kubectl (?!-n).*\bshop\b", command)]
+    return sorted(dict.fromkeys(about), key=lambda command: "delete" in command)
+
+
+def as_a_user(release: Release, world: World, folder: Path) -> dict[str, str]:
+    """The environment of somebody who has installed `kubectl dbupgrade`, and whose kubeconfig names the namespace."""
+    plugin = folder / "kubectl-dbupgrade"
+    plugin.write_text(f'#!/bin/sh\nPYTHONPATH="{REPOSITORY}" exec "{sys.executable}" -m dbupgrade "$@"\n')
+    plugin.chmod(0o755)
+    kubeconfig = json.loads(release.cluster.kubeconfig.read_text())
+    for context in kubeconfig["contexts"]:
+        context["context"]["namespace"] = world.namespace
+    (folder / "kubeconfig").write_text(json.dumps(kubeconfig))
+    path = f"{folder}:{release.cluster.bin_dir}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "KUBECONFIG": str(folder / "kubeconfig")}
 
 
 def test_kube_state_metrics_tells_the_conditions_by_which_the_alert_fires(
