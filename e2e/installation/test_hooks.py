@@ -195,6 +195,14 @@ def test_files_that_do_not_fit_their_checksums_are_not_applied(shop: Shop) -> No
     assert shop.world.database.tables == []
     assert shop.world.kubectl("get", "deployments", "--output=name") == ""
 
+    # The chart's other commands apply nothing: one stops at what is wrong, one at what is pending.
+    valid = shop.deploy(FIRST, "migration.command=validate")
+    assert (valid.code, shop.running()) == (0, "2"), valid.text
+    assert shop.log()[-1]["event"] == "valid"
+    assert shop.deploy(FIRST, "migration.command=status").code != 0
+    assert (shop.exit_codes(), shop.running()) == ([9], "2")
+    assert shop.world.database.tables == []
+
 
 def test_a_populated_database_is_adopted_at_its_baseline(shop: Shop) -> None:
     shop.world.database.rows(FIRST["20250101000000_users.sql"])
