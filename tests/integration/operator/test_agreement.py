@@ -150,7 +150,6 @@ def asked_of_crd(place: tuple[str, ssl.SSLContext], body: Object) -> tuple[Objec
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError as SchemaError
@@ -303,7 +303,6 @@ text = st.one_of(
 )
 
 
-@settings(deadline=None)  # a whole schema is looked at
 @given(image=text, folder=text.map(lambda value: f"/{value}"), baseline=text, name=text, key=text)
 @example(image="a", folder="/a/.", baseline="1", name="a", key="a")
 def test_both_agree_on_any_text(image: str, folder: str, baseline: str, name: str, key: str) -> None:
@@ -314,7 +313,6 @@ def test_both_agree_on_any_text(image: str, folder: str, baseline: str, name: st
     taken_by_both(a_spec(secret={"key": key}))
 
 
-@settings(deadline=None)
 @given(folder=st.text("aA1._@+=,-/\n$", max_size=12).map(lambda value: f"/{value}"))
 def test_a_folder_that_is_taken_names_itself_and_nothing_above(folder: str) -> None:
     if taken_by_both(a_spec({"dir": folder})):

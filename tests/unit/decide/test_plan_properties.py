@@ -283,7 +283,7 @@ def speaks_with_one_voice(status: Status) -> None:
     assert all(condition.message for condition in status.conditions)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(seen, min_size=1, max_size=12))
 def test_every_decision_is_safe_and_comes_to_rest(sequence: list[Seen]) -> None:
     status, seconds = Status(), 0

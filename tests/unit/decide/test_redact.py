@@ -296,7 +296,7 @@ def literals(draw: st.DrawFn, secret: str, kinds: list[int], dialect: int) -> st
     return form(draw(noise) + secret + draw(noise))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(data=st.data(), secret=secrets, dialect=st.integers(0, 1))
 def test_a_secret_in_a_literal_of_a_statement_never_survives(
     data: st.DataObject, secret: str, dialect: int
@@ -308,7 +308,7 @@ def test_a_secret_in_a_literal_of_a_statement_never_survives(
     assert secret not in mask_error(f'pq: invalid input syntax: "{secret}" in "{statement}"', statement)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(secret=secrets, before=noise, after=noise)
 @example(secret="QQQ", before="a' ", after="")
 def test_a_secret_in_a_quoted_value_of_an_error_never_survives(secret: str, before: str, after: str) -> None:

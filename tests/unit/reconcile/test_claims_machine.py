@@ -108,4 +108,4 @@ class ClaimsMachine(RuleBasedStateMachine):
 
 
 TestClaims = ClaimsMachine.TestCase
-TestClaims.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestClaims.settings = settings(max_examples=100, stateful_step_count=30)

@@ -217,5 +217,5 @@ class WorkQueueMachine(RuleBasedStateMachine):
             assert self.clock.timers[0].when <= min(self.model.delays)[0] + 1000.0
 
 
-WorkQueueMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+WorkQueueMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestWorkQueue = WorkQueueMachine.TestCase

@@ -188,7 +188,7 @@ FILES = st.lists(st.tuples(COMMENT | st.just(""), CONCURRENT | OTHER, COMMENT | 
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(FILES)
 def test_parts_are_the_file_and_converting_twice_changes_nothing(text: str) -> None:
     files = [File("2_x.sql", text)]
