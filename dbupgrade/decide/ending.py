@@ -51,18 +51,8 @@ def _why(observed: Observed, run: Run, current: JobView, pod: PodView | None, re
         return Report(failure=Failure.DEADLINE if run.migrate_seen else Failure.NOT_STARTED)
     if pod is None:
         return Report(failure=Failure.INTERRUPTED)
-    if pod.fetch.exit_code:
-        # A crane that was killed looks to the script as one that found nothing.
-        killed = pod.fetch.end_reason == _OUT_OF_MEMORY
-        fetched = fetch.parse(pod.fetch.message)
-        return Report(failure=Failure.OUT_OF_MEMORY if killed else fetched.failure or Failure.FETCH)
-    if pod.wait.exit_code:
-        return _why_waited(observed, pod.wait)
-    if pod.lint.exit_code:
-        killed = pod.lint.end_reason == _OUT_OF_MEMORY
-        return _with_token(
-            run, Report(failure=Failure.OUT_OF_MEMORY) if killed else lint.why(pod.lint.message)
-        )
+    if before := _why_before(observed, run, pod):
+        return before
     if pod.migrate.exit_code is None:
         return Report(failure=Failure.INTERRUPTED)
     if pod.migrate.end_reason == _OUT_OF_MEMORY:
@@ -76,6 +66,24 @@ def _why(observed: Observed, run: Run, current: JobView, pod: PodView | None, re
             failure=Failure.INTERRUPTED
         )  # killed with its pod, before the engine could say anything
     return report if report.failure else Report(failure=failure)
+
+
+def _why_before(observed: Observed, run: Run, pod: PodView) -> Report | None:
+    """Why a container before the migration failed, if one did."""
+    if pod.fetch.exit_code:
+        # A crane that was killed looks to the script as one that found nothing.
+        if pod.fetch.end_reason == _OUT_OF_MEMORY:
+            return Report(failure=Failure.OUT_OF_MEMORY)
+        fetched = fetch.parse(pod.fetch.message)
+        return Report(failure=fetched.failure or Failure.FETCH, error=fetched.error)
+    if pod.wait.exit_code:
+        return _why_waited(observed, pod.wait)
+    if pod.lint.exit_code:
+        killed = pod.lint.end_reason == _OUT_OF_MEMORY
+        return _with_token(
+            run, Report(failure=Failure.OUT_OF_MEMORY) if killed else lint.why(pod.lint.message)
+        )
+    return None
 
 
 def _or_adopt(observed: Observed, run: Run, report: Report) -> Report:

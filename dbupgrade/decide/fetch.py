@@ -14,10 +14,28 @@ PULL_SECRETS_PATH = "/pull-secrets"
 WORK_PATH = "/work"
 MAX_KIB = 256 * 1024
 
+SAID = {
+    "MANIFEST_UNKNOWN": "the registry has the repository, but neither this tag nor this digest in it",
+    "NAME_UNKNOWN": "the registry has no such repository",
+    "404 Not Found": "the registry has no such image",
+    "no child with platform": "the image does not exist for the node's architecture",
+    "TOOMANYREQUESTS": "the registry takes no more requests for now",
+    "no such host": "the registry's host name is not known",
+    "connection refused": "nothing listens where the registry should be",
+    "i/o timeout": "the registry does not answer",
+    "x509:": "the registry's certificate is not trusted",
+    **dict.fromkeys(
+        ("DENIED", "UNAUTHORIZED", "401 Unauthorized", "403 Forbidden"),
+        "the registry does not allow to read it with these pull secrets",
+    ),
+}
+"""Words of crane's, and what they mean; of several, as each pull secret is tried, the first here tells most."""
+_WORDS = " ".join(f"'{word}'" for word in SAID)
+
 SCRIPT = rf"""
 set -eu
 export LC_ALL=C
-fail() {{ printf 'error=%s\n' "$1" > /dev/termination-log; echo "$2" >&2; exit 1; }}
+fail() {{ printf 'error=%s\nsaid=%s\n' "$1" "${{3:-}}" > /dev/termination-log; echo "$2" >&2; exit 1; }}
 
 case "$(uname -m)" in
   x86_64) arch=amd64 ;; aarch64) arch=arm64 ;; armv7*) arch=arm/v7 ;; i?86) arch=386 ;; *) arch=$(uname -m) ;;
@@ -28,10 +46,16 @@ insecure=; [ "$INSECURE" != true ] || insecure=--insecure
 reference=
 for config in {PULL_SECRETS_PATH}/* /anonymous; do
   export DOCKER_CONFIG="$config"
-  if reference=$(crane digest $insecure --platform "linux/$arch" --full-ref "$IMAGE"); then break; fi
+  if reference=$(crane digest $insecure --platform "linux/$arch" --full-ref "$IMAGE" 2>> "$HOME/crane"); then break; fi
   reference=
 done
-[ -n "$reference" ] || fail {Failure.FETCH} "no credentials led to the image"
+if [ -z "$reference" ]; then
+  cat "$HOME/crane" >&2
+  for word in {_WORDS}; do
+    if grep -qF "$word" "$HOME/crane"; then fail {Failure.FETCH} "no credentials led to the image" "$word"; fi
+  done
+  fail {Failure.FETCH} "no credentials led to the image"
+fi
 
 # A pipe would hide a failure of crane, so its exit code goes through a file.
 mkdir -p "{WORK_PATH}/{FILES}"
@@ -78,6 +102,8 @@ class Fetched:
     digest: str | None = None
     last: str = ""
     failure: Failure | None = None
+    error: str | None = None
+    """What the registry said, in our words."""
 
 
 def parse(message: str) -> Fetched:
@@ -89,4 +115,5 @@ def parse(message: str) -> Fetched:
         digest=digest if re.fullmatch(r"sha256:[0-9a-f]{64}", digest) else None,
         last=last if re.fullmatch(r"[A-Za-z0-9.-]{1,128}", last) else "",
         failure=Failure(failure) if failure in set(Failure) else None,
+        error=SAID.get(values.get("said", "")),
     )

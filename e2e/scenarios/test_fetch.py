@@ -137,6 +137,7 @@ def test_an_image_that_has_not_the_nodes_platform_is_not_taken(world: World) -> 
     world.upgrade(world.push_index(world.push(folder(world.cluster, FIRST), elsewhere)))
     upgrade = world.wait_run(1)
     assert (upgrade.verdict, upgrade.run["failure"]) == (RETRIED, "FetchFailed")
+    assert "the image does not exist for the node's architecture" in upgrade.message
     assert world.database.tables == []
 
 
@@ -146,6 +147,7 @@ def test_an_image_that_is_not_there_is_tried_again_and_a_correction_runs_at_once
     upgrade = world.wait_run(1)
     assert upgrade.verdict == RETRIED
     assert upgrade.run["failure"] == "FetchFailed"
+    assert "the registry has no such repository" in upgrade.message
     assert "Tried again at " in upgrade.message
 
     world.upgrade(world.image(THREE))

@@ -45,7 +45,10 @@ CRANE = """#!/bin/sh
 echo "$(basename "$DOCKER_CONFIG") $*" >> "$FAKE/calls"
 case "$1" in
   digest)
-    grep -qx "$(basename "$DOCKER_CONFIG")" "$FAKE/accepted" || { echo "denied" >&2; exit 1; }
+    grep -qx "$(basename "$DOCKER_CONFIG")" "$FAKE/accepted" || {
+      cat "$FAKE/says-to-$(basename "$DOCKER_CONFIG")" >&2 || echo "denied" >&2
+      exit 1
+    }
     echo "registry.test/orders@$(cat "$FAKE/digest")" ;;
   export)
     cat "$FAKE/image.tar"
@@ -235,6 +238,19 @@ def test_an_image_that_nobody_may_read(pod: Pod) -> None:
     pod.accept()
     assert pod.run() == 1
     assert pod.said == Fetched(failure=Failure.FETCH)
+
+
+def test_of_what_the_registry_says_to_each_pull_secret_the_most_is_told(pod: Pod) -> None:
+    pod.pull_secret("000")
+    pod.accept()
+    said = {
+        "000": "GET https://registry.test: MANIFEST_UNKNOWN: hunter2",
+        "anonymous": "UNAUTHORIZED: hunter2",
+    }
+    for name, text in said.items():
+        (pod.root / "fake" / f"says-to-{name}").write_text(text)
+    assert pod.run() == 1
+    assert pod.said == Fetched(failure=Failure.FETCH, error=fetch.SAID["MANIFEST_UNKNOWN"])
 
 
 MIGRATIONS = folder("migrations")

@@ -20,6 +20,11 @@ DIGEST = "sha256:" + "0f" * 32
         (f"digest={DIGEST}x\nlast={'9' * 129}\n", Fetched()),
         ("error=MissingFolder\n", Fetched(failure=Failure.MISSING_FOLDER)),
         ("error=Nonsense\n", Fetched()),
+        (
+            "error=FetchFailed\nsaid=no such host\n",
+            Fetched(failure=Failure.FETCH, error="the registry's host name is not known"),
+        ),
+        ("error=FetchFailed\nsaid=hunter2\n", Fetched(failure=Failure.FETCH)),
         ("postgres://u:hunter2@h/db", Fetched()),
         ("last=a=b", Fetched()),
     ],
