@@ -69,6 +69,11 @@ def push(bin_dir: Path, registry: str, name: str, layout: Path | None = None) ->
     return reference
 
 
+def push_migrate(bin_dir: Path, registry: str) -> str:
+    """Push the toolkit's image, as the operators of these clusters know it, and return its reference."""
+    return push(bin_dir, registry, MIGRATE_NAME, build_migrate())
+
+
 def _key(sources: tuple[str, ...]) -> str:
     digest = hashlib.sha256(Path(__file__).read_bytes())
     for source in sources:

@@ -114,8 +114,7 @@ class Shop:
 
 @pytest.fixture(scope="session")
 def toolkit(cluster: Cluster) -> str:
-    layout = operator_image.build_migrate()
-    return operator_image.push(cluster.bin_dir, cluster.registry, operator_image.MIGRATE_NAME, layout)
+    return operator_image.push_migrate(cluster.bin_dir, cluster.registry)
 
 
 @pytest.fixture(scope="session")
