@@ -443,7 +443,10 @@ class Commands:
         return looked_at, [*skipped, *lint.findings(looked_at, texts, hits, settings, empty=empty)]
 
     def _pending(self) -> tuple[State, bool]:
-        """The database, with the files that `apply` would apply, and whether there is nothing yet where they are applied. Raises AtlasError."""
+        """The database, with the files that `apply` would apply; and whether there is nothing yet where they go.
+
+        Raises AtlasError, and BadEnvironmentError without a database.
+        """
         if not self._settings.url:
             raise BadEnvironmentError(self._settings.url_problem)
         self._prepare()

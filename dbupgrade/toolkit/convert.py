@@ -199,9 +199,8 @@ def _check_file(file: File, found: list[Statement]) -> None:
     for directive in sql.head(file.text):
         if directive.key == "delimiter":
             raise ConversionRefusedError(f"{file.name}: it has a delimiter of its own; split it by hand")
-    if line := sql.empty_statement(
-        file.text
-    ):  # after a crash, the count of a part's statements tells how far it came
+    # After a crash, the count of a part's statements tells how far it came.
+    if line := sql.empty_statement(file.text):
         raise ConversionRefusedError(f"{file.name}, line {line}: a semicolon ends nothing; take it out")
     for statement in found:
         place = f"{file.name}, line {statement.line}"
