@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.burst import parse, print_figures
 from bench.process import cpu_seconds, resident_mib
-from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import JobView, Observed, SecretView, resource_from
 from dbupgrade.decide.plan import plan
-from dbupgrade.decide.report import Report
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.resources import ResourceClient
+from dbupgrade.pod.job import JobSettings
+from dbupgrade.pod.report import Report
 from dbupgrade.reconcile.observe import utc_now
 from e2e.operator import Launch, Operator
 from tests.integration.harness.crd import install_crd

@@ -15,7 +15,6 @@ from typing import Any
 import structlog
 
 from dbupgrade.api import names
-from dbupgrade.decide.job import JobSettings
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Expired, NotFound
 from dbupgrade.kube.events import EventRecorder
@@ -23,6 +22,7 @@ from dbupgrade.kube.leader import LeaderElector, LeadershipLost, LeaseName
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.metrics import MetricsClient
 from dbupgrade.kube.resources import JOBS, PODS, is_terminating
+from dbupgrade.pod.job import JobSettings
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.cluster import DBUPGRADES, Cluster
 from dbupgrade.reconcile.lookout import Lookout

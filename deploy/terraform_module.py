@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from dbupgrade.api import names
 from dbupgrade.api.status import Run
-from dbupgrade.decide import connection, fetch
-from dbupgrade.decide.job import CONFIG_PATH, JobSettings, job
-from dbupgrade.decide.libpq import UNREACHABLE_EXIT_CODE
 from dbupgrade.decide.observed import resource_from
+from dbupgrade.pod.connection import parts as connection
+from dbupgrade.pod.connection.libpq import UNREACHABLE_EXIT_CODE
+from dbupgrade.pod.job import CONFIG_PATH, JobSettings, job
+from dbupgrade.pod.steps import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

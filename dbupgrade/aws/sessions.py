@@ -17,7 +17,7 @@ from aiobotocore.session import AioSession
 from botocore import exceptions
 from botocore.credentials import ReadOnlyCredentials
 
-from dbupgrade.decide.iam import NO_CREDENTIALS, UNREACHABLE, UNREADABLE, AuthError
+from dbupgrade.pod.identities.aws import NO_CREDENTIALS, UNREACHABLE, UNREADABLE, AuthError
 
 SESSION_NAME = "dbupgrade-operator"
 SESSION_SECONDS = 3600  # every role allows it, and no role that was assumed from another one allows more

@@ -8,7 +8,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from dbupgrade.api.models import Aws
 from dbupgrade.aws.sessions import Role, Sessions
-from dbupgrade.decide import iam
+from dbupgrade.pod.identities import aws as iam
 
 TOKEN_SECONDS = 900  # RDS takes none that lives longer
 SERVICE = "rds-db"

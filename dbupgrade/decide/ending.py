@@ -5,13 +5,15 @@ from dataclasses import replace
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Runner, run_id, runner_hash
 from dbupgrade.api.status import Failure, Run, RunResult, Status
-from dbupgrade.decide import connection, fetch, lint, post_checks
+from dbupgrade.decide import post_checks
 from dbupgrade.decide.decision import Decision, SetTtl
 from dbupgrade.decide.failures import RULES, Retry
-from dbupgrade.decide.libpq import UNREACHABLE_EXIT_CODE
 from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView
-from dbupgrade.decide.report import Report
 from dbupgrade.decide.statuses import failure_message, held, with_history
+from dbupgrade.pod.connection import parts as connection
+from dbupgrade.pod.connection.libpq import UNREACHABLE_EXIT_CODE
+from dbupgrade.pod.report import Report
+from dbupgrade.pod.steps import fetch, lint
 
 _OUT_OF_MEMORY = "OOMKilled"
 # A token is no password that somebody could correct: the next run has a new one.

@@ -15,8 +15,8 @@ from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Spec
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
 from dbupgrade.decide.metrics import Sample
-from dbupgrade.decide.report import Report
 from dbupgrade.decide.versions import AppPod
+from dbupgrade.pod.report import Report
 
 Object = dict[str, Any]
 

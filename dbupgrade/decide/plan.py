@@ -14,10 +14,10 @@ from dbupgrade.decide import start as starting
 from dbupgrade.decide.decision import Decision, Questions, RemoveToken
 from dbupgrade.decide.ending import expire, failed_status, newest
 from dbupgrade.decide.failures import RULES, Retry, retry_delay
-from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import Observed, PodView
 from dbupgrade.decide.progress import advance, ours
 from dbupgrade.decide.start import start, wants_secret
+from dbupgrade.pod.job import JobSettings
 
 SECRET_RECHECK_SECONDS = 30.0  # Secrets are not watched
 

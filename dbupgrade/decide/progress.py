@@ -7,11 +7,11 @@ from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RenewToken
 from dbupgrade.decide.ending import as_of, failed, finish, newest, still_wanted
-from dbupgrade.decide.job import JobSettings, job
 from dbupgrade.decide.observed import JobView, Observed, PodView
-from dbupgrade.decide.report import Report
 from dbupgrade.decide.start import living, start
 from dbupgrade.decide.statuses import running
+from dbupgrade.pod.job import JobSettings, job
+from dbupgrade.pod.report import Report
 
 EXPECTED_JOB_RECHECK_SECONDS = 5.0
 RECHECK_SECONDS = 5.0  # for what a watch that hangs would not tell

@@ -6,9 +6,9 @@ from dbupgrade.api.models import Engine, Spec, database_identity, run_id, runner
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide import check_rules, pre_checks, validation
 from dbupgrade.decide.decision import CreateJob, Decision, Questions
-from dbupgrade.decide.job import JobSettings, job
 from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
 from dbupgrade.decide.statuses import held, running
+from dbupgrade.pod.job import JobSettings, job
 
 BUSY_RECHECK_SECONDS = 30.0  # a waiter is woken when the database is free; this is for what no watch sees
 

@@ -11,9 +11,9 @@ from dbupgrade.api.conditions import (
 )
 from dbupgrade.api.models import Engine
 from dbupgrade.api.status import HISTORY_LENGTH, Run, Status
-from dbupgrade.decide import lint
 from dbupgrade.decide.failures import RULES, Retry, retry_delay
 from dbupgrade.decide.observed import Observed
+from dbupgrade.pod.steps import lint
 
 _MESSAGE_LENGTH = 8192  # the API server refuses more than 32768
 

@@ -14,8 +14,8 @@ from dbupgrade.api.status import (
     Status,
     Verdict,
 )
-from dbupgrade.decide import lint
 from dbupgrade.decide.statuses import same_failure, tried_again_by_itself
+from dbupgrade.pod.steps import lint
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from dbupgrade.api import names
 from dbupgrade.api.status import Run, Status
 from dbupgrade.decide import progress, transitions
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RenewToken, SetTtl
-from dbupgrade.decide.iam import AuthError
 from dbupgrade.decide.observed import Observed, Resource, job_from
 from dbupgrade.kube.errors import (
     AlreadyExists,
@@ -22,6 +21,7 @@ from dbupgrade.kube.errors import (
     ServerError,
     Unreachable,
 )
+from dbupgrade.pod.identities.aws import AuthError
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.tokens import ForeignSecretError, TokenSecrets
 from dbupgrade.telemetry.metrics import CHECK_FAILURES, RUN_SECONDS, RUNS

@@ -11,8 +11,7 @@ from typing import Any, Protocol
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Engine, KeyReference, LintMode, Spec, UrlSecretRef
 from dbupgrade.api.status import Run
-from dbupgrade.decide import connection, database_url, engines, iam, plan, redact, report
-from dbupgrade.decide.connection import AUTHORITY, URL, USER
+from dbupgrade.decide import plan
 from dbupgrade.decide.observed import (
     Observed,
     PodView,
@@ -23,6 +22,11 @@ from dbupgrade.decide.observed import (
     resource_from,
 )
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
+from dbupgrade.pod import engines, redact, report
+from dbupgrade.pod.connection import parts as connection
+from dbupgrade.pod.connection import url as database_url
+from dbupgrade.pod.connection.parts import AUTHORITY, URL, USER
+from dbupgrade.pod.identities import aws as iam
 from dbupgrade.reconcile.lookout import Lookout
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.stores import BY_UID, Stores, is_over

@@ -7,9 +7,9 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.models import database_identity
 from dbupgrade.decide.decision import CreateJob, Decision
-from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import Observed, Resource, pod_from, resource_from
 from dbupgrade.decide.plan import plan, questions
+from dbupgrade.pod.job import JobSettings
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.claims import Claimant, Claims
 from dbupgrade.reconcile.memory import Memories, UnendedJobs

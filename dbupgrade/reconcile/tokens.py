@@ -9,10 +9,10 @@ import structlog
 from dbupgrade.api import names
 from dbupgrade.api.models import Aws
 from dbupgrade.api.status import Failure, Run
-from dbupgrade.decide import iam
-from dbupgrade.decide.job import owner_reference
 from dbupgrade.decide.observed import Resource
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
+from dbupgrade.pod.identities import aws as iam
+from dbupgrade.pod.job import owner_reference
 
 _log = structlog.get_logger()
 

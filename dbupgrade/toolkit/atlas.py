@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from dbupgrade.api.status import Failure
-from dbupgrade.decide import report
-from dbupgrade.decide.redact import cut, mask_error, mask_statement, url_secrets
-from dbupgrade.decide.report import Report, Text
+from dbupgrade.pod import report
+from dbupgrade.pod.redact import cut, mask_error, mask_statement, url_secrets
+from dbupgrade.pod.report import Report, Text
 from dbupgrade.toolkit.environment import BadEnvironmentError
 
 _CONFIG = 'env "run" {\n  url = getenv("DATABASE_URL")\n  dev = getenv("DEV_URL")\n}\n'

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from dbupgrade.api.models import LintMode
 from dbupgrade.api.status import Failure
 from dbupgrade.decide.failures import RULES
-from dbupgrade.decide.lint import Told, told
-from dbupgrade.decide.redact import cut, remove_secrets, url_secrets
-from dbupgrade.decide.report import Report
+from dbupgrade.pod.redact import cut, remove_secrets, url_secrets
+from dbupgrade.pod.report import Report
+from dbupgrade.pod.steps.lint import Told, told
 from dbupgrade.toolkit import address, database, environment, folder, indexes, metrics, selection
 from dbupgrade.toolkit.arguments import parse
 from dbupgrade.toolkit.atlas import Atlas, AtlasError, State, find

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dbupgrade.decide import database_url
+from dbupgrade.pod.connection import url as database_url
 from dbupgrade.toolkit import address
 
 LOCK_SECONDS = 30.0

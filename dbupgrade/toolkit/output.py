@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TextIO
 
-from dbupgrade.decide.redact import remove_secrets
+from dbupgrade.pod.redact import remove_secrets
 
 
 class Format(StrEnum):

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Self
 from aiohttp import web
 
 from dbupgrade.api import names
-from dbupgrade.decide.report import MARK
 from dbupgrade.kube.errors import KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
+from dbupgrade.pod.report import MARK
 from tests.chaos.ledger import Ledger, Object, is_finished, label
 from tests.integration.harness.namespaces import DBUPGRADES
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbupgrade.api.models import Aws
-from dbupgrade.decide import iam
+from dbupgrade.pod.identities import aws as iam
 from e2e.cluster import tools
 from e2e.scenarios.support.mariadb import MariaDb, mariadb
 from tests.integration.harness.postgres import Postgres

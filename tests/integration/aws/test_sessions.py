@@ -16,7 +16,7 @@ from botocore.credentials import ReadOnlyCredentials
 from dbupgrade.api.models import Aws
 from dbupgrade.aws.sessions import Role, Sessions
 from dbupgrade.aws.tokens import Tokens, token
-from dbupgrade.decide.iam import AuthError, refusal
+from dbupgrade.pod.identities.aws import AuthError, refusal
 from e2e.aws import Session, Sts, Wanted, problem
 from e2e.aws.sts import REGION
 

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from dbupgrade.decide import libpq, psql
+from dbupgrade.pod.connection import libpq
+from dbupgrade.pod.engines import psql
 from e2e.cluster import debian
 from tests.integration.harness.postgres import PASSWORD, USER, Postgres
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from dbupgrade.decide.report import Report
+    from dbupgrade.pod.report import Report
 
 BUSYBOX_TOOLS = (
     "base64", "cat", "cut", "date", "grep", "head", "mkfifo", "mktemp", "sed", "sha256sum", "sleep", "tail", "tee", "tr", "wc",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbupgrade.api.status import Failure
-from dbupgrade.decide import psql
+from dbupgrade.pod.engines import psql
 from tests.integration.harness.postgres import PASSWORD, USER
 from tests.integration.harness.processes import free_port
 

@@ -17,9 +17,9 @@ from dbupgrade.api.models import Spec, run_id, runner_hash
 from dbupgrade.api.status import Run
 from dbupgrade.decide import admission, plan
 from dbupgrade.decide.decision import CreateJob
-from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import Observed, SecretView, resource_from
 from dbupgrade.kube.client import Client
+from dbupgrade.pod.job import JobSettings
 from dbupgrade.reconcile.observe import utc_now
 from tests.integration.harness.apiserver import ApiServer
 from tests.integration.harness.crd import CRD_FILE, CRDS, install_crd

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbupgrade.api.status import Failure
-from dbupgrade.decide import lint
+from dbupgrade.pod.steps import lint
 from tests.integration.harness.processes import free_port
 
 if TYPE_CHECKING:

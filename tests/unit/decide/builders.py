@@ -9,8 +9,8 @@ from dbupgrade.api.models import Spec
 from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import plan, start
 from dbupgrade.decide.decision import Action, CreateJob, Decision, DeleteJob, RenewToken
-from dbupgrade.decide.job import JobSettings
 from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView, Resource, SecretView
+from dbupgrade.pod.job import JobSettings
 
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 NAMESPACE, NAME, UID = "shop", "orders", "0b7c9a52-0000-4000-8000-000000000001"

@@ -8,7 +8,7 @@ import pytest
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult, Status
 from dbupgrade.decide.observed import ContainerView, Observed, PodView
-from dbupgrade.decide.report import Report
+from dbupgrade.pod.report import Report
 from tests.unit.decide.builders import (
     DIGEST,
     a_job,

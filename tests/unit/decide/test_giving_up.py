@@ -7,7 +7,7 @@ import pytest
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult
 from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView, Resource
-from dbupgrade.decide.report import Report
+from dbupgrade.pod.report import Report
 from tests.unit.decide.builders import (
     a_job,
     a_migrating_pod,

@@ -15,8 +15,8 @@ from dbupgrade.decide import plan
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, SetTtl
 from dbupgrade.decide.metrics import Sample
 from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodsSeen, PodView, SecretView
-from dbupgrade.decide.report import Report
 from dbupgrade.decide.versions import AppPod, check_pods
+from dbupgrade.pod.report import Report
 from tests.unit.decide.builders import (
     FETCHED,
     IMAGE_2,

@@ -8,7 +8,7 @@ import pytest
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Failure, Run, Status, Verdict
 from dbupgrade.decide import statuses, transitions
-from dbupgrade.decide.report import Report
+from dbupgrade.pod.report import Report
 from tests.unit.decide.builders import (
     IMAGE_1,
     IMAGE_2,

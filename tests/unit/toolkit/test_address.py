@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbupgrade.decide import database_url
+from dbupgrade.pod.connection import url as database_url
 from dbupgrade.toolkit import address
 
 PARTS = {"host": "db", "port": "5432", "name": "shop", "user": "app", "password": "", "ssl_mode": "require"}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbupgrade.api.status import Failure
-from dbupgrade.decide.fetch import Fetched, parse
+from dbupgrade.pod.steps.fetch import Fetched, parse
 
 DIGEST = "sha256:" + "0f" * 32
 

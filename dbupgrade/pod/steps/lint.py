@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ValidationError
 
 from dbupgrade.api.status import LINT_FINDINGS, Failure, Finding, Lint
-from dbupgrade.decide.redact import cut
-from dbupgrade.decide.report import Report
+from dbupgrade.pod.redact import cut
+from dbupgrade.pod.report import Report
 
 MAX_BYTES = 3000
 """The kubelet keeps 12 KiB for all containers of a pod, and at most 4 KiB of one."""

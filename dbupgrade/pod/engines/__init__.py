@@ -1,8 +1,9 @@
 """Which engine reads which report."""
 
 from dbupgrade.api.models import Engine
-from dbupgrade.decide import command, psql, report
-from dbupgrade.decide.report import Report
+from dbupgrade.pod import report
+from dbupgrade.pod.engines import command, psql
+from dbupgrade.pod.report import Report
 
 
 def parse(engine: str | None, log: str, *, exit_code: int, secrets: tuple[str, ...] = ()) -> Report:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dbupgrade.decide.redact import (
+from dbupgrade.pod.redact import (
     MAX_BYTES,
     cut,
     mask_error,

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from dbupgrade.api.status import Failure
-from dbupgrade.decide import fetch
-from dbupgrade.decide.fetch import Fetched, parse
+from dbupgrade.pod.steps import fetch
+from dbupgrade.pod.steps.fetch import Fetched, parse
 
 DIGEST = "sha256:" + "0f" * 32
 APPLETS = [

@@ -20,10 +20,14 @@ from dbupgrade.api.models import (
     Variable,
 )
 from dbupgrade.api.status import Run
-from dbupgrade.decide import connection, fetch, iam, libpq, psql
-from dbupgrade.decide.connection import escape
-from dbupgrade.decide.observed import Resource
-from dbupgrade.decide.report import TEMPLATE
+from dbupgrade.pod.connection import libpq
+from dbupgrade.pod.connection import parts as connection
+from dbupgrade.pod.connection.parts import escape
+from dbupgrade.pod.context import Owner
+from dbupgrade.pod.engines import psql
+from dbupgrade.pod.identities import aws as iam
+from dbupgrade.pod.report import TEMPLATE
+from dbupgrade.pod.steps import fetch
 
 Object = dict[str, Any]
 
@@ -53,7 +57,7 @@ class JobSettings:
     """The Secret with a token holds the certificates by which to know an AWS database."""
 
 
-def job(resource: Resource, run: Run, settings: JobSettings) -> Object:
+def job(resource: Owner, run: Run, settings: JobSettings) -> Object:
     """The Job object for `run`. Raises ValueError for a resource that must never have come this far."""
     spec = resource.spec
     if spec is None or not (spec.database.connection or run.token_secret):
@@ -80,7 +84,7 @@ def job(resource: Resource, run: Run, settings: JobSettings) -> Object:
     }
 
 
-def owner_reference(resource: Resource) -> Object:
+def owner_reference(resource: Owner) -> Object:
     """What makes an object go with the resource."""
     return {
         "apiVersion": names.API_VERSION,
@@ -101,7 +105,7 @@ def _failure_rules(runner: Runner) -> list[Object]:
     )
 
 
-def _labels(resource: Resource, run: Run) -> dict[str, str]:
+def _labels(resource: Owner, run: Run) -> dict[str, str]:
     return {
         "app.kubernetes.io/managed-by": "dbupgrade",
         names.LABEL_UID: resource.uid,
@@ -109,7 +113,7 @@ def _labels(resource: Resource, run: Run) -> dict[str, str]:
     }
 
 
-def _annotations(resource: Resource, run: Run) -> dict[str, str]:
+def _annotations(resource: Owner, run: Run) -> dict[str, str]:
     return {
         names.ANNOTATION_RUN_ID: run.run_id,
         names.ANNOTATION_SEQUENCE: str(run.sequence),
@@ -117,7 +121,7 @@ def _annotations(resource: Resource, run: Run) -> dict[str, str]:
     }
 
 
-def _pod(resource: Resource, spec: Spec, run: Run, settings: JobSettings) -> Object:
+def _pod(resource: Owner, spec: Spec, run: Run, settings: JobSettings) -> Object:
     runner, url = spec.runner, _url_reference(spec, run)
     fetched = spec.migrations.engine is not Engine.COMMAND and spec.migrations.delivery is Delivery.EXTRACT
     verify = settings.aws_authority and run.token_secret is not None

@@ -8,10 +8,14 @@ import pytest
 
 from dbupgrade.api.models import Spec, database_identity, run_id, runner_hash
 from dbupgrade.api.status import Failure
-from dbupgrade.decide import connection, engines, libpq, psql, validation
-from dbupgrade.decide.job import job
+from dbupgrade.decide import validation
 from dbupgrade.decide.observed import ContainerView
-from dbupgrade.decide.report import MARK, Report
+from dbupgrade.pod import engines
+from dbupgrade.pod.connection import libpq
+from dbupgrade.pod.connection import parts as connection
+from dbupgrade.pod.engines import psql
+from dbupgrade.pod.job import job
+from dbupgrade.pod.report import MARK, Report
 from tests.unit.decide.builders import FETCHED as DONE
 from tests.unit.decide.builders import (
     IMAGE_1,

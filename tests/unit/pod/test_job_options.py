@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from dbupgrade.decide.job import job
+from dbupgrade.pod.job import job
 from tests.unit.decide.builders import IMAGE_1, SETTINGS, a_resource, a_spec, an_intent
-from tests.unit.decide.test_job import Object, environment, fetching, made, migrate, pod_of, volumes
+from tests.unit.pod.test_job import Object, environment, fetching, made, migrate, pod_of, volumes
 
 
 def mounts(container: Object) -> dict[str, Object]:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dbupgrade.api.status import Failure
-from dbupgrade.decide import report
-from dbupgrade.decide.report import Report
+from dbupgrade.pod import report
+from dbupgrade.pod.report import Report
 
 FIRST = {"name": "20240101000000_init.sql", "version": "20240101000000", "error": None}
 SECOND = {"name": "20240102000000_fill.sql", "version": "20240102000000", "error": None}

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from dbupgrade.api.status import Failure
-from dbupgrade.decide.redact import cut, mask_error, mask_statement, remove_secrets
+from dbupgrade.pod.redact import cut, mask_error, mask_statement, remove_secrets
 
 MARK = "dbupgrade-report:"
 TEMPLATE = (

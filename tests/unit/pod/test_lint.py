@@ -7,10 +7,11 @@ import pytest
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Spec, run_id, runner_hash
 from dbupgrade.api.status import Failure, Finding
-from dbupgrade.decide import lint, transitions, validation
-from dbupgrade.decide.job import job
+from dbupgrade.decide import transitions, validation
 from dbupgrade.decide.observed import ContainerView, Observed, pod_from
-from dbupgrade.decide.report import Report
+from dbupgrade.pod.job import job
+from dbupgrade.pod.report import Report
+from dbupgrade.pod.steps import lint
 from dbupgrade.reconcile.observe import schemes
 from tests.unit.decide.builders import (
     FETCHED,

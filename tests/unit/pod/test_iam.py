@@ -10,13 +10,15 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.models import Aws, Spec, database_identity
 from dbupgrade.api.status import Failure, Run
-from dbupgrade.decide import database_url, iam, plan, validation
+from dbupgrade.decide import plan, validation
 from dbupgrade.decide.decision import CreateJob, RemoveToken, RenewToken
-from dbupgrade.decide.iam import AuthError
-from dbupgrade.decide.job import job
 from dbupgrade.decide.observed import ContainerView, Observed, SecretView
-from dbupgrade.decide.redact import mask_error
-from dbupgrade.decide.report import Report
+from dbupgrade.pod.connection import url as database_url
+from dbupgrade.pod.identities import aws as iam
+from dbupgrade.pod.identities.aws import AuthError
+from dbupgrade.pod.job import job
+from dbupgrade.pod.redact import mask_error
+from dbupgrade.pod.report import Report
 from tests.unit.decide.builders import (
     FETCHED,
     NOW,

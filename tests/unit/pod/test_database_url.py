@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbupgrade.decide.database_url import problem
+from dbupgrade.pod.connection.url import problem
 
 GOOD = [
     "postgres://app:hunter2@db.shop:5432/orders?sslmode=require",

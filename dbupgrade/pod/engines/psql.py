@@ -13,9 +13,9 @@ import re
 from pydantic import BaseModel, Field, ValidationError
 
 from dbupgrade.api.status import Failure
-from dbupgrade.decide import libpq
-from dbupgrade.decide.redact import cut, mask_error, mask_statement, remove_secrets
-from dbupgrade.decide.report import MARK, Report, classify, with_hint
+from dbupgrade.pod.connection import libpq
+from dbupgrade.pod.redact import cut, mask_error, mask_statement, remove_secrets
+from dbupgrade.pod.report import MARK, Report, classify, with_hint
 
 HISTORY = "dbupgrade_migrations"
 LOCK_TIMEOUT = "10s"

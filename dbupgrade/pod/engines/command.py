@@ -7,9 +7,9 @@ no connection was made, as nothing else may be tried again by itself.
 import re
 
 from dbupgrade.api.status import Failure
-from dbupgrade.decide.libpq import UNREACHABLE_EXIT_CODE
-from dbupgrade.decide.redact import MAX_BYTES, mask_error, remove_secrets
-from dbupgrade.decide.report import Report
+from dbupgrade.pod.connection.libpq import UNREACHABLE_EXIT_CODE
+from dbupgrade.pod.redact import MAX_BYTES, mask_error, remove_secrets
+from dbupgrade.pod.report import Report
 
 _LOOKED_AT = 4000  # characters at the end of the log
 _LINES = 20

@@ -9,10 +9,11 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.models import database_identity
-from dbupgrade.decide import fetch, report
-from dbupgrade.decide.connection import atlas_config
-from dbupgrade.decide.job import JobSettings, job
 from dbupgrade.decide.observed import job_from
+from dbupgrade.pod import report
+from dbupgrade.pod.connection.parts import atlas_config
+from dbupgrade.pod.job import JobSettings, job
+from dbupgrade.pod.steps import fetch
 from tests.unit.decide.builders import (
     IMAGE_1,
     NAME,

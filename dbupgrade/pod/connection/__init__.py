@@ -1,0 +1,1 @@
+"""Where the database is, and how what runs in a pod is led there."""

@@ -1,0 +1,1 @@
+"""Logging in to a database with a cloud's identity instead of a password: one module a cloud."""

@@ -1,0 +1,1 @@
+"""What a pod does before it migrates: one module a container."""
