@@ -59,11 +59,11 @@ def _run(arguments: list[str]) -> int:
 
 def _migrate(arguments: list[str]) -> int:
     try:
-        from dbupgrade.toolkit import commands  # noqa: PLC0415 - its packages are optional
+        from dbupgrade.toolkit.main import main as migrate  # noqa: PLC0415 - its packages are optional
     except ModuleNotFoundError as error:
         print(f"dbupgrade: {error.name} is missing: install requirements-toolkit.lock", file=sys.stderr)
         return USAGE_ERROR
-    return commands.main(arguments)
+    return migrate(arguments)
 
 
 def _manifests(command: str) -> list[dict[str, Any]]:

@@ -3,9 +3,26 @@
 import subprocess
 from pathlib import Path
 
+from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.environment import BadEnvironmentError
 
 _BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+
+
+def chosen(call: Call, names: list[str], latest: int | None = None, base: str | None = None) -> set[str]:
+    """The files that a command looks at; `latest` and `base` count when the command line says nothing."""
+    given = call.given
+    if given.all:
+        return set(names)
+    if count := given.latest or (None if given.git_base else latest):
+        return set(names[-count:])
+    new = new_files(call.folder, given.git_base or base)
+    if new is None:
+        call.output.event(
+            "no_git", "the folder is in no git repository: all files count as new", files=len(names)
+        )
+        return set(names)
+    return new & set(names)
 
 
 def new_files(folder: Path, base: str | None) -> set[str] | None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbupgrade.toolkit import sql
-from dbupgrade.toolkit.convert import DIRECTIVE, ConversionRefusedError, File, Part, convert
+from dbupgrade.toolkit.sql import statements as sql
+from dbupgrade.toolkit.sql.concurrently import DIRECTIVE, ConversionRefusedError, File, Part, convert
 
 HEADER = DIRECTIVE + "\n"
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from dbupgrade.toolkit import lint, lint_settings, squawk
-from dbupgrade.toolkit.convert import File
 from dbupgrade.toolkit.environment import BadEnvironmentError
-from dbupgrade.toolkit.lint_settings import LintSettings
-from dbupgrade.toolkit.rules import RULES
+from dbupgrade.toolkit.lint import findings as lint
+from dbupgrade.toolkit.lint import formats, squawk
+from dbupgrade.toolkit.lint import settings as lint_settings
+from dbupgrade.toolkit.lint.rules import RULES
+from dbupgrade.toolkit.lint.settings import LintSettings
+from dbupgrade.toolkit.sql.concurrently import File
 
 CASES = [
     ("drop table t;", ["1 error ban-drop-table"]),
@@ -178,7 +180,7 @@ def test_settings_that_cannot_be_read_and_where_they_are_looked_for(tmp_path: Pa
 
 
 def test_sarif_names_file_line_and_rule(tmp_path: Path) -> None:
-    report = lint.as_sarif(found("select 1;\ndrop table t;\ntruncate u;", tmp_path), "db/migrations/")
+    report = formats.as_sarif(found("select 1;\ndrop table t;\ntruncate u;", tmp_path), "db/migrations/")
     run = json.loads(json.dumps(report))["runs"][0]
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["ban-drop-table", "truncate"]
     result = run["results"][0]
@@ -199,7 +201,7 @@ def test_sarif_keeps_to_its_format(tmp_path: Path) -> None:
     files = [File(f"{number:03d}_a b%.sql", text) for number, (text, _) in enumerate(CASES)]
     looked_at = lint.texts(files)
     hits = squawk.look(looked_at, tmp_path)
-    report = lint.as_sarif(lint.findings(files, looked_at, hits, LintSettings()), "db/mig rations/")
+    report = formats.as_sarif(lint.findings(files, looked_at, hits, LintSettings()), "db/mig rations/")
     run = report["runs"][0]
     rules = run["tool"]["driver"]["rules"]
     assert (report["version"], len({rule["id"] for rule in rules})) == ("2.1.0", len(rules))

@@ -6,20 +6,18 @@ texts of their own, and the rest is found in the trees of PostgreSQL's parser.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from pglast import ast, enums, parser
 from pglast.visitors import Visitor
 
-from dbupgrade.api import status
-from dbupgrade.toolkit import sql
-from dbupgrade.toolkit.convert import File
-from dbupgrade.toolkit.lint_settings import LintSettings
-from dbupgrade.toolkit.rules import RULES, Level, Rule
-from dbupgrade.toolkit.sql import Name, Statement
+from dbupgrade.toolkit.lint.rules import RULES, Level, Rule
+from dbupgrade.toolkit.lint.settings import LintSettings
+from dbupgrade.toolkit.sql import statements as sql
+from dbupgrade.toolkit.sql.concurrently import File
+from dbupgrade.toolkit.sql.statements import Name, Statement
 
 
 @dataclass(frozen=True)
@@ -376,93 +374,3 @@ def _directives(comments: str) -> list[set[str]]:
             if (directive.tool, directive.key) == ("atlas", "nolint"):
                 found.append(set(_WORDS.findall(directive.value)))
     return found
-
-
-# Output.
-
-
-def as_json(found: Sequence[Finding], files: Sequence[str]) -> dict[str, Any]:
-    """For machines."""
-    return {
-        "files": list(files),
-        "findings": [
-            {
-                "file": finding.file,
-                "line": finding.line,
-                "level": finding.level.value,
-                "rule": finding.rule.name,
-                "category": finding.rule.category,
-                "what": finding.rule.what,
-                "detail": finding.detail,
-                "why": finding.rule.why,
-                "safer": finding.rule.safer,
-            }
-            for finding in found
-        ],
-    }
-
-
-def as_status(finding: Finding) -> status.Finding:
-    """For the operator: no names but those of file and rule, as its status is seen by many."""
-    return status.Finding(
-        file=finding.file,
-        line=finding.line,
-        level=finding.level.value,
-        rule=finding.rule.name,
-        what=finding.rule.what,
-        safer=finding.rule.safer,
-    )
-
-
-def as_text(finding: Finding) -> str:
-    """For people."""
-    detail = f" ({finding.detail})" if finding.detail else ""
-    return (
-        f"{finding.file}:{finding.line}: {finding.level}: {finding.rule.what}{detail} [{finding.rule.name}]\n"
-        f"    why: {finding.rule.why}\n    safer: {finding.rule.safer}"
-    )
-
-
-def as_sarif(found: Sequence[Finding], prefix: str) -> Mapping[str, Any]:
-    """For code review; `prefix` is the folder as the repository knows it."""
-    rules = sorted({finding.rule.name for finding in found})
-    return {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {
-                        "name": "dbupgrade migrate lint",
-                        "rules": [
-                            {
-                                "id": name,
-                                "shortDescription": {"text": f"A migration {RULES[name].what}"},
-                                "fullDescription": {"text": RULES[name].why},
-                                "help": {"text": f"Safer: {RULES[name].safer}"},
-                                "defaultConfiguration": {"level": RULES[name].level.value},
-                            }
-                            for name in rules
-                        ],
-                    }
-                },
-                "results": [
-                    {
-                        "ruleId": finding.rule.name,
-                        "ruleIndex": rules.index(finding.rule.name),
-                        "level": finding.level.value,
-                        "message": {"text": finding.message},
-                        "locations": [
-                            {
-                                "physicalLocation": {
-                                    "artifactLocation": {"uri": quote(f"{prefix}{finding.file}")},
-                                    "region": {"startLine": finding.line},
-                                }
-                            }
-                        ],
-                    }
-                    for finding in found
-                ],
-            }
-        ],
-    }

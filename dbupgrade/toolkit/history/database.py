@@ -12,7 +12,7 @@ import asyncpg
 
 from dbupgrade.api.status import Failure
 from dbupgrade.toolkit import address
-from dbupgrade.toolkit.atlas import AtlasError
+from dbupgrade.toolkit.history.atlas import AtlasError
 
 CONNECT_SECONDS = 10.0
 PAUSE_SECONDS = 1.0

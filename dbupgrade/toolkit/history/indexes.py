@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import asyncpg
 
 from dbupgrade.api.status import Failure
-from dbupgrade.toolkit import database
-from dbupgrade.toolkit.atlas import AtlasError
-from dbupgrade.toolkit.convert import Build
+from dbupgrade.toolkit.history import database
+from dbupgrade.toolkit.history.atlas import AtlasError
 from dbupgrade.toolkit.output import Output
-from dbupgrade.toolkit.sql import Name
+from dbupgrade.toolkit.sql.concurrently import Build
+from dbupgrade.toolkit.sql.statements import Name
 
 _ATLAS_LOCK = 2686470616
 """The advisory lock under which Atlas applies: FNV-1 of "atlas_migrate_execute"."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dbupgrade.toolkit.environment import BadEnvironmentError
-from dbupgrade.toolkit.lint import Hit, Text
+from dbupgrade.toolkit.lint.findings import Hit, Text
 
 
 def look(texts: Sequence[Text], work: Path) -> list[Hit]:

@@ -14,9 +14,9 @@ from typing import Any
 
 from pglast import ast, enums
 
-from dbupgrade.toolkit import sql
 from dbupgrade.toolkit.exits import RefusedError
-from dbupgrade.toolkit.sql import Name, Statement
+from dbupgrade.toolkit.sql import statements as sql
+from dbupgrade.toolkit.sql.statements import Name, Statement
 
 DIRECTIVE = "-- atlas:txmode none\n"
 _MIGRATE_AS = "let the role that owns the tables migrate"

@@ -1,0 +1,69 @@
+"""One call of the command line: what was asked for, and where it works."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dbupgrade.pod.redact import url_secrets
+from dbupgrade.toolkit import address, folder, metrics
+from dbupgrade.toolkit.environment import BadEnvironmentError, Environment
+from dbupgrade.toolkit.exits import ADVICE, ExitCode
+from dbupgrade.toolkit.history.atlas import Atlas, find
+from dbupgrade.toolkit.output import Output
+
+
+class Call:
+    """One call."""
+
+    def __init__(self, given: argparse.Namespace, settings: Environment, output: Output, work: Path) -> None:
+        self.given = given
+        self.settings = settings
+        self.output = output
+        self.work = work
+        self.folder: Path = (given.dir or settings.directory).absolute()
+        self.source = self.folder
+        """What is applied: the folder, or a copy in which CONCURRENTLY is safe."""
+        self.changed: Mapping[str, Sequence[folder.Named]] = {}
+        """The files of the folder that are applied as other files."""
+        self.measured = metrics.Measured()
+        dev_url = address.normalise(getattr(given, "dev_url", "") or os.environ.get("DEV_DATABASE_URL", ""))
+        url = address.with_lock_timeout(settings.url, round(settings.lock_seconds * 1000))
+        output.secrets = (*url_secrets(settings.url), *url_secrets(url), *url_secrets(dev_url))
+        self.atlas = Atlas(
+            settings.atlas, work, url, dev_url=dev_url, revisions_schema=settings.revisions_schema
+        )
+
+    def prepare(self) -> None:
+        """Raise BadEnvironmentError without Atlas, and FolderError without migrations."""
+        find(self.settings.atlas)
+        folder.check(self.folder)
+
+    def use(self, changed: Mapping[str, Sequence[folder.Named]]) -> None:
+        """Go on with a copy of the folder that has these files as their parts."""
+        self.changed, self.source = changed, self.folder
+        if changed:
+            self.source = self.work / "migrations"
+            folder.copy_with(self.folder, self.source, changed)
+            self.atlas.hash(self.source)
+
+    def only_postgresql(self) -> None:
+        """The parser is PostgreSQL's: to it, another dialect's file would be broken, or fine. Raises BadEnvironmentError."""
+        if self.settings.url and not address.is_postgresql(self.settings.url):
+            raise BadEnvironmentError(
+                f"{self.given.command} reads PostgreSQL's SQL only, and DATABASE_URL leads to another database"
+            )
+
+
+def failed(output: Output, code: ExitCode, text: str, **values: str | int | None) -> ExitCode:
+    """Say why the call ends, with what to do about it."""
+    advice = ADVICE.get(code)
+    output.event(
+        "failed", f"{text}; {advice}" if advice else text, level="error", exitCode=int(code), **values
+    )
+    return code
+
+
+def any_concurrent(files: Sequence[tuple[str, str]]) -> bool:
+    """Whether it is worth loading the parser."""
+    return any("concurrently" in text.lower() for _, text in files)

@@ -1,0 +1,23 @@
+"""`baseline`: record that a database without history is at a version."""
+
+from dbupgrade.toolkit.call import Call, failed
+from dbupgrade.toolkit.exits import ExitCode
+from dbupgrade.toolkit.history.compare import compare
+
+
+def run(call: Call) -> int:
+    """Record the baseline; runs no SQL of the folder."""
+    state = compare(call)
+    if state.applied:
+        return failed(
+            call.output,
+            ExitCode.USAGE,
+            f"the database has a history already and is at {state.current}: a baseline is for one that has none",
+        )
+    call.atlas.set_version(call.folder, call.given.version)
+    call.output.event(
+        "baseline",
+        f"everything up to {call.given.version} is recorded as applied",
+        version=call.given.version,
+    )
+    return ExitCode.OK

@@ -1,0 +1,27 @@
+"""`convert`: put each CONCURRENTLY statement alone into a file without a transaction."""
+
+from dbupgrade.toolkit import folder, selection
+from dbupgrade.toolkit.call import Call, failed
+from dbupgrade.toolkit.exits import ExitCode
+from dbupgrade.toolkit.sql import concurrently, statements
+
+
+def run(call: Call) -> int:
+    """Write the parts, and atlas.sum. Raises ConversionRefusedError."""
+    call.only_postgresql()
+    call.prepare()
+    call.atlas.validate_offline(call.folder)
+    files = [concurrently.File(*file) for file in folder.read(call.folder)]
+    chosen = selection.chosen(call, [file.name for file in files])
+    try:
+        changed = concurrently.convert(files, chosen, plain=call.given.plain)
+    except statements.ParseError as error:
+        return failed(call.output, ExitCode.LINT, str(error))
+    for name, parts in changed.items():
+        folder.write(call.folder, parts)
+        names = [part.name for part in parts]
+        call.output.event("converted", f"{name} is now {', '.join(names)}", file=name, parts=names)
+    if changed:
+        call.atlas.hash(call.folder)
+    call.output.event("finished", f"{len(changed)} of {len(chosen)} files changed", changed=len(changed))
+    return ExitCode.OK

@@ -1,0 +1,13 @@
+"""`hash`: write atlas.sum."""
+
+from dbupgrade.toolkit import folder
+from dbupgrade.toolkit.call import Call
+from dbupgrade.toolkit.exits import ExitCode
+
+
+def run(call: Call) -> int:
+    """Write atlas.sum."""
+    call.prepare()
+    call.atlas.hash(call.folder)
+    call.output.event("hashed", f"{call.folder / folder.SUM} is written")
+    return ExitCode.OK

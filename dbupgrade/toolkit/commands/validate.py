@@ -1,0 +1,15 @@
+"""`validate`: the folder and atlas.sum; with a dev database the SQL too."""
+
+from dbupgrade.toolkit import folder
+from dbupgrade.toolkit.call import Call
+from dbupgrade.toolkit.exits import ExitCode
+
+
+def run(call: Call) -> int:
+    """Check the folder. Raises FolderError and AtlasError."""
+    call.prepare()
+    call.atlas.validate(call.folder)
+    count = len(folder.sql_files(call.folder))
+    what = "atlas.sum fits, and the SQL runs" if call.atlas.dev_url else "atlas.sum fits"
+    call.output.event("valid", f"{count} files: {what}", files=count)
+    return ExitCode.OK

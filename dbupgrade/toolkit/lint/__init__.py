@@ -1,0 +1,1 @@
+"""What in a migration breaks production, and the safer way. Importing it loads the parser."""
