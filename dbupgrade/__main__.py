@@ -43,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    from dbupgrade import app, settings  # noqa: PLC0415 - half a second of imports that `crd` does without
+    from dbupgrade import settings  # noqa: PLC0415 - half a second of imports that `crd` does without
+    from dbupgrade.app import operator  # noqa: PLC0415
     from dbupgrade.kube.errors import ConfigurationError  # noqa: PLC0415
     from dbupgrade.telemetry import logs  # noqa: PLC0415
     from dbupgrade.telemetry.endpoints import CannotListenError  # noqa: PLC0415
@@ -51,7 +52,7 @@ def _run(arguments: list[str]) -> int:
     try:
         loaded = settings.load(arguments)
         logs.configure(loaded.log_level, for_people=loaded.log_format is settings.LogFormat.CONSOLE)
-        return asyncio.run(app.run(loaded))
+        return asyncio.run(operator.run(loaded))
     except (settings.BadSettingsError, CannotListenError, ConfigurationError) as error:
         print(f"dbupgrade: {error}", file=sys.stderr)
         return USAGE_ERROR

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dbupgrade.app import LEASE
+from dbupgrade.app.manager import LEASE
 from e2e.cluster import operator_image
 from e2e.operator import NAMESPACE
 from e2e.scenarios.support.api import RefusedError

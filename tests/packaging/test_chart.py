@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from dbupgrade import app
 from dbupgrade.api import admission
+from dbupgrade.app import manager
 from dbupgrade.settings import ENVIRONMENT_PREFIX, Settings
 from tests.packaging.conftest import NAMESPACE, REPOSITORY, HelmError, Object, Objects
 
@@ -75,7 +75,7 @@ def test_the_names_that_manifests_and_monitors_of_users_rely_on(helm: Helm) -> N
         f"{name}-webhook",
     }
     assert objects.one("Certificate")["spec"]["secretName"] == f"{name}-webhook-cert"
-    assert objects.one("Lease")["metadata"]["name"] == app.LEASE
+    assert objects.one("Lease")["metadata"]["name"] == manager.LEASE
     short = helm.template("fullnameOverride=short")
     assert {obj["metadata"]["name"] for obj in short.all("Service")} == {"short-metrics", "short-webhook"}
     assert helm.template("nameOverride=x").one("Deployment")["metadata"]["name"] == "dbupgrade-operator-x"

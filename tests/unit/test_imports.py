@@ -23,7 +23,7 @@ def test_the_contracts_of_the_layers_hold() -> None:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 kept, 0 broken" in done.stdout
+    assert ", 0 broken." in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 
 PROGRAM = """
 import json, sys
-import dbupgrade.app
+import dbupgrade.app.operator
 print(json.dumps([name for name in sys.modules if name.startswith("kubernetes_asyncio.")]))
 """
 

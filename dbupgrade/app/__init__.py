@@ -1,0 +1,1 @@
+"""The composition root: what every controller shares, and the wiring of each controller."""

@@ -1,0 +1,65 @@
+"""What a change of an object sets going: which resource it concerns, and whose turn on a database may have come."""
+
+from collections.abc import Callable
+
+from dbupgrade.api import names
+from dbupgrade.decide.observed import pod_from, resource_from
+from dbupgrade.reconcile.databases import Databases
+from dbupgrade.reconcile.lookout import Lookout
+from dbupgrade.reconcile.memory import Memories
+from dbupgrade.reconcile.stores import is_over, label, owner_key
+from dbupgrade.runtime.objects import Key, Object, key_of
+from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS
+
+Enqueue = Callable[[Key], None]
+
+
+class Changes:
+    """The handlers of the watches. `enqueue` puts a key into the work queue at once."""
+
+    def __init__(self, databases: Databases, memories: Memories, lookout: Lookout, enqueue: Enqueue) -> None:
+        self._databases = databases
+        self._memories = memories
+        self._lookout = lookout
+        self._enqueue = enqueue
+
+    def resource_changed(self, old: Object | None, new: Object | None) -> None:
+        """A DBUpgrade came, changed or went."""
+        _count_pending(old, new)
+        known = new or old
+        if known is None:
+            return
+        key = key_of(known)
+        if new is None:
+            self._memories.forget(key)
+            self._lookout.forget(key)
+            self._databases.forget(resource_from(known))
+        else:
+            self._enqueue(key)
+
+    def dependent_changed(self, old: Object | None, new: Object | None) -> None:
+        """A Job or a pod of ours came, changed or went."""
+        known = new or old
+        if known is None:
+            return
+        if known["kind"] == "Job":
+            self._databases.job_changed(known, gone=new is None)
+        key = owner_key(known)
+        if key:
+            self._note_started(key, known)
+            self._enqueue(key)
+        if new is None or is_over(new):
+            self._databases.freed(label(known, names.LABEL_DATABASE))
+
+    def _note_started(self, key: Key, obj: Object) -> None:
+        """Remember that `migrate` started: the pod may be gone before anybody reconciles."""
+        if obj["kind"] == "Pod" and (pod := pod_from(obj)).migrate.started:
+            self._memories.of(key).started_jobs.add(pod.job_uid)
+
+
+def _count_pending(old: Object | None, new: Object | None) -> None:
+    """Keep the gauge of pending migrations in step with the statuses."""
+    for obj, sign in ((old, -1), (new, 1)):
+        pending = (obj.get("status") or {}).get("pendingCount") if obj else None
+        if obj and pending:
+            PENDING_MIGRATIONS.labels(namespace=obj["metadata"]["namespace"]).inc(sign * pending)

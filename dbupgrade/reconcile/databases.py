@@ -1,0 +1,147 @@
+"""Who may use a database: one resource at a time, and nobody as long as an earlier Job may still be at work on it.
+
+`blocker` and `settle` are called without an await between them, so that no other worker can come between check and claim.
+"""
+
+from collections.abc import Callable, Iterable
+
+from dbupgrade.api import names
+from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
+from dbupgrade.api.models import database_identity
+from dbupgrade.decide.decision import CreateJob, Decision
+from dbupgrade.decide.observed import Observed, Resource, resource_from
+from dbupgrade.reconcile.claims import Claimant, Claims
+from dbupgrade.reconcile.memory import UnendedJobs
+from dbupgrade.reconcile.stores import BY_DATABASE, Stores, has_unfinished_run, is_over, label
+from dbupgrade.runtime.objects import Key, Object, key_of
+
+Wake = Callable[[Key], None]
+
+
+class Databases:
+    """The claims of resources, and the Jobs that were not seen to end. `wake` is called with each key that may go on."""
+
+    def __init__(self, stores: Stores, wake: Wake) -> None:
+        self._stores = stores
+        self._wake = wake
+        self._claims = Claims()
+        self._unended = UnendedJobs()
+
+    def restore(self) -> None:
+        """Take the claims of the runs in the statuses; before the first reconcile, with synced stores."""
+        # Thousands may be finished: only the views of those with a run that is on are made.
+        resources = [resource_from(obj) for obj in self._stores.resources if has_unfinished_run(obj)]
+        for resource in sorted(
+            resources, key=_claimant
+        ):  # of two intents on one database the older comes first
+            run = resource.status.run
+            if run and run.active:
+                self._claims.settle(run.database, _claimant(resource), holds=True, waits=False)
+
+    def blocker(self, resource: Resource) -> str:
+        """Who else works on the resource's database; empty when it is free for this resource."""
+        if resource.spec is None:
+            return ""
+        database = _database(resource)
+        unseen = next(iter(self._others(resource)), None)
+        return (
+            self._claims.busy(database, _claimant(resource))
+            or self._at_work(_scope(resource), database)
+            or (f"the end of Job {unseen.namespace}/{unseen.name} was not seen yet" if unseen else "")
+        )
+
+    def settle(self, observed: Observed, decision: Decision) -> None:
+        """Claim or release the database as `decision` says, and wake those that may go on now."""
+        resource, run = observed.resource, decision.status.run
+        holds = run is not None and run.active
+        waits = not holds and _waits(observed, decision)
+        database = run.database if run and holds else _database(resource) if resource.spec else ""
+        self._wake_all(self._claims.settle(database, _claimant(resource), holds=holds, waits=waits))
+        if run and creates_job(decision):
+            self._unended.launched(Key(resource.namespace, run.job_name), run.database, resource.uid)
+
+    def lost_jobs(self, resource: Resource) -> dict[Key, str]:
+        """The Jobs on the resource's database that no watch shows, and so none will show the end of.
+
+        With the uid of the resource that each belongs to. Of the resource's own Jobs none is being created now, as a key is
+        reconciled once at a time.
+        """
+        others = self._others(resource) if resource.spec else {}
+        return {
+            job: uid
+            for job, uid in others.items()
+            if not self._stores.jobs.get(job) and (uid == resource.uid or self._unended.is_settled(job))
+        }
+
+    def job_ended(self, job: Key) -> None:
+        """The Job has ended, its pods with it."""
+        self._unended.ended(job)
+
+    def job_changed(self, job: Object, *, gone: bool) -> None:
+        """Remember a Job until it was seen to end."""
+        if is_over(job):
+            self._unended.ended(key_of(job))
+        elif not gone:
+            self._unended.shown(key_of(job), label(job, names.LABEL_DATABASE), label(job, names.LABEL_UID))
+
+    def freed(self, database: str) -> None:
+        """Something on the database has ended or gone: it may be free now."""
+        self._wake_all(self._claims.waiters(database))
+
+    def forget(self, resource: Resource) -> None:
+        """The resource has gone."""
+        self._wake_all(self._claims.forget(_claimant(resource)))
+
+    def _others(self, resource: Resource) -> dict[Key, str]:
+        """The unended Jobs on the resource's database except that of its own run, which the decision is about."""
+        run = resource.status.run
+        own = Key(resource.namespace, run.job_name) if run and run.active else None
+        unended = self._unended.on(_database(resource), _scope(resource))
+        return {job: uid for job, uid in unended.items() if job != own}
+
+    def _at_work(self, scope: str, database: str) -> str:
+        """A Job or pod that is not over, whoever it belongs to: a claim may be gone before its pod is."""
+        for kind, store in (("Job", self._stores.jobs), ("pod", self._stores.pods)):
+            for obj in store.by_index(BY_DATABASE, database):
+                namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+                if scope in {"", namespace} and not is_over(obj):
+                    return f"{kind} {name if scope else f'{namespace}/{name}'} is still working on it"
+        return ""
+
+    def _wake_all(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._wake(key)
+
+
+def creates_job(decision: Decision) -> bool:
+    """Whether a Job is created by it."""
+    return any(isinstance(action, CreateJob) for action in decision.actions)
+
+
+def _waits(observed: Observed, decision: Decision) -> bool:
+    """Whether the resource waits for its database: not when Atlas's own lock made it busy.
+
+    One that waited keeps its place while its checks are looked at once more, now that the database is free.
+    """
+    condition = find_condition(decision.status.conditions, PROGRESSING)
+    busy = condition is not None and condition.reason == Reason.DATABASE_BUSY
+    return busy and (observed.busy != "" or decision.checks is not None)
+
+
+def _claimant(resource: Resource) -> Claimant:
+    return Claimant(resource.created, resource.uid, Key(resource.namespace, resource.name))
+
+
+def _database(resource: Resource) -> str:
+    if resource.spec is None:
+        raise ValueError("only a valid spec names a database")
+    return names.database_label(database_identity(resource.namespace, resource.spec.database))
+
+
+def _scope(resource: Resource) -> str:
+    """The namespace whose Jobs and pods may be at work on the resource's database; empty: those of every one may.
+
+    A database with a URL is known by a Secret of the namespace, so a label elsewhere is forged. One of AWS is the same
+    for all: a label that somebody forged can block it, which harms less than two runs on it.
+    """
+    return "" if resource.spec and resource.spec.database.uses_aws else resource.namespace
