@@ -23,7 +23,7 @@ class RunResult(StrEnum):
 
 
 class Failure(StrEnum):
-    """Why a run failed; each has its advice and its place in the table of `decide.failures`."""
+    """Why a run failed; each is a row of the table in `decide.failures`."""
 
     IMAGE_PULL = "ImagePull"
     FETCH = "FetchFailed"

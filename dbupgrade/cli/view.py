@@ -6,6 +6,7 @@ from typing import Any
 
 from dbupgrade.api import conditions, names
 from dbupgrade.api.status import Run, Status
+from dbupgrade.decide.failures import KINDS
 
 Object = dict[str, Any]
 
@@ -20,6 +21,7 @@ class Seen:
     generation: int
     image: str
     suspended: bool
+    secret: str | None
     retry: str
     status: Status
 
@@ -34,6 +36,7 @@ class Seen:
             metadata.get("generation", 0),
             str((spec.get("migrations") or {}).get("image", "")),
             bool(spec.get("suspend")),
+            _secret_name(spec),
             str((metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, "")),
             Status.model_validate(obj.get("status") or {}),
         )
@@ -49,12 +52,25 @@ class Seen:
         return found is not None and found.status is conditions.ConditionStatus.TRUE
 
     @property
+    def failed(self) -> bool:
+        """Whether what the conditions report is the failure of the last run."""
+        run = self.status.run
+        return (
+            run is not None
+            and run.failure is not None
+            and not run.active
+            and self.reason == KINDS[run.failure].reason
+        )
+
+    @property
+    def retry_pending(self) -> bool:
+        """Whether a retry of the failure was requested that the operator has not started yet."""
+        return self.failed and self.retry not in {"", self.status.last_handled_retry}
+
+    @property
     def given_up(self) -> bool:
         """Whether nothing will happen without a person; not while a retry of the failure is still to come."""
-        retried = self.retry not in {"", self.status.last_handled_retry}
-        return self.is_true(conditions.STALLED) and not (
-            retried and self.reason == conditions.Reason.JOB_FAILED
-        )
+        return self.is_true(conditions.STALLED) and not self.retry_pending
 
     @property
     def reason(self) -> str:
@@ -81,6 +97,14 @@ class Seen:
             if self.is_true(condition):
                 return word
         return "Suspended" if self.reason == conditions.Reason.SUSPENDED else "Waiting"
+
+
+def _secret_name(spec: Object) -> str | None:
+    """The Secret with the credentials of the database, if one is referenced."""
+    connection = (spec.get("database") or {}).get("connection") or {}
+    reference = connection.get("urlSecretRef") or connection.get("passwordSecretRef") or {}
+    name = reference.get("name")
+    return str(name) if name else None
 
 
 def summary(seen: Seen, pods: list[Object]) -> Object:

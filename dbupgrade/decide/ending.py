@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import Runner, run_id, runner_hash
+from dbupgrade.api.models import Runner, Spec, run_id, runner_hash
 from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import post_checks
 from dbupgrade.decide.decision import Decision, SetTtl
-from dbupgrade.decide.failures import RULES, Retry
+from dbupgrade.decide.failures import KINDS, Retry
 from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView
 from dbupgrade.decide.statuses import failure_message, held, with_history
 from dbupgrade.pod.connection import parts as connection
@@ -21,7 +20,6 @@ _WITH_TOKEN = {
     Failure.AUTHENTICATION: Failure.TOKEN_REFUSED,
     Failure.CONNECTION_SETTINGS: Failure.TLS_FAILED,
 }
-_REASONS = {Failure.DATABASE_LOCKED: Reason.DATABASE_BUSY, Failure.LINT: Reason.LINT_FAILED}
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 
 
@@ -177,9 +175,16 @@ def failed_status(observed: Observed, status: Status, run: Run) -> Status:
     """The status after a failed run: stalled when only a person can go on."""
     if run.failure is None:
         raise ValueError("a failed run has a failure")
-    reason = _REASONS.get(run.failure, Reason.JOB_FAILED)
-    stalled = RULES[run.failure].retry is not Retry.BACKOFF
-    return held(observed, status, reason, failure_message(run, observed.resource.uid), stalled=stalled)
+    kind = KINDS[run.failure]
+    message = failure_message(run, observed.resource.uid, _secret_name(observed.resource.spec))
+    return held(observed, status, kind.reason, message, stalled=kind.retry is not Retry.BACKOFF)
+
+
+def _secret_name(spec: Spec | None) -> str | None:
+    """The Secret with the credentials of the database, if one is referenced."""
+    connection = spec.database.connection if spec else None
+    reference = connection and (connection.url_secret_ref or connection.password_secret_ref)
+    return reference.name if reference else None
 
 
 def still_wanted(observed: Observed, run: Run) -> bool:

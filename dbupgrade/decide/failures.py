@@ -1,238 +1,285 @@
-"""What each failure means: whether it is tried again by itself, and what a person can do.
+"""The one table of failures: for each, whether the run is retried, what is said about it, and which codes it has.
 
-Rules: contract, section 3.9. A terminal failure stalls the resource; a retried one does not.
+The conditions, the Events, `kubectl dbupgrade explain`, the exit codes of `dbupgrade migrate` and the table in
+docs/status.md all come from it. Rules: contract, section 3.9.
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum, auto
+from enum import Enum
 
-from dbupgrade.api.names import digest
+from dbupgrade.api import names
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.status import Failure
 
 _RETRY_BASE_SECONDS = 10.0
 _RETRY_CAP_SECONDS = 300.0
+_ANY_SECRET = "the Secret"  # noqa: S105 - words, not a secret
 
 
 class Retry(Enum):
-    """When a failed run is tried again without a change of the resource."""
+    """When a failed run is retried without a change of the resource; the value is how the documentation says it."""
 
-    BACKOFF = auto()
-    SECRET_CHANGE = auto()
-    NEVER = auto()
+    BACKOFF = "automatically"
+    SECRET_CHANGE = "when the Secret changes"  # noqa: S105 - words, not a secret
+    NEVER = "no"
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How one failure is treated."""
+class FailureKind:
+    """One row of the table.
+
+    `what` completes "CLASS: …" or "CLASS in FILE: …", without a full stop; `advice` consists of sentences, in which `{secret}` is the Secret
+    with the credentials. `reason` is that of the conditions. `event` is None when nothing went wrong that anybody
+    should hear of. `result` is the label of the metric dbupgrade_runs_total.
+    """
 
     retry: Retry
     what: str
-    """What happened, for the message."""
     advice: str
-    """What a person should do, for the message."""
+    reason: Reason = Reason.JOB_FAILED
+    event: str | None = "MigrationFailed"
+    result: str = "Failed"
+    exit_code: ExitCode = ExitCode.OTHER
+
+    def advise(self, secret: str | None = None) -> str:
+        """The advice for a resource whose credentials are in the Secret of that name."""
+        return _capitalised(self.advice.format(secret=f"Secret {secret}" if secret else _ANY_SECRET))
 
 
-RULES: dict[Failure, Rule] = {
-    Failure.IMAGE_PULL: Rule(
+_RETRY_BY_HAND = (
+    f"set the annotation {names.ANNOTATION_RETRY} to a new value, or use `kubectl dbupgrade retry`"
+)
+
+KINDS: dict[Failure, FailureKind] = {
+    Failure.IMAGE_PULL: FailureKind(
         Retry.BACKOFF,
         "an image of the pod could not be pulled",
-        "check spec.migrations.image, the pull secrets and the operator's image settings",
+        "Check spec.migrations.image, the pull secrets and the images in the operator's settings.",
     ),
-    Failure.FETCH: Rule(
+    Failure.FETCH: FailureKind(
         Retry.BACKOFF,
         "the migrations could not be fetched from the image",
-        "check that spec.migrations.image exists and that the pull secrets allow to read it",
+        "Check that spec.migrations.image exists and that the pull secrets grant access to it.",
     ),
-    Failure.NO_POD: Rule(
+    Failure.NO_POD: FailureKind(
         Retry.BACKOFF,
         "no pod was created for the Job",
-        "look at the Job's events: a quota, a policy or a missing service account stops it",
+        "Check the Events of the Job: a quota, an admission policy or a missing service account prevents it.",
     ),
-    Failure.UNSCHEDULABLE: Rule(
+    Failure.UNSCHEDULABLE: FailureKind(
         Retry.BACKOFF,
-        "no node takes the pod",
-        "check the resources, nodeSelector, affinity and tolerations of spec.runner",
+        "no node fits the pod",
+        "Check resources, nodeSelector, affinity and tolerations in spec.runner.",
     ),
-    Failure.POD_SETTINGS: Rule(
+    Failure.POD_SETTINGS: FailureKind(
         Retry.BACKOFF,
-        "the pod's containers could not be created",
-        "check that the Secret and its key exist, that spec.runner fits this cluster and, with delivery ImageVolume, "
-        "that the image has the folder",
+        "the containers of the pod could not be created",
+        "Check that {secret} and its key exist, that this cluster accepts spec.runner and, with delivery ImageVolume, that "
+        "the image contains the folder.",
     ),
-    Failure.JOB_REFUSED: Rule(
+    Failure.JOB_REFUSED: FailureKind(
         Retry.BACKOFF,
-        "the API server refused the Job",
-        "a quota or an admission policy stops it: change the policy, or spec.runner to fit it",
+        "the API server rejected the Job",
+        "A quota or an admission policy prevents it: adapt the policy, or spec.runner.",
     ),
-    Failure.SUPERSEDED: Rule(
+    Failure.SUPERSEDED: FailureKind(
         Retry.BACKOFF,
-        "the run was overtaken before anything was created for it",
-        "nothing: what the spec asks for now is run next",
+        "the spec changed before the Job was created",
+        "Nothing: the current spec runs next.",
+        event=None,
+        result="Busy",
     ),
-    Failure.DATABASE_UNREACHABLE: Rule(
+    Failure.DATABASE_UNREACHABLE: FailureKind(
         Retry.BACKOFF,
-        "the database could not be reached",
-        "check host, port and database name in the URL, network policies and that the server runs",
+        "the database cannot be reached",
+        "Check host, port and database name, the network policies, and that the server is running.",
+        exit_code=ExitCode.UNREACHABLE,
     ),
-    Failure.DATABASE_LOCKED: Rule(
+    Failure.DATABASE_LOCKED: FailureKind(
         Retry.BACKOFF,
-        "somebody else holds the lock on the database",
-        "wait for the other migration to end",
+        "another migration holds the lock on the database",
+        "Wait for the other migration to finish.",
+        reason=Reason.DATABASE_BUSY,
+        event=None,
+        result="Busy",
+        exit_code=ExitCode.LOCK,
     ),
-    Failure.TOKEN_REFUSED: Rule(
+    Failure.TOKEN_REFUSED: FailureKind(
         Retry.BACKOFF,
-        "the database refused the AWS token",
-        "check that the database user has IAM authentication (PostgreSQL: GRANT rds_iam), that the role allows "
-        "rds-db:connect for it, that IAM authentication is enabled, and the operator's clock",
+        "the database rejected the AWS token",
+        "Check that the database user may log in with IAM (PostgreSQL: GRANT rds_iam), that the role allows "
+        "rds-db:connect for that user, that IAM authentication is enabled on the server, and that the operator's clock "
+        "is right.",
     ),
-    Failure.TLS_FAILED: Rule(
+    Failure.TLS_FAILED: FailureKind(
         Retry.BACKOFF,
-        "no trusted TLS connection to the database could be made",
-        "check spec.database.aws (host, port, dialect) and the certificates in the operator's "
-        "aws.caBundleConfigMap",
+        "no trusted TLS connection to the database could be established",
+        "Check host, port and dialect in spec.database.aws, and the certificates in the operator's "
+        "aws.caBundleConfigMap.",
     ),
-    Failure.MISSING_FOLDER: Rule(
-        Retry.NEVER, "the image has no such folder", "correct spec.migrations.dir or the image"
-    ),
-    Failure.EMPTY_FOLDER: Rule(
+    Failure.MISSING_FOLDER: FailureKind(
         Retry.NEVER,
-        "the folder holds no migrations",
-        "correct spec.migrations.dir or the image: the folder must hold *.sql and, for Atlas, atlas.sum",
+        "the image does not contain the folder",
+        "Correct spec.migrations.dir or the image.",
+        exit_code=ExitCode.FOLDER,
     ),
-    Failure.UNSAFE_LINK: Rule(
+    Failure.EMPTY_FOLDER: FailureKind(
         Retry.NEVER,
-        "the folder is a symbolic link, or holds a link that leaves it",
-        "put the files themselves into the folder",
+        "the folder contains no migrations",
+        "Correct spec.migrations.dir or the image: the folder must contain *.sql and, for Atlas, atlas.sum.",
+        exit_code=ExitCode.FOLDER,
     ),
-    Failure.FOLDER_TOO_LARGE: Rule(
+    Failure.UNSAFE_LINK: FailureKind(
+        Retry.NEVER,
+        "the folder is a symbolic link, or contains a link that points outside of it",
+        "Put the files themselves into the folder.",
+    ),
+    Failure.FOLDER_TOO_LARGE: FailureKind(
         Retry.NEVER,
         "the folder is larger than 256 MiB",
-        "ship only *.sql and atlas.sum in spec.migrations.dir",
+        "Ship only *.sql and atlas.sum in spec.migrations.dir.",
     ),
-    Failure.CHECKSUM: Rule(
+    Failure.CHECKSUM: FailureKind(
         Retry.NEVER,
         "atlas.sum is missing or does not match the files",
-        "run `atlas migrate hash` on the folder, review the change and build the image again",
+        "Run `atlas migrate hash` on the folder, review the change and rebuild the image.",
+        exit_code=ExitCode.CHECKSUM,
     ),
-    Failure.AUTHENTICATION: Rule(
+    Failure.AUTHENTICATION: FailureKind(
         Retry.SECRET_CHANGE,
-        "the database refused the user or the password",
-        "correct the Secret: the run is tried again when it changes",
+        "the database rejected the user or the password",
+        "Correct {secret}; the run is then retried automatically.",
+        exit_code=ExitCode.AUTHENTICATION,
     ),
-    Failure.CONNECTION_SETTINGS: Rule(
+    Failure.CONNECTION_SETTINGS: FailureKind(
         Retry.SECRET_CHANGE,
-        "the database URL does not fit the server",
-        "correct the Secret (URL, sslmode): the run is tried again when it changes",
+        "the server does not support what the database URL asks for, or its certificate is not trusted",
+        "Correct the URL in {secret}; the run is then retried automatically. If the server does not support TLS, use "
+        "sslmode=disable, or enable TLS on the server.",
+        exit_code=ExitCode.USAGE,
     ),
-    Failure.NOT_CLEAN: Rule(
+    Failure.NOT_CLEAN: FailureKind(
         Retry.NEVER,
         "the database has tables but no migration history",
-        "set spec.migrations.baseline to the version that it is at",
+        "Set spec.migrations.baseline to the version that the database is at.",
+        exit_code=ExitCode.NOT_CLEAN,
     ),
-    Failure.TO_BE_ADOPTED: Rule(
+    Failure.TO_BE_ADOPTED: FailureKind(
         Retry.BACKOFF,
-        "the database has tables but no migration history, and nothing was done yet",
-        "nothing: the next try adopts it at spec.migrations.baseline",
+        "the database has tables but no migration history; nothing was applied yet",
+        "Nothing: the next attempt, one second later, adopts the database at spec.migrations.baseline.",
+        event=None,
+        result="ToBeAdopted",
     ),
-    Failure.BASELINE_NOT_FOUND: Rule(
+    Failure.BASELINE_NOT_FOUND: FailureKind(
         Retry.NEVER,
-        "the folder has no file of the version in spec.migrations.baseline",
-        "set spec.migrations.baseline to the version of a file in the image",
+        "the folder contains no file with the version in spec.migrations.baseline",
+        "Set spec.migrations.baseline to the version of a file in the image.",
+        exit_code=ExitCode.USAGE,
     ),
-    Failure.HISTORY_DIVERGED: Rule(
+    Failure.HISTORY_DIVERGED: FailureKind(
         Retry.NEVER,
-        "the history in the database does not fit the files of the image",
-        "compare the history table with the folder, and ship an image that continues that history",
+        "the history in the database does not match the files in the image",
+        "Compare the history table with the folder, and ship an image that continues that history.",
     ),
-    Failure.FILE_CHANGED: Rule(
+    Failure.FILE_CHANGED: FailureKind(
         Retry.NEVER,
-        "a file that was applied has changed since",
-        "give the file its former content, and put the change into a new file",
+        "the file was changed after it was applied",
+        "Restore the content of the file, and put the change into a new file.",
     ),
-    Failure.PARTLY_APPLIED: Rule(
+    Failure.PARTLY_APPLIED: FailureKind(
         Retry.NEVER,
-        "a file that runs without a transaction did not come to its end, and how far it came is not known",
-        "look at the database. Then delete the file's row from dbupgrade_migrations to run it again, or set complete = name "
-        "in it if all is there; then set the annotation dbupgrade.subbug.learning/retry to a new value",
+        "the file runs without a transaction and was interrupted, so it is unknown how much of it was applied",
+        "Inspect the database. Delete the file's row from dbupgrade_migrations to run the file again, or set "
+        f"complete = name in it if everything was applied. Then {_RETRY_BY_HAND}.",
     ),
-    Failure.LINT: Rule(
+    Failure.LINT: FailureKind(
         Retry.NEVER,
-        "nothing was applied, as spec.policy.lint found errors",
-        "change the migrations to the safer way, or suppress a finding with a comment that says why "
-        "(-- dbupgrade:lint-ignore RULE: REASON), and set the image that carries it; or set spec.policy.lint to warn",
+        "nothing was applied, because spec.policy.lint found errors",
+        "Change the migrations to the safer form, or suppress a finding with a comment that states the reason "
+        "(-- dbupgrade:lint-ignore RULE: REASON), and set an image that contains the change; or set spec.policy.lint to "
+        "warn.",
+        reason=Reason.LINT_FAILED,
+        exit_code=ExitCode.LINT,
     ),
-    Failure.LINT_UNUSABLE: Rule(
+    Failure.LINT_UNUSABLE: FailureKind(
         Retry.NEVER,
-        "the new migrations could not be linted, and nothing was applied",
-        "correct the file that is named and set the image that carries the correction; or set spec.policy.lint to off",
+        "nothing was applied, because the new migrations could not be linted",
+        "Correct the file that the message names and set an image that contains the correction; or set spec.policy.lint "
+        "to off.",
     ),
-    Failure.LINT_NOT_DONE: Rule(
+    Failure.LINT_NOT_DONE: FailureKind(
         Retry.BACKOFF,
-        "the lint ended without a result, and nothing was applied",
-        "check the operator's setting toolkitImage, and read the log of the container lint of the Job's pod",
+        "nothing was applied, because the lint ended without a result",
+        "Check the operator's setting toolkitImage, and the log of container lint in the Job's pod.",
     ),
-    Failure.UNUSABLE_FILE: Rule(
+    Failure.UNUSABLE_FILE: FailureKind(
         Retry.NEVER,
-        "a file cannot be applied as it is",
-        "correct the file (one that ends its own transaction: take COMMIT and ROLLBACK out, or begin it with "
-        "-- dbupgrade:txmode none) and set the image that carries the correction",
+        "the file cannot be applied as it is",
+        "Correct the file and set an image that contains the correction. A file that ends its own transaction: remove "
+        "COMMIT and ROLLBACK, or begin the file with -- dbupgrade:txmode none.",
     ),
-    Failure.COMMAND: Rule(
+    Failure.COMMAND: FailureKind(
         Retry.NEVER,
         "the command failed",
-        "read the log of the Job's pod, correct the image or the command; "
-        "set the annotation dbupgrade.subbug.learning/retry to a new value to run it again as it is",
+        f"Read the log of the Job's pod, and correct the image or the command. To run it again unchanged, {_RETRY_BY_HAND}.",
     ),
-    Failure.SQL: Rule(
+    Failure.SQL: FailureKind(
         Retry.NEVER,
         "a statement failed",
-        "correct the migration and set the image that carries the correction",
+        "Correct the migration and set an image that contains the correction.",
+        exit_code=ExitCode.SQL,
     ),
-    Failure.OUT_OF_MEMORY: Rule(
+    Failure.OUT_OF_MEMORY: FailureKind(
         Retry.NEVER,
-        "the container was killed because it needed more memory than its limit",
-        "raise spec.runner.resources: the run is tried again when it changes",
+        "the container exceeded its memory limit and was killed",
+        "Raise spec.runner.resources; that retries the run.",
     ),
-    Failure.NOT_STARTED: Rule(
+    Failure.NOT_STARTED: FailureKind(
         Retry.BACKOFF,
-        "the pod did not begin to migrate before spec.runner.activeDeadlineSeconds",
-        "look at the events of the Job's pod",
+        "the migration did not start within spec.runner.activeDeadlineSeconds",
+        "Check the Events of the Job's pod.",
     ),
-    Failure.DEADLINE: Rule(
+    Failure.DEADLINE: FailureKind(
         Retry.NEVER,
-        "the run took longer than spec.runner.activeDeadlineSeconds and was ended",
-        "look at what the database is doing, then raise the deadline",
+        "the run exceeded spec.runner.activeDeadlineSeconds and was stopped",
+        "Check what the database is doing, then raise the deadline; that retries the run.",
     ),
-    Failure.CANCELLED: Rule(
+    Failure.CANCELLED: FailureKind(
         Retry.NEVER,
-        "somebody deleted the Job",
-        "set the annotation dbupgrade.subbug.learning/retry to a new value to run it again",
+        "the Job was deleted",
+        f"To run it again, {_RETRY_BY_HAND}.",
     ),
-    Failure.INTERRUPTED: Rule(
+    Failure.INTERRUPTED: FailureKind(
         Retry.NEVER,
-        "the run was cut off after it had started (its pod vanished, or its connection broke in a statement), and how "
-        "it ended is not known",
-        "look at the database, then set the annotation dbupgrade.subbug.learning/retry to a new value",
+        "the run was interrupted after it had started (its pod disappeared, or its connection broke during a statement), "
+        "and its outcome is unknown",
+        f"Inspect the database, then {_RETRY_BY_HAND}.",
     ),
-    Failure.UNKNOWN: Rule(
+    Failure.UNKNOWN: FailureKind(
         Retry.NEVER,
-        "the engine failed in a way that the operator does not know",
-        "read the log of the Job's pod, then set the annotation dbupgrade.subbug.learning/retry to a new value",
+        "the engine failed for a reason that the operator does not recognize",
+        f"Read the log of the Job's pod, then {_RETRY_BY_HAND}.",
     ),
 }
 
 
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def retry_delay(failure: Failure, attempt: int, uid: str) -> timedelta | None:
-    """How long after its end a failed run is tried again by itself; None when it is not.
+    """How long after its end a failed run is retried automatically; None when it is not.
 
     Doubles from ten seconds to five minutes. The jitter (up to a fifth) comes from `uid` and `attempt`, so that the
     same run asked twice gives the same answer, also after a restart of the operator.
     """
-    if RULES[failure].retry is not Retry.BACKOFF:
+    if KINDS[failure].retry is not Retry.BACKOFF:
         return None
     if failure is Failure.TO_BE_ADOPTED:
         return timedelta(seconds=1)  # there is nothing to wait for
     seconds = min(_RETRY_BASE_SECONDS * 2.0 ** min(attempt - 1, 10), _RETRY_CAP_SECONDS)
-    jitter = int(digest(uid, attempt, length=4), 16) / 0xFFFF
+    jitter = int(names.digest(uid, attempt, length=4), 16) / 0xFFFF
     return timedelta(seconds=round(seconds * (1 + jitter / 5), 1))

@@ -13,7 +13,7 @@ from dbupgrade.decide import post_checks, progress
 from dbupgrade.decide import start as starting
 from dbupgrade.decide.decision import Decision, Questions, RemoveToken
 from dbupgrade.decide.ending import expire, failed_status, newest
-from dbupgrade.decide.failures import RULES, Retry, retry_delay
+from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from dbupgrade.decide.observed import Observed, PodView
 from dbupgrade.decide.progress import advance, ours
 from dbupgrade.decide.start import start, wants_secret
@@ -85,7 +85,7 @@ def questions(observed: Observed) -> Questions:
 
 
 def _waits_for_secret(run: Run) -> bool:
-    return run.failure is not None and RULES[run.failure].retry is Retry.SECRET_CHANGE
+    return run.failure is not None and KINDS[run.failure].retry is Retry.SECRET_CHANGE
 
 
 def _wants_run(observed: Observed, run: Run) -> bool:

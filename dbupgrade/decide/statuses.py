@@ -11,7 +11,7 @@ from dbupgrade.api.conditions import (
 )
 from dbupgrade.api.models import Engine
 from dbupgrade.api.status import HISTORY_LENGTH, Run, Status
-from dbupgrade.decide.failures import RULES, Retry, retry_delay
+from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from dbupgrade.decide.observed import Observed
 from dbupgrade.pod.steps import lint
 
@@ -76,14 +76,14 @@ def with_history(status: Status, run: Run) -> Status:
     to reach a database that is down.
     """
     history = status.history
-    if history and tried_again_by_itself(run) and same_failure(history[0], run):
+    if history and retried_automatically(run) and same_failure(history[0], run):
         history = history[1:]
     return status.model_copy(update={"run": run, "history": (run, *history)[:HISTORY_LENGTH]})
 
 
-def tried_again_by_itself(run: Run) -> bool:
-    """Whether the failed `run` is one of those that need no person to be tried again."""
-    return run.failure is not None and RULES[run.failure].retry is Retry.BACKOFF
+def retried_automatically(run: Run) -> bool:
+    """Whether the failed `run` is retried with growing delays, without anybody doing anything."""
+    return run.failure is not None and KINDS[run.failure].retry is Retry.BACKOFF
 
 
 def same_failure(earlier: Run, later: Run) -> bool:
@@ -110,23 +110,28 @@ def _done(run: Run) -> str:
     return f"applied {files} of {run.image}: the database is at {run.to_version}"
 
 
-def failure_message(run: Run, uid: str) -> str:
-    """What failed, where, and what to do; the same text each time that it is asked for."""
+def what_failed(run: Run) -> str:
+    """What failed and where, without what to do; the same text each time that it is asked for."""
+    if run.failure is None:
+        raise ValueError("the run has not failed")
+    where = f" in {run.failed_file}" if run.failed_file else ""
+    text = f"{run.failure}{where}: {KINDS[run.failure].what}"
+    if run.error:
+        text += f": {run.error}"
+    if run.failed_statement:
+        text += f" (statement: {run.failed_statement})"
+    if run.applied_count and run.failed_file:
+        files = "1 file was" if run.applied_count == 1 else f"{run.applied_count} files were"
+        text += f"; {files} applied before it, and the database is at {run.to_version}"
+    return text
+
+
+def failure_message(run: Run, uid: str, secret: str | None = None) -> str:
+    """What failed, what to do, and when the run is retried; `secret` is the Secret with the credentials."""
     if run.failure is None or run.finished_at is None:
         raise ValueError("the run has not failed")
-    rule = RULES[run.failure]
-    message = f"{run.failure}: {rule.what}"
-    if run.failed_file:
-        message += f" in {run.failed_file}"
-    if run.error:
-        message += f": {run.error}"
-    if run.failed_statement:
-        message += f" (statement: {run.failed_statement})"
-    if run.applied_count and run.failed_file:
-        message += f"; files applied before it: {run.applied_count}, the database is at {run.to_version}"
-    message += f". To do: {rule.advice}"
-    if rule.retry is Retry.BACKOFF:
-        delay = retry_delay(run.failure, run.attempt, uid)
-        if delay is not None:
-            message += f". Tried again at {(run.finished_at + delay):%H:%M:%S} UTC (try {run.attempt + 1})"
+    message = f"{what_failed(run)}. {KINDS[run.failure].advise(secret)}"
+    delay = retry_delay(run.failure, run.attempt, uid)
+    if delay is not None:
+        message += f" Attempt {run.attempt + 1} starts at {run.finished_at + delay:%H:%M:%S} UTC."
     return message

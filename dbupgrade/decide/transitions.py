@@ -8,13 +8,13 @@ from dbupgrade.api.status import (
     CheckKind,
     CheckPhase,
     CheckStatus,
-    Failure,
     Run,
     RunResult,
     Status,
     Verdict,
 )
-from dbupgrade.decide.statuses import same_failure, tried_again_by_itself
+from dbupgrade.decide.failures import KINDS
+from dbupgrade.decide.statuses import retried_automatically, same_failure
 from dbupgrade.pod.steps import lint
 
 
@@ -37,14 +37,6 @@ _TELL_OF_CHECKS = {
     Reason.POST_CHECK_FAILED,
 }
 _VALUES_EVERY = timedelta(minutes=1)
-
-
-# Of a run that failed in one of these ways no Event is made, and the metric has its own word.
-_NO_FAILURES = {
-    Failure.DATABASE_LOCKED: "Busy",
-    Failure.SUPERSEDED: "Busy",
-    Failure.TO_BE_ADOPTED: "ToBeAdopted",
-}
 
 
 def worth_writing(old: Status, new: Status, now: datetime) -> bool:
@@ -96,8 +88,8 @@ def ended_run(old: Status, new: Status) -> Run | None:
 
 
 def result_label(run: Run) -> str:
-    """The finished `run` in a metric: waiting for somebody else's lock is no failure."""
-    return (run.failure and _NO_FAILURES.get(run.failure)) or str(run.result)
+    """The finished `run` in a metric: waiting for another migration is not a failure."""
+    return KINDS[run.failure].result if run.failure else str(run.result)
 
 
 def events(old: Status, new: Status) -> tuple[Event, ...]:
@@ -106,7 +98,7 @@ def events(old: Status, new: Status) -> tuple[Event, ...]:
     ended = ended_run(old, new)
     if new.run and new.run.active and (old.run is None or old.run.sequence != new.run.sequence):
         found += _started(old.run, new.run)
-    elif ended and ended.failure not in _NO_FAILURES and not _same_again(old, ended):
+    elif ended and _reported(ended) and not _same_again(old, ended):
         if ended.lint and ended.lint.findings:
             found.append(Event("Warning", "LintFindings", lint.event(ended.lint)))
         found.append(_ended(ended))
@@ -119,8 +111,8 @@ def events(old: Status, new: Status) -> tuple[Event, ...]:
 
 
 def _started(last: Run | None, run: Run) -> list[Event]:
-    if last and last.run_id == run.run_id and tried_again_by_itself(last):
-        return []  # tried again by itself: the status counts the tries
+    if last and last.run_id == run.run_id and retried_automatically(last):
+        return []  # an automatic retry: the status counts the attempts
     started = Event("Normal", "MigrationStarted", f"run {run.sequence} with {run.image}, Job {run.job_name}")
     if last is None or last.run_id == run.run_id:
         return [started]
@@ -128,9 +120,14 @@ def _started(last: Run | None, run: Run) -> list[Event]:
     return [Event("Normal", "SpecChanged", change), started]
 
 
+def _reported(run: Run) -> bool:
+    """Whether the end of `run` is worth an Event."""
+    return run.failure is None or KINDS[run.failure].event is not None
+
+
 def _same_again(old: Status, run: Run) -> bool:
     """Whether `run` is a retry, and no person's, that failed as the try before it did."""
-    again = run.attempt > 1 and tried_again_by_itself(run)
+    again = run.attempt > 1 and retried_automatically(run)
     return again and bool(old.history) and same_failure(old.history[0], run)
 
 
@@ -141,7 +138,8 @@ def _ended(run: Run) -> Event:
         version = run.to_version or "unknown"
         return Event("Normal", "MigrationSucceeded", f"files applied: {count}, database at {version}")
     where = f" in {run.failed_file}" if run.failed_file else ""
-    return Event("Warning", "MigrationFailed", f"{run.failure}{where}")
+    name = run.failure and KINDS[run.failure].event
+    return Event("Warning", name or "MigrationFailed", f"{run.failure}{where}")
 
 
 def _reason(status: Status) -> str:

@@ -5,10 +5,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.pod.redact import url_secrets
 from dbupgrade.toolkit import address, folder, metrics
 from dbupgrade.toolkit.environment import BadEnvironmentError, Environment
-from dbupgrade.toolkit.exits import ADVICE, ExitCode
+from dbupgrade.toolkit.exits import ADVICE
 from dbupgrade.toolkit.history.atlas import Atlas, find
 from dbupgrade.toolkit.output import Output
 

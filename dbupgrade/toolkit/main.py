@@ -8,12 +8,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from dbupgrade.decide.failures import RULES
+from dbupgrade.api.exit_codes import ExitCode
+from dbupgrade.decide.failures import KINDS
 from dbupgrade.toolkit import environment, metrics
 from dbupgrade.toolkit.arguments import parse
 from dbupgrade.toolkit.call import Call, failed
 from dbupgrade.toolkit.environment import BadEnvironmentError
-from dbupgrade.toolkit.exits import ExitCode, RefusedError, exit_code
+from dbupgrade.toolkit.exits import RefusedError, exit_code
 from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.history.atlas import AtlasError
 from dbupgrade.toolkit.output import Format, Output
@@ -59,7 +60,7 @@ def _run(call: Call) -> int:
     except FolderError as error:
         return failed(call.output, ExitCode.FOLDER, str(error))
     except AtlasError as error:
-        text, what = str(error), RULES[error.failure].what
+        text, what = str(error), KINDS[error.failure].what
         return failed(
             call.output,
             exit_code(error.failure),

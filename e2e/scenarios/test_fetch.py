@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbupgrade.api.status import Failure
+from dbupgrade.decide.failures import KINDS
 from e2e.cluster import Folder, Link
 from e2e.cluster.images import PLATFORM
 from e2e.scenarios.support.images import FIRST, FOURTH, SECOND, THREE, crane, folder
@@ -64,10 +66,10 @@ def _without_checksum(world: World) -> Contents:
 EXTRACT, VOLUME = "Extract", "ImageVolume"
 deliveries = pytest.mark.parametrize("delivery", [EXTRACT, VOLUME])
 # What the kubelet refuses to mount is in test_image_volume; Atlas follows links, and finds that atlas.sum has other contents.
-NO_FOLDER = ("MissingFolder", "the image has no such folder")
-EMPTY = ("EmptyFolder", "the folder holds no migrations")
+NO_FOLDER = ("MissingFolder", "the image does not contain the folder")
+EMPTY = ("EmptyFolder", "the folder contains no migrations")
 UNSAFE_FOLDER = ("UnsafeLink", "the folder is a symbolic link")
-UNSAFE_LINK = ("UnsafeLink", "a link that leaves it")
+UNSAFE_LINK = ("UnsafeLink", "a link that points outside of it")
 CHECKSUM = ("ChecksumMismatch", "atlas.sum is missing or does not match the files")
 
 
@@ -102,7 +104,7 @@ def test_a_folder_that_cannot_be_trusted_stalls_with_its_reason(
     assert upgrade.verdict == STALLED
     assert upgrade.run["failure"] == told[0]
     assert told[1] in upgrade.message
-    assert "To do: " in upgrade.message
+    assert KINDS[Failure(told[0])].advise() in upgrade.message
     assert world.database.tables == []
     assert world.created_jobs() == [upgrade.run["jobName"]]
 
@@ -148,7 +150,7 @@ def test_an_image_that_is_not_there_is_tried_again_and_a_correction_runs_at_once
     assert upgrade.verdict == RETRIED
     assert upgrade.run["failure"] == "FetchFailed"
     assert "the registry has no such repository" in upgrade.message
-    assert "Tried again at " in upgrade.message
+    assert "Attempt 2 starts at " in upgrade.message
 
     world.upgrade(world.image(THREE))
     upgrade = world.wait_for(DONE)
@@ -175,7 +177,7 @@ def test_a_database_with_tables_but_no_history_needs_a_baseline(world: World, de
     upgrade = world.wait_run(1)
     assert upgrade.verdict == STALLED
     assert upgrade.run["failure"] == "NotClean"
-    assert "set spec.migrations.baseline" in upgrade.message
+    assert "Set spec.migrations.baseline" in upgrade.message
     assert world.database.tables == ["users"]
 
     world.upgrade(image, migrations={"delivery": delivery, "baseline": "2024"})
@@ -183,7 +185,7 @@ def test_a_database_with_tables_but_no_history_needs_a_baseline(world: World, de
         lambda upgrade: upgrade.run.get("failure") == "BaselineNotFound", what="it looked"
     )
     assert upgrade.verdict == STALLED
-    assert "no file of the version in spec.migrations.baseline" in upgrade.message
+    assert "no file with the version in spec.migrations.baseline" in upgrade.message
 
     world.upgrade(image, migrations={"delivery": delivery, "baseline": "20250101000000"})
     upgrade = world.wait_for(DONE)

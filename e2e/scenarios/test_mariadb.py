@@ -71,7 +71,7 @@ def test_a_server_that_cannot_be_used_is_told_with_what_to_do(world: World, data
     world.secret(database.url(password=wrong))
     upgrade = world.wait_for(STALLED, seconds=RETRY_SECONDS)
     assert upgrade.run["failure"] == "AuthenticationFailed"
-    assert "correct the Secret" in upgrade.message
+    assert "Correct Secret " in upgrade.message
 
     world.secret(database.url(query="?tls=true"))
     upgrade = world.wait_for(

@@ -30,7 +30,7 @@ def test_a_pod_that_no_node_takes_is_given_up_and_a_correction_runs_at_once(worl
     )
     upgrade = world.wait_run(1)
     assert (upgrade.verdict, upgrade.run["failure"]) == (RETRIED, "Unschedulable")
-    assert "check the resources, nodeSelector" in upgrade.message
+    assert "Check resources, nodeSelector" in upgrade.message
     assert world.jobs() == {}
 
     world.upgrade(image, runner=SHORT)
@@ -48,7 +48,7 @@ def test_a_migration_that_needs_more_memory_than_its_limit_is_told(world: World,
     )
     upgrade = world.wait_run(1)
     assert (upgrade.verdict, upgrade.run["failure"]) == (STALLED, "OutOfMemory")
-    assert "raise spec.runner.resources" in upgrade.message
+    assert "Raise spec.runner.resources" in upgrade.message
     assert world.database.tables == []
 
     world.upgrade(world.image(FIRST), migrations={"delivery": delivery})

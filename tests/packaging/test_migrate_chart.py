@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dbupgrade.api.crd import custom_resource_definition
-from dbupgrade.toolkit.exits import ExitCode
+from dbupgrade.api.exit_codes import ExitCode
 from deploy.chart import MIGRATE_CHART
 from tests.packaging.conftest import NAMESPACE, REPOSITORY, Helm, HelmError, Object, Objects
 from tests.packaging.test_alerts import promtool as promtool  # noqa: PLC0414 - a fixture

@@ -6,12 +6,13 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.status import Failure
-from dbupgrade.decide.failures import RULES
+from dbupgrade.decide.failures import KINDS
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit import address
 from dbupgrade.toolkit.call import Call, any_concurrent, failed
-from dbupgrade.toolkit.exits import ExitCode, exit_code
+from dbupgrade.toolkit.exits import exit_code
 from dbupgrade.toolkit.history import indexes
 from dbupgrade.toolkit.history.atlas import State
 from dbupgrade.toolkit.history.compare import compare
@@ -121,7 +122,7 @@ def _apply_failed(call: Call, report: Report) -> int:
     return failed(
         call.output,
         code,
-        f"{RULES[failure].what}{where}",
+        f"{KINDS[failure].what}{where}",
         failure=failure.value,
         file=report.failed_file,
         statement=report.failed_statement,

@@ -1,7 +1,7 @@
 """`baseline`: record that a database without history is at a version."""
 
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit.call import Call, failed
-from dbupgrade.toolkit.exits import ExitCode
 from dbupgrade.toolkit.history.compare import compare
 
 

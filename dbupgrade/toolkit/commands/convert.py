@@ -1,8 +1,8 @@
 """`convert`: put each CONCURRENTLY statement alone into a file without a transaction."""
 
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit import folder, selection
 from dbupgrade.toolkit.call import Call, failed
-from dbupgrade.toolkit.exits import ExitCode
 from dbupgrade.toolkit.sql import concurrently, statements
 
 

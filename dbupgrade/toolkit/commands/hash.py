@@ -1,8 +1,8 @@
 """`hash`: write atlas.sum."""
 
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit import folder
 from dbupgrade.toolkit.call import Call
-from dbupgrade.toolkit.exits import ExitCode
 
 
 def run(call: Call) -> int:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.models import LintMode
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.redact import cut, remove_secrets
@@ -10,7 +11,6 @@ from dbupgrade.pod.steps.lint import Told, told
 from dbupgrade.toolkit import address, folder, selection
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.environment import BadEnvironmentError
-from dbupgrade.toolkit.exits import ExitCode
 from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.history import compare
 from dbupgrade.toolkit.history.atlas import AtlasError, State

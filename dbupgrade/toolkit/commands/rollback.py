@@ -2,8 +2,8 @@
 
 import sys
 
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit.call import Call
-from dbupgrade.toolkit.exits import ExitCode
 
 ROLLBACK = """\
 There is no rollback: a migration that was applied has changed data, and no tool knows how to get it back.

@@ -1,7 +1,7 @@
 """`status`: folder and database compared."""
 
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit.call import Call
-from dbupgrade.toolkit.exits import ExitCode
 from dbupgrade.toolkit.history.compare import compare
 
 

@@ -1,8 +1,8 @@
 """`validate`: the folder and atlas.sum; with a dev database the SQL too."""
 
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit import folder
 from dbupgrade.toolkit.call import Call
-from dbupgrade.toolkit.exits import ExitCode
 
 
 def run(call: Call) -> int:

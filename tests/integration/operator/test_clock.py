@@ -73,7 +73,7 @@ async def test_a_failed_run_is_tried_again_in_its_time_when_the_clock_jumps(
     await scene.start(**clock.environment)
     await scene.create()
     resource = await scene.until(lambda found: "finishedAt" in run_of(found))
-    assert "Tried again at " in condition(resource, "Ready")["message"]
+    assert "Attempt 2 starts at " in condition(resource, "Ready")["message"]
     clock.jump(hours * HOURS)
     scene.standin.ending = SUCCESS
     resource = await scene.until_ready(sequence=2)

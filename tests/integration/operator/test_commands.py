@@ -61,7 +61,7 @@ async def test_a_person_follows_a_run_to_its_end(scene: Scene) -> None:
     heads, row = (await command(scene, "history", NAME)).out.splitlines()
     assert heads.split()[:2] == ["RUN", "RESULT"]
     assert row.split()[:2] == ["1", "Succeeded"]
-    assert "It is done" in (await command(scene, "explain", NAME)).out
+    assert "Ready: applied" in (await command(scene, "explain", NAME)).out
     assert '"applied"' in (await command(scene, "logs", NAME)).out
     refused = await command(scene, "retry", NAME)
     assert (refused.code, "has no effect" in refused.err) == (1, True)
@@ -79,7 +79,7 @@ async def test_a_failure_is_explained_and_tried_again(scene: Scene) -> None:
     assert (unknown.code, "there is no DBUpgrade nosuch in namespace" in unknown.err) == (1, True)
     explained = (await command(scene, "explain", NAME)).out
     assert "What to do:" in explained
-    assert "Nothing will happen without a person" in explained
+    assert "kubectl dbupgrade retry" in explained
     scene.standin.ending = SUCCESS
     assert (await command(scene, "retry", NAME)).code == 0
     await scene.until_ready(sequence=2)

@@ -1,55 +1,12 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from dbupgrade.api.conditions import Reason
 from dbupgrade.cli import view
-from dbupgrade.cli.explain import explain
 from dbupgrade.cli.view import Seen
-from dbupgrade.decide.failures import RULES
-
-if TYPE_CHECKING:
-    from dbupgrade.api.status import Failure
-
-NOW = datetime(2026, 1, 1, 12, 5, 30, tzinfo=UTC)
-RUN = {
-    "jobName": "shop-1a2b", "sequence": 2, "runId": "r", "image": "shop:2.0.0", "generation": 1,
-    "startedAt": "2026-01-01T12:00:00Z",
-}  # fmt: skip
-DONE = {
-    **RUN, "finishedAt": "2026-01-01T12:00:42Z", "result": "Succeeded",
-    "fromVersion": "20250101", "toVersion": "20250103", "appliedCount": 2,
-}  # fmt: skip
-FAILED = {
-    **RUN, "finishedAt": "2026-01-01T12:00:42Z", "result": "Failed", "failure": "SQLError", "error": "syntax error",
-    "failedFile": "20250103_x.sql", "failedStatement": "CREATE TABEL x",
-}  # fmt: skip
-
-
-def seen(
-    states: str = "", reason: str = "MigrationComplete", message: str = "applied 2 files", **status: Any
-) -> Seen:
-    """A resource whose conditions named in `states` are True."""
-    conditions = [
-        {
-            "type": kind,
-            "status": "True" if kind in states else "False",
-            "reason": reason,
-            "message": message,
-            "lastTransitionTime": "2026-01-01T12:00:00Z",
-        }
-        for kind in ("Ready", "Progressing", "Stalled")
-    ]
-    return Seen.of(
-        {
-            "metadata": {"namespace": "shop", "name": "app", "uid": "u", "generation": 1},
-            "spec": {"migrations": {"image": "shop:2.0.0"}},
-            "status": {"observedGeneration": 1, "conditions": conditions, **status},
-        }
-    )
+from tests.unit.cli.builders import DONE, FAILED, NOW, RUN, seen
 
 
 def pod(**status: Any) -> dict[str, Any]:
@@ -159,47 +116,3 @@ def test_the_summary_is_plain_data() -> None:
     assert summary["state"] == "Ready"
     assert summary["run"]["toVersion"] == "20250103"
     assert summary["pods"] == [{"name": "shop-1a2b-x", "phase": "Succeeded"}]
-
-
-@pytest.mark.parametrize("failure", sorted(RULES))
-def test_every_failure_is_explained_with_its_advice(failure: Failure) -> None:
-    found = explain(seen("Stalled", "JobFailed", run={**FAILED, "failure": failure}))
-    assert f"What to do: {RULES[failure].advice}." in found
-
-
-@pytest.mark.parametrize(
-    "reason", sorted(set(Reason) - {Reason.INITIALIZING, Reason.MIGRATION_COMPLETE, Reason.JOB_FAILED})
-)
-def test_every_reason_is_explained(reason: Reason) -> None:
-    first, second, *_ = explain(seen("", reason, "what was seen"))
-    assert first == f"{reason}: what was seen."
-    assert second
-
-
-def test_an_unseen_change_points_at_the_operator() -> None:
-    (found,) = explain(seen("Ready", observedGeneration=0))
-    assert "not looked at" in found
-
-
-def test_a_failed_check_and_a_stall_are_named() -> None:
-    check = {
-        "phase": "Pre",
-        "kind": "PodVersion",
-        "name": "web",
-        "verdict": "Fails",
-        "message": "2 of 5 below 2.0.0",
-        "since": "2026-01-01T12:00:00Z",
-    }
-    found = explain(seen("Stalled", "PreCheckImageVersionFailed", checks=[check]))
-    assert "pre-check web does not hold: 2 of 5 below 2.0.0." in found
-    assert found[-1].endswith("(Stalled).")
-
-
-def test_nothing_is_explained_twice() -> None:
-    said = "SQLError: a statement failed in 2.sql. To do: correct the migration"
-    found = explain(seen("Stalled", "JobFailed", said, run={**FAILED, "failure": "SQLError"}))
-    assert found == [
-        "JobFailed: SQLError: a statement failed in 2.sql.",
-        "What to do: correct the migration.",
-        "Nothing will happen without a person: change the spec, or `kubectl dbupgrade retry`.",
-    ]

@@ -245,7 +245,7 @@ def test_when_job_and_pod_have_gone_the_run_has_failed_and_is_tried_again() -> N
     run = the_run(decision)
     assert (run.result, run.failure) == (RunResult.FAILED, Failure.IMAGE_PULL)
     assert conditions(decision.status) == ("False", "False", Reason.JOB_FAILED, False)
-    assert "Tried again at 12:00:1" in message(decision.status)
+    assert "Attempt 2 starts at 12:00:1" in message(decision.status)
 
 
 def test_a_migration_that_started_before_its_job_was_removed_goes_on() -> None:

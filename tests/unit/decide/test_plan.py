@@ -10,7 +10,7 @@ from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide import plan
 from dbupgrade.decide.decision import Questions
-from dbupgrade.decide.failures import RULES, Retry, retry_delay
+from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from dbupgrade.decide.observed import JobView, Observed, SecretView
 from tests.unit.decide.builders import (
     IMAGE_1,
@@ -44,9 +44,9 @@ AUTHENTICATION = failed(Failure.AUTHENTICATION, an_intent(secret_version="secret
 COMPLETE = ("True", "False", Reason.MIGRATION_COMPLETE, False)
 POST_CHECK = ("False", "False", Reason.POST_CHECK_FAILED, True)
 CHANGED_SECRET = SecretView(version="secret-uid/2")
-RETRIED = [failure for failure, rule in RULES.items() if rule.retry is Retry.BACKOFF]
-SECRET_FAILURES = [failure for failure, rule in RULES.items() if rule.retry is Retry.SECRET_CHANGE]
-TERMINAL = [failure for failure, rule in RULES.items() if rule.retry is Retry.NEVER]
+RETRIED = [failure for failure, kind in KINDS.items() if kind.retry is Retry.BACKOFF]
+SECRET_FAILURES = [failure for failure, kind in KINDS.items() if kind.retry is Retry.SECRET_CHANGE]
+TERMINAL = [failure for failure, kind in KINDS.items() if kind.retry is Retry.NEVER]
 
 
 _OBSERVED = ("now", "secret", "job", "own_jobs", "pods", "busy")

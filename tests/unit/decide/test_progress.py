@@ -187,7 +187,7 @@ def test_a_job_that_somebody_deleted_is_cancelled_and_stalled() -> None:
     run = the_run(decision)
     assert (run.result, run.failure) == (RunResult.FAILED, Failure.CANCELLED)
     assert conditions(decision.status) == ("False", "False", Reason.JOB_FAILED, True)
-    assert "somebody deleted the Job" in message(decision.status)
+    assert "the Job was deleted" in message(decision.status)
     assert decision.actions == ()
 
 

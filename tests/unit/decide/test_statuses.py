@@ -3,9 +3,9 @@
 import pytest
 
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, Reason, find_condition
-from dbupgrade.api.status import HISTORY_LENGTH, Failure, Run, Status
+from dbupgrade.api.status import HISTORY_LENGTH, Failure, Run, RunResult, Status
 from dbupgrade.decide import statuses
-from dbupgrade.decide.failures import RULES, Retry, retry_delay
+from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from tests.unit.decide.builders import (
     IMAGE_1,
     NOW,
@@ -69,13 +69,13 @@ def test_a_message_is_cut_to_what_the_api_server_takes(length: int, kept: int) -
 
 
 @pytest.mark.parametrize("failure", Failure)
-def test_which_runs_are_tried_again_by_themselves(failure: Failure) -> None:
-    assert statuses.tried_again_by_itself(failed(failure)) is (RULES[failure].retry is Retry.BACKOFF)
+def test_which_runs_are_retried_automatically(failure: Failure) -> None:
+    assert statuses.retried_automatically(failed(failure)) is (KINDS[failure].retry is Retry.BACKOFF)
 
 
 @pytest.mark.parametrize("run", [an_intent(), succeeded()])
-def test_a_run_that_has_not_failed_is_not_tried_again(run: Run) -> None:
-    assert not statuses.tried_again_by_itself(run)
+def test_a_run_that_has_not_failed_is_not_retried(run: Run) -> None:
+    assert not statuses.retried_automatically(run)
 
 
 def test_a_condition_keeps_the_time_of_its_last_change() -> None:
@@ -126,10 +126,10 @@ def test_the_history_is_newest_first_and_holds_ten() -> None:
         *(
             pytest.param(
                 [numbered(1, failure), numbered(2, failure)],
-                [2] if rule.retry is Retry.BACKOFF else [2, 1],
+                [2] if kind.retry is Retry.BACKOFF else [2, 1],
                 id=f"two alike: {failure}",
             )
-            for failure, rule in RULES.items()
+            for failure, kind in KINDS.items()
         ),
         pytest.param(
             [numbered(1, Failure.FETCH), numbered(2, Failure.FETCH, "b")],
@@ -178,19 +178,45 @@ def test_a_success_says_what_it_did(run: Run, text: str) -> None:
 
 @pytest.mark.parametrize("failure", Failure)
 def test_every_failure_says_what_happened_and_what_to_do(failure: Failure) -> None:
-    rule = RULES[failure]
-    text = statuses.failure_message(failed(failure), UID)
-    assert text.startswith(f"{failure}: {rule.what}. To do: {rule.advice}")
-    assert ("Tried again at" in text) is (rule.retry is Retry.BACKOFF)
-    assert rule.what
-    assert rule.advice
+    kind = KINDS[failure]
+    text = statuses.failure_message(failed(failure), UID, "login")
+    assert text.startswith(f"{failure}: {kind.what}. {kind.advise('login')}")
+    assert ("Attempt 2 starts at " in text) is (kind.retry is Retry.BACKOFF)
 
 
-def test_a_passing_failure_says_when_it_is_tried_again() -> None:
+@pytest.mark.parametrize("failure", Failure)
+def test_a_row_is_written_as_it_is_shown(failure: Failure) -> None:
+    kind = KINDS[failure]
+    assert kind.what[0].islower() or kind.what.startswith(("atlas.sum", "spec."))
+    assert not kind.what.endswith(".")
+    assert kind.advise()[0].isupper()
+    assert kind.advise().endswith(".")
+    assert "{" not in kind.advise()
+    assert (kind.event is None) is (kind.result != RunResult.FAILED)
+
+
+def test_the_advice_names_the_secret() -> None:
+    kind = KINDS[Failure.AUTHENTICATION]
+    assert kind.advise("login") == "Correct Secret login; the run is then retried automatically."
+    assert kind.advise() == "Correct the Secret; the run is then retried automatically."
+
+
+def test_what_was_applied_before_a_failed_file_is_counted() -> None:
+    run = failed(
+        Failure.SQL, failed_file="2.sql", error="syntax error", failed_statement="SELEC", to_version="1"
+    )
+    said = "SQLError in 2.sql: a statement failed: syntax error (statement: SELEC)"
+    assert statuses.what_failed(run) == said
+    for count, words in ((1, "1 file was"), (2, "2 files were")):
+        found = statuses.what_failed(run.model_copy(update={"applied_count": count}))
+        assert found == f"{said}; {words} applied before it, and the database is at 1"
+
+
+def test_a_passing_failure_says_when_it_is_retried() -> None:
     delay = retry_delay(Failure.FETCH, 3, UID)
     assert delay
     text = statuses.failure_message(failed(Failure.FETCH, attempt=3), UID)
-    assert text.endswith(f"Tried again at {NOW + delay:%H:%M:%S} UTC (try 4)")
+    assert text.endswith(f" Attempt 4 starts at {NOW + delay:%H:%M:%S} UTC.")
 
 
 def test_the_words_of_a_failure_need_a_failure() -> None:

@@ -411,7 +411,7 @@ def test_an_intent_without_a_session_ends_so_that_the_reason_is_told(changes: di
         (Failure.DATABASE_UNREACHABLE, Failure.DATABASE_UNREACHABLE),
     ],
 )
-def test_a_refused_token_is_tried_again_with_another_one(reported: Failure, failure: Failure) -> None:
+def test_a_rejected_token_is_retried_with_another_one(reported: Failure, failure: Failure) -> None:
     run = an_aws_run()
     ended = on(
         job=a_job(run, failed_reason="BackoffLimitExceeded"),
@@ -421,7 +421,7 @@ def test_a_refused_token_is_tried_again_with_another_one(reported: Failure, fail
     decision = decide(ended)
     assert the_run(decision).failure is failure
     assert conditions(decision.status) == ("False", "False", Reason.JOB_FAILED, False)
-    assert "Tried again at" in message(decision.status)
+    assert "Attempt 2 starts at" in message(decision.status)
 
 
 def test_the_session_is_asked_for_only_when_it_decides() -> None:

@@ -229,11 +229,11 @@ def test_a_refusal_names_file_line_rule_and_the_safer_way() -> None:
     status, run = decision.status, the_run(decision)
     assert conditions(status) == ("False", "False", Reason.LINT_FAILED, True)
     assert message(status).startswith(
-        "LintFailed: nothing was applied, as spec.policy.lint found errors in 2_b.sql: "
+        "LintFailed in 2_b.sql: nothing was applied, because spec.policy.lint found errors: "
         "line 3 drops a column (ban-drop-column); safer: stop using it first; line 4 drops"
     )
     assert "3_c.sql line 3 drops" in message(status)
-    assert "and 3 more. To do: change the migrations" in message(status)
+    assert "and 3 more. Change the migrations" in message(status)
     assert run.lint
     assert (run.failed_file, run.lint.errors, len(run.lint.findings)) == ("2_b.sql", 6, 5)
 

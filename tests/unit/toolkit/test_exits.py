@@ -2,8 +2,9 @@
 
 import pytest
 
+from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.status import Failure
-from dbupgrade.toolkit.exits import ExitCode, exit_code
+from dbupgrade.toolkit.exits import exit_code
 
 
 def test_a_number_keeps_its_meaning() -> None:

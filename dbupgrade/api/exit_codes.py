@@ -1,0 +1,20 @@
+"""The exit codes of `dbupgrade migrate`: scripts and charts tell failures apart by them, so a number never changes its meaning."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How the program ended; the table in docs/toolkit.md has the same rows."""
+
+    OK = 0
+    OTHER = 1
+    USAGE = 2
+    CHECKSUM = 3
+    UNREACHABLE = 4
+    AUTHENTICATION = 5
+    NOT_CLEAN = 6
+    SQL = 7
+    LOCK = 8
+    PENDING = 9
+    LINT = 10
+    FOLDER = 11

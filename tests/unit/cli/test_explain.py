@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.status import Failure
+from dbupgrade.cli.explain import explain
+from dbupgrade.decide.failures import KINDS, Retry
+from tests.unit.cli.builders import DONE, FAILED, check, seen
+
+NOT_STARTING = {Reason.INITIALIZING, Reason.MIGRATION_COMPLETE, Reason.JOB_FAILED, Reason.LINT_FAILED}
+OF_CHECKS = {
+    Reason.PRE_CHECK_IMAGE_VERSION_FAILED,
+    Reason.PRE_CHECK_METRIC_FAILED,
+    Reason.POST_CHECK_FAILED,
+}
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_every_failure_is_explained_from_the_run_alone(failure: Failure) -> None:
+    kind = KINDS[failure]
+    stalled = "" if kind.retry is Retry.BACKOFF else "Stalled"
+    found = explain(seen(stalled, kind.reason, "not read", run={**FAILED, "failure": failure}))
+    assert found[0] == f"{failure} in 20250103_x.sql: {kind.what}: syntax error (statement: CREATE TABEL x)."
+    assert found[1] == f"What to do: {kind.advise('login')}"
+    last = {
+        Retry.BACKOFF: "Retried automatically: attempt 2 starts at 12:00:",
+        Retry.SECRET_CHANGE: found[1],
+        Retry.NEVER: "Not retried automatically: change the spec, or run it again: kubectl dbupgrade retry app",
+    }
+    assert found[-1].startswith(last[kind.retry])
+
+
+def test_a_requested_retry_is_on_its_way() -> None:
+    found = explain(seen("Stalled", "JobFailed", retry="2", lastHandledRetry="1", run=FAILED))
+    assert found[-1] == "A retry was requested and starts now."
+
+
+def test_a_suspended_failure_is_resumed_first() -> None:
+    found = explain(seen("", "JobFailed", suspend=True, run={**FAILED, "failure": "DatabaseUnreachable"}))
+    assert len(found) == 3
+    assert found[-1] == "Suspended: no run starts until it is resumed: kubectl dbupgrade resume app"
+
+
+@pytest.mark.parametrize("reason", sorted(set(Reason) - NOT_STARTING - OF_CHECKS))
+def test_every_reason_is_explained(reason: Reason) -> None:
+    first, second, *_ = explain(seen("", reason, "what was seen"))
+    assert first == f"{reason}: what was seen"
+    assert second
+    assert "{" not in second
+
+
+def test_an_unknown_reason_of_a_newer_operator_is_shown_as_it_is() -> None:
+    assert explain(seen("", "SomethingNew", "what was seen")) == ["SomethingNew: what was seen"]
+
+
+def test_what_waits_for_a_person_says_so() -> None:
+    found = explain(seen("Stalled", "InvalidSpec", "spec.checks is wrong"))
+    assert found[-1] == "Stalled: nothing happens until somebody changes the resource."
+
+
+def test_an_earlier_failure_is_not_what_holds_a_run_back_now() -> None:
+    found = explain(seen("", "SecretNotFound", "Secret login not found", run=FAILED))
+    assert found[0] == "SecretNotFound: Secret login not found"
+
+
+def test_a_finished_migration_says_what_starts_the_next() -> None:
+    done, then = explain(seen("Ready", run=DONE))
+    assert done == "Ready: applied 2 files."
+    assert then.startswith("The next run starts when ")
+
+
+@pytest.mark.parametrize(
+    ("observed", "known"), [(-1, "it has not seen this resource yet"), (1, "the last one that it saw is 1")]
+)
+def test_an_unseen_generation_is_said_to_be_unseen(observed: int, known: str) -> None:
+    what, then = explain(seen("Ready", observedGeneration=observed, generation=2))
+    assert what == f"The operator has not seen generation 2 of the spec yet ({known})."
+    assert "kubectl --namespace dbupgrade-system get pods" in then
+
+
+def test_every_failing_check_is_explained() -> None:
+    checks = [
+        check("web", "2 of 5 below 2.0.0", kind="PodVersion"),
+        check("errors", "is 7, wanted < 5"),
+        check("lag", "is 1, wanted < 5", verdict="Holds"),
+    ]
+    found = explain(seen("", "PreCheckImageVersionFailed", checks=checks))
+    assert [line for line in found if "-check" in line] == [
+        "Pre-check web fails: 2 of 5 below 2.0.0",
+        "Pre-check errors fails: is 7, wanted < 5",
+    ]
+    assert "Roll out a newer version" in found[1]
+    assert "The metric is read again" in found[3]
+
+
+def test_a_failing_check_after_the_run_does_not_repeat_it() -> None:
+    found = explain(seen("", "PostCheckFailed", checks=[check("errors", "is 7", phase="Post")], run=DONE))
+    assert found[0] == "Post-check errors fails: is 7"
+    assert "does not run again" in found[1]
