@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from dbupgrade.api.models import Model
+from dbupgrade.api.spec.base import Model
 
 READY = "Ready"
 PROGRESSING = "Progressing"

@@ -10,7 +10,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import TupleSchema, WithDefaultSchema
 
 from dbupgrade.api import lock, names
-from dbupgrade.api.models import Model, Spec
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.base import Model
 from dbupgrade.api.status import Status
 
 Schema = dict[str, Any]

@@ -56,5 +56,5 @@ def token_secret(job: str) -> str:
 
 
 def database_label(identity: tuple[str, ...]) -> str:
-    """Label value for a database's identity (see `models.database_identity`)."""
+    """Label value for a database's identity (see `identity.database_identity`)."""
     return digest(*identity, length=32)

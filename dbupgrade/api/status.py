@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from dbupgrade.api.conditions import Condition
-from dbupgrade.api.models import Model, list_map
+from dbupgrade.api.spec.base import Model, list_map
 
 HISTORY_LENGTH = 10
 LINT_FINDINGS = 5

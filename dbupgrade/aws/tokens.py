@@ -6,7 +6,7 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
-from dbupgrade.api.models import Aws
+from dbupgrade.api.spec.database import Aws
 from dbupgrade.aws.sessions import Role, Sessions
 from dbupgrade.pod.identities import aws as iam
 

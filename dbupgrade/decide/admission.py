@@ -11,7 +11,8 @@ from typing import Any
 
 from dbupgrade.api import lock, names
 from dbupgrade.api.conditions import PROGRESSING, ConditionStatus, Reason
-from dbupgrade.api.models import DATABASE_IMMUTABLE, Spec
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.database import DATABASE_IMMUTABLE
 from dbupgrade.decide.validation import Problem, parse
 
 Object = dict[str, Any]

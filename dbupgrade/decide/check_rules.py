@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from dbupgrade.api.models import Checks, MetricCheck, MinPodVersion
+from dbupgrade.api.spec.checks import Checks, MetricCheck, MinPodVersion
 from dbupgrade.decide.metrics import parse_quantity, query
 from dbupgrade.decide.selectors import selector_text
 from dbupgrade.decide.versions import parse_version

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from dbupgrade.api.models import Runner, Spec, run_id, runner_hash
+from dbupgrade.api.identity import run_id, runner_hash
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.runner import Runner
 from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import post_checks
 from dbupgrade.decide.decision import Decision, SetTtl

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 
-from dbupgrade.api.models import (
+from dbupgrade.api.spec.checks import (
     LabelSelector,
     MetricCheck,
     MetricSource,

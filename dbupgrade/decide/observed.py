@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import Spec
+from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
 from dbupgrade.decide.metrics import Sample
 from dbupgrade.decide.versions import AppPod

@@ -7,7 +7,7 @@ A pure function of its arguments. What it needs beyond the caches is told by `do
 from dataclasses import replace
 from datetime import timedelta
 
-from dbupgrade.api.models import run_id, runner_hash
+from dbupgrade.api.identity import run_id, runner_hash
 from dbupgrade.api.status import Run, RunResult
 from dbupgrade.decide import post_checks, progress
 from dbupgrade.decide import start as starting

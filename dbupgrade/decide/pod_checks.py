@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from dbupgrade.api.models import MinPodVersion, Spec
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.checks import MinPodVersion
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.decide.observed import Observed, PodsSeen
 from dbupgrade.decide.selectors import selector_text

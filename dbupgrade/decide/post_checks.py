@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import MetricCheck, Spec
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.checks import MetricCheck
 from dbupgrade.api.status import CheckPhase, Run, Status, Verdict
 from dbupgrade.decide import windows
 from dbupgrade.decide.decision import Decision, Questions

@@ -7,7 +7,8 @@ starts only when all checks hold by observations of the last few seconds, or by 
 from datetime import timedelta
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import MetricCheck, Spec
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.checks import MetricCheck
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status, Verdict
 from dbupgrade.decide import pod_checks, windows
 from dbupgrade.decide.decision import Decision, Questions

@@ -2,7 +2,7 @@
 
 import re
 
-from dbupgrade.api.models import LabelSelector, LabelSelectorOperator, LabelSelectorRequirement
+from dbupgrade.api.spec.checks import LabelSelector, LabelSelectorOperator, LabelSelectorRequirement
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _KEY = re.compile(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}")

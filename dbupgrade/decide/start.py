@@ -2,7 +2,9 @@
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import Engine, Spec, database_identity, run_id, runner_hash
+from dbupgrade.api.identity import database_identity, run_id, runner_hash
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide import check_rules, pre_checks, validation
 from dbupgrade.decide.decision import CreateJob, Decision, Questions

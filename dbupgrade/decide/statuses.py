@@ -9,7 +9,7 @@ from dbupgrade.api.conditions import (
     Reason,
     set_condition,
 )
-from dbupgrade.api.models import Engine
+from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.status import HISTORY_LENGTH, Run, Status
 from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from dbupgrade.decide.observed import Observed

@@ -1,6 +1,6 @@
 """What is wrong with a spec that the schema lets pass: fields that are right one by one and wrong together.
 
-Contract, section 7. The CRD says the same in CEL where it can (`api.models`); this is for the webhook, and for the
+Contract, section 7. The CRD says the same in CEL where it can (`api.spec`); this is for the webhook, and for the
 operator when neither CRD nor webhook had a say.
 """
 
@@ -11,20 +11,44 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from dbupgrade.api import models
-from dbupgrade.api.models import (
+from dbupgrade.api.spec import (
+    LINT_NEEDS_ATLAS,
+    LINT_NEEDS_POSTGRESQL,
+    PSQL_NEEDS_POSTGRESQL,
+    WAIT_NEEDS_POSTGRESQL,
+    Spec,
+)
+from dbupgrade.api.spec.database import (
+    CA_UNUSED,
+    CONNECTION_MISSING,
+    MYSQL_DATABASE,
+    MYSQL_USER,
+    PARTS_MISSING,
+    POSTGRES_NAME_LENGTH,
+    POSTGRES_NAMES,
+    UNUSABLE_IN_MYSQL,
+    URL_OR_PARTS,
     Aws,
     Connection,
     Database,
     DatabaseType,
     Dialect,
-    Engine,
-    LintMode,
-    Migrations,
-    Spec,
     SslMode,
+)
+from dbupgrade.api.spec.migrations import (
+    BASELINE_NOT_FOR_COMMAND,
+    COMMAND_MISSING,
+    COMMAND_ONLY,
+    CONNECTION_VARIABLES,
+    ONE_SOURCE,
+    RESERVED_VARIABLE,
+    VALUE_OR_SOURCE,
+    Engine,
+    Migrations,
     Variable,
 )
+from dbupgrade.api.spec.policy import LintMode
+from dbupgrade.api.spec.runner import WAIT_TOO_LONG
 from dbupgrade.decide import check_rules
 
 
@@ -61,9 +85,9 @@ def engine_problems(spec: Spec) -> Iterator[Problem]:
     if spec.database.aws is not None:
         yield from _aws_problems(spec, spec.database.aws)
     if spec.policy.lint is not LintMode.OFF and spec.migrations.engine is not Engine.ATLAS:
-        yield Problem("spec", models.LINT_NEEDS_ATLAS)
+        yield Problem("spec", LINT_NEEDS_ATLAS)
     if spec.runner.wait_for_database_seconds >= spec.runner.active_deadline_seconds:
-        yield Problem("spec.runner", models.WAIT_TOO_LONG)
+        yield Problem("spec.runner", WAIT_TOO_LONG)
     if spec.database.connection is not None:
         for path, message in _connection_problems(spec.database.connection):
             yield Problem(f"spec.database.connection{path}", message)
@@ -71,54 +95,54 @@ def engine_problems(spec: Spec) -> Iterator[Problem]:
 
 def _aws_problems(spec: Spec, aws: Aws) -> Iterator[Problem]:
     if aws.dialect is Dialect.POSTGRES:
-        if any(len(name.encode()) > models.POSTGRES_NAME_LENGTH for name in (aws.db_name, aws.username)):
-            yield Problem("spec.database.aws", models.POSTGRES_NAMES)
+        if any(len(name.encode()) > POSTGRES_NAME_LENGTH for name in (aws.db_name, aws.username)):
+            yield Problem("spec.database.aws", POSTGRES_NAMES)
         return
-    if set(models.UNUSABLE_IN_MYSQL) & set(aws.db_name):
-        yield Problem("spec.database.aws.dbName", models.MYSQL_DATABASE)
+    if set(UNUSABLE_IN_MYSQL) & set(aws.db_name):
+        yield Problem("spec.database.aws.dbName", MYSQL_DATABASE)
     if ":" in aws.username:
-        yield Problem("spec.database.aws.username", models.MYSQL_USER)
+        yield Problem("spec.database.aws.username", MYSQL_USER)
     if spec.migrations.engine is Engine.PSQL:
-        yield Problem("spec", models.PSQL_NEEDS_POSTGRESQL)
+        yield Problem("spec", PSQL_NEEDS_POSTGRESQL)
     if spec.runner.wait_for_database_seconds:
-        yield Problem("spec", models.WAIT_NEEDS_POSTGRESQL)
+        yield Problem("spec", WAIT_NEEDS_POSTGRESQL)
     if spec.policy.lint is not LintMode.OFF:
-        yield Problem("spec", models.LINT_NEEDS_POSTGRESQL)
+        yield Problem("spec", LINT_NEEDS_POSTGRESQL)
 
 
 def _migrations_problems(migrations: Migrations) -> Iterator[tuple[str, str]]:
     if migrations.engine is Engine.COMMAND:
         if not (migrations.command or migrations.args):
-            yield "", models.COMMAND_MISSING
+            yield "", COMMAND_MISSING
         if migrations.baseline is not None:
-            yield "", models.BASELINE_NOT_FOR_COMMAND
+            yield "", BASELINE_NOT_FOR_COMMAND
     elif migrations.command or migrations.args or migrations.env:
-        yield "", models.COMMAND_ONLY
+        yield "", COMMAND_ONLY
     for index, variable in enumerate(migrations.env):
         for message in _variable_problems(variable):
             yield f".env[{index}]", message
 
 
 def _variable_problems(variable: Variable) -> Iterator[str]:
-    if variable.name in models.CONNECTION_VARIABLES:
-        yield models.RESERVED_VARIABLE
+    if variable.name in CONNECTION_VARIABLES:
+        yield RESERVED_VARIABLE
     if variable.value is not None and variable.value_from is not None:
-        yield models.VALUE_OR_SOURCE
+        yield VALUE_OR_SOURCE
     source = variable.value_from
     if source and (source.secret_key_ref is None) == (source.config_map_key_ref is None):
-        yield models.ONE_SOURCE
+        yield ONE_SOURCE
 
 
 def _connection_problems(connection: Connection) -> Iterator[tuple[str, str]]:
     if connection.url_secret_ref is None and connection.host is None:
-        yield ".urlSecretRef", models.CONNECTION_MISSING
+        yield ".urlSecretRef", CONNECTION_MISSING
     if connection.url_secret_ref and connection.has_parts:
-        yield "", models.URL_OR_PARTS
+        yield "", URL_OR_PARTS
     elif connection.ca_secret_ref and connection.ssl_mode not in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL):
-        yield "", models.CA_UNUSED
+        yield "", CA_UNUSED
     needed = (connection.database, connection.user_secret_ref, connection.password_secret_ref)
     if connection.host is not None and None in needed:
-        yield "", models.PARTS_MISSING
+        yield "", PARTS_MISSING
 
 
 def database_problems(database: Database) -> Iterator[Problem]:

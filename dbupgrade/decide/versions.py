@@ -9,7 +9,7 @@ from typing import Any
 
 from semver import Version
 
-from dbupgrade.api.models import VERSION_PATTERN, MinPodVersion
+from dbupgrade.api.spec.checks import VERSION_PATTERN, MinPodVersion
 
 _NAMED_PODS = 3  # in a message
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dbupgrade.api.models import MetricCheck
 from dbupgrade.api.names import digest
+from dbupgrade.api.spec.checks import MetricCheck
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.decide.metrics import Reading, Sample, query, read
 from dbupgrade.decide.observed import Observed

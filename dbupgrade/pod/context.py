@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from dbupgrade.api.models import Spec
+from dbupgrade.api.spec import Spec
 
 
 class Owner(Protocol):

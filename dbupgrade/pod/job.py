@@ -7,18 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbupgrade.api import names
-from dbupgrade.api.models import (
-    Connection,
-    Delivery,
-    Dialect,
-    Engine,
-    KeyReference,
-    LintMode,
-    Runner,
-    Spec,
-    UrlSecretRef,
-    Variable,
-)
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.database import Connection, Dialect, UrlSecretRef
+from dbupgrade.api.spec.migrations import Delivery, Engine, KeyReference, Variable
+from dbupgrade.api.spec.policy import LintMode
+from dbupgrade.api.spec.runner import Runner
 from dbupgrade.api.status import Run
 from dbupgrade.pod.connection import libpq
 from dbupgrade.pod.connection import parts as connection

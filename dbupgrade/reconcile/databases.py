@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
-from dbupgrade.api.models import database_identity
+from dbupgrade.api.identity import database_identity
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.observed import Observed, Resource, resource_from
 from dbupgrade.reconcile.claims import Claimant, Claims

@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import Engine, KeyReference, LintMode, Spec, UrlSecretRef
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.database import UrlSecretRef
+from dbupgrade.api.spec.migrations import Engine, KeyReference
+from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.api.status import Run
 from dbupgrade.decide import plan
 from dbupgrade.decide.observed import (

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import structlog
 
 from dbupgrade.api import names
-from dbupgrade.api.models import Aws
+from dbupgrade.api.spec.database import Aws
 from dbupgrade.api.status import Failure, Run
 from dbupgrade.decide.observed import Resource
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound

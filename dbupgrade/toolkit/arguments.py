@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dbupgrade.api.models import LintMode
+from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.toolkit.output import Format
 
 COMMANDS = {

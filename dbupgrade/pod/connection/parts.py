@@ -5,7 +5,8 @@ User, password and URL come from Secrets by reference, so that the operator make
 
 from typing import Any
 
-from dbupgrade.api.models import Connection, Database, Engine, KeyReference, UrlSecretRef
+from dbupgrade.api.spec.database import Connection, Database, UrlSecretRef
+from dbupgrade.api.spec.migrations import Engine, KeyReference
 
 Object = dict[str, Any]
 

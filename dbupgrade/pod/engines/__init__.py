@@ -1,6 +1,6 @@
 """Which engine reads which report."""
 
-from dbupgrade.api.models import Engine
+from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.pod import report
 from dbupgrade.pod.engines import command, psql
 from dbupgrade.pod.report import Report

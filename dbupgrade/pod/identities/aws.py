@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from dbupgrade.api.models import Aws, Dialect
+from dbupgrade.api.spec.database import Aws, Dialect
 
 KEY_URL = "url"
 KEY_AUTHORITY = "ca.pem"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.models import LintMode
+from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.redact import cut, remove_secrets
 from dbupgrade.pod.steps.lint import Told, told

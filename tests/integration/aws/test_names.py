@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbupgrade.api.models import Aws
+from dbupgrade.api.spec.database import Aws
 from dbupgrade.pod.identities import aws as iam
 from e2e.cluster import tools
 from e2e.scenarios.support.mariadb import MariaDb, mariadb

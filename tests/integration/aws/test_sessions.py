@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from botocore.credentials import ReadOnlyCredentials
 
-from dbupgrade.api.models import Aws
+from dbupgrade.api.spec.database import Aws
 from dbupgrade.aws.sessions import Role, Sessions
 from dbupgrade.aws.tokens import Tokens, token
 from dbupgrade.pod.identities.aws import AuthError, refusal

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbupgrade.api.models import MetricCheck
+from dbupgrade.api.spec.checks import MetricCheck
 from dbupgrade.decide.metrics import query
 from dbupgrade.kube.errors import KubeError
 from dbupgrade.kube.metrics import MetricsClient

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from dbupgrade.api import names
-from dbupgrade.api.models import Spec, run_id, runner_hash
+from dbupgrade.api.identity import run_id, runner_hash
+from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Run
 from dbupgrade.decide import admission, plan
 from dbupgrade.decide.decision import CreateJob

@@ -12,7 +12,8 @@ from jsonschema.exceptions import ValidationError as SchemaError
 from pydantic import Field, ValidationError
 
 from dbupgrade.api.crd import custom_resource_definition, structural
-from dbupgrade.api.models import Model, Spec
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.base import Model
 from dbupgrade.api.status import Failure, Status
 from tests.unit.decide.builders import a_resource, decide, failed, observe, succeeded
 

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dbupgrade.api.models import Model, Spec, database_identity, run_id, runner_hash
+from dbupgrade.api.identity import database_identity, run_id, runner_hash
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.base import Model
 
 IMAGE = "registry.test:5000/shop/orders:1.0@sha256:" + "0" * 64
 CONNECTION = {"urlSecretRef": {"name": "orders-db"}}

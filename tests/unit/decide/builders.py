@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, find_condition
-from dbupgrade.api.models import Spec
+from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import plan, start
 from dbupgrade.decide.decision import Action, CreateJob, Decision, DeleteJob, RenewToken

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dbupgrade.api.models import Checks, LabelSelector
+from dbupgrade.api.spec.checks import Checks, LabelSelector
 from dbupgrade.decide.check_rules import problems
 from dbupgrade.decide.selectors import selector_text
 

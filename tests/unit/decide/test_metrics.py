@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbupgrade.api.models import MetricCheck, ObjectReference, Reduce, Threshold
+from dbupgrade.api.spec.checks import MetricCheck, ObjectReference, Reduce, Threshold
 from dbupgrade.decide.metrics import (
     Query,
     Sample,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dbupgrade.api import names
-from dbupgrade.api.models import Spec
+from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide.observed import (
     ContainerView,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, Reason, find_condition
-from dbupgrade.api.models import Spec
+from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import HISTORY_LENGTH, Failure, Status
 from dbupgrade.decide import plan
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, SetTtl

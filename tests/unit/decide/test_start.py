@@ -7,7 +7,7 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import database_identity, run_id, runner_hash
+from dbupgrade.api.identity import database_identity, run_id, runner_hash
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide import plan
 from dbupgrade.decide.decision import CreateJob

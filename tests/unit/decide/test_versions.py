@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbupgrade.api.models import VERSION_PATTERN, MinPodVersion
+from dbupgrade.api.spec.checks import VERSION_PATTERN, MinPodVersion
 from dbupgrade.decide.versions import (
     AppPod,
     app_pod_from,

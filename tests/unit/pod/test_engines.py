@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dbupgrade.api.models import Spec, database_identity, run_id, runner_hash
+from dbupgrade.api.identity import database_identity, run_id, runner_hash
+from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure
 from dbupgrade.decide import validation
 from dbupgrade.decide.observed import ContainerView

@@ -8,7 +8,9 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import Aws, Spec, database_identity
+from dbupgrade.api.identity import database_identity
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.database import Aws
 from dbupgrade.api.status import Failure, Run
 from dbupgrade.decide import plan, validation
 from dbupgrade.decide.decision import CreateJob, RemoveToken, RenewToken

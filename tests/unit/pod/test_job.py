@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dbupgrade.api import names
-from dbupgrade.api.models import database_identity
+from dbupgrade.api.identity import database_identity
 from dbupgrade.decide.observed import job_from
 from dbupgrade.pod import report
 from dbupgrade.pod.connection.parts import atlas_config

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.models import Spec, run_id, runner_hash
+from dbupgrade.api.identity import run_id, runner_hash
+from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure, Finding
 from dbupgrade.decide import transitions, validation
 from dbupgrade.decide.observed import ContainerView, Observed, pod_from
