@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbupgrade.kube.errors import KubeError, NotFound
+from dbupgrade.kube.resources import api_root, path
 
 if TYPE_CHECKING:
     from dbupgrade.kube.client import Client
@@ -32,7 +33,7 @@ class Discovery:
     async def versions(self, group: str) -> tuple[str, ...]:
         """Return the versions of a group, the server's preferred one first. Raises NotFound for an unknown group."""
         if group not in self._versions:
-            answer = await self._client.request("GET", f"/apis/{group}")
+            answer = await self._client.request("GET", path("apis", group))
             self._versions[group] = tuple(each["version"] for each in answer["versions"])
         return self._versions[group]
 
@@ -52,10 +53,10 @@ class Discovery:
 
     async def _load(self, api_version: str) -> dict[str, Kind]:
         group, _, version = api_version.rpartition("/")
-        root = f"/apis/{group}/{version}" if group else f"/api/{version}"
         try:
+            root = path(*api_root(group, version))
             answer: dict[str, Any] = await self._client.request("GET", root)
-        except NotFound as error:
+        except (ValueError, NotFound) as error:
             raise NoSuchKind(f"the cluster has no API {api_version}") from error
         suffix = f".{group}" if group else ""
         return {

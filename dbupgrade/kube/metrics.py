@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbupgrade.kube.discovery import Discovery
 from dbupgrade.kube.errors import KubeError, NotFound, ServerError
-from dbupgrade.kube.resources import segment
+from dbupgrade.kube.resources import path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +35,12 @@ class MetricsClient:
         """Return (series, value as text) of all series that the query finds in the namespace. Raises a KubeError."""
         group, versions = (EXTERNAL, _EXTERNAL_VERSIONS) if query.external else (CUSTOM, _CUSTOM_VERSIONS)
         version = await self._version(group, versions)
-        where = await self._path(namespace, query)
+        where = await self._where(namespace, query)
         selectors = {"labelSelector": query.selector, "metricLabelSelector": query.metric_selector}
-        path = f"/apis/{group}/{version}/{where}"
         chosen = {name: text for name, text in selectors.items() if text}
+        url = path("apis", group, version) + where
         try:
-            answer = await self._client.request("GET", path, query=chosen, timeout=_SECONDS)
+            answer = await self._client.request("GET", url, query=chosen, timeout=_SECONDS)
         except NotFound as error:
             if error.reason:  # the metrics API's own words
                 raise NoMetrics(f"there is no such series: {error.safe_message}") from error
@@ -61,22 +61,27 @@ class MetricsClient:
             raise NoMetrics(f"{group} is served as {', '.join(served)}, not as {' or '.join(versions)}")
         return found
 
+    async def _where(self, namespace: str, query: Query) -> str:
+        """The path behind the API's version; selectors are not part of it. Raises a KubeError."""
+        try:
+            return await self._path(namespace, query)
+        except ValueError as error:
+            raise NoMetrics(str(error)) from error
+
     async def _path(self, namespace: str, query: Query) -> str:
-        """What comes after the API's version; selectors are not part of it."""
-        metric = segment(query.metric)
-        scope = f"namespaces/{segment(namespace)}"
+        scope = path("namespaces", namespace)
         reference = query.reference
         if query.external:
-            return f"{scope}/{metric}"
+            return scope + path(query.metric)
         if reference is None:
-            return f"{scope}/pods/*/{metric}"
+            return f"{scope}/pods/*{path(query.metric)}"
         if (reference.api_version, reference.kind) == ("v1", "Namespace"):
             if reference.name != namespace:
                 raise NoMetrics(f"namespace {reference.name} is not the resource's own")
-            return f"{scope}/metrics/{metric}"
+            return scope + path("metrics", query.metric)
         kind = await self._discovery.kind(reference.api_version, reference.kind)
-        where = f"{scope}/" if kind.namespaced else ""
-        return f"{where}{kind.resource}/{segment(reference.name)}/{metric}"
+        where = scope if kind.namespaced else ""
+        return where + path(kind.resource, reference.name, query.metric)
 
 
 def _not_installed(group: str) -> NoMetrics:

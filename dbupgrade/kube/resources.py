@@ -34,14 +34,12 @@ class Resource:
 
     def collection(self, namespace: str = "") -> str:
         """Return the path of all objects, or of those of one namespace."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        scope = f"/namespaces/{segment(namespace)}" if namespace else ""
-        return f"{root}{scope}/{self.plural}"
+        scope = ("namespaces", namespace) if namespace else ()
+        return path(*api_root(self.group, self.version), *scope, self.plural)
 
     def item(self, namespace: str, name: str, subresource: str = "") -> str:
         """Return the path of one object; the namespace of a cluster-scoped kind is empty."""
-        path = f"{self.collection(namespace)}/{segment(name)}"
-        return f"{path}/{subresource}" if subresource else path
+        return self.collection(namespace) + path(name, *([subresource] if subresource else []))
 
 
 PODS = Resource("", "v1", "pods")
@@ -148,8 +146,22 @@ def follow_log(client: Client, namespace: str, pod: str, container: str) -> Asyn
     return client.stream(PODS.item(namespace, pod, "log"), query=query, silence=LOG_SILENCE_SECONDS)
 
 
-def segment(name: str) -> str:
+def path(*segments: str) -> str:
+    """Return the URL path of `segments`, each quoted, so that none of them can reach another object.
+
+    Every path that the operator requests is built here: a part of it may come from a resource's author. Raises
+    ValueError for a segment that quoting cannot keep in its place.
+    """
+    return "".join(f"/{_segment(each)}" for each in segments)
+
+
+def api_root(group: str, version: str) -> tuple[str, ...]:
+    """Return the segments that an API's paths begin with; the core group's name is empty."""
+    return ("apis", group, version) if group else ("api", version)
+
+
+def _segment(name: str) -> str:
     """Quote a path segment. An empty name would address the whole collection, dots another object."""
     if name in {"", ".", ".."}:
-        raise ValueError(f"{name!r} is no object name")
+        raise ValueError(f"{name!r} is not a valid name in a path")
     return quote(name, safe="")
