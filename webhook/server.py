@@ -20,19 +20,20 @@ from dbupgrade.decide.admission import Operation, Verdict
 from dbupgrade.kube.errors import KubeError
 from dbupgrade.telemetry.endpoints import CannotListenError
 from dbupgrade.telemetry.metrics import WEBHOOK_REQUESTS
+from webhook import limits
 from webhook.review import MalformedReviewError, Review, answer, parse
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-MAX_BODY_BYTES = 8 * 1024 * 1024
-"""A review holds an object twice, and etcd takes objects of up to 1.5 MiB."""
-READ_SECONDS = 10.0
-"""For a handshake and for a body; the API server does not wait longer for the answer."""
+    from aiohttp.web_protocol import RequestHandler
+
 IDLE_SECONDS = 100.0
 """For a head, and between two requests: longer than the 90 s of the API server's client, so that idle connections are
 closed by the side that knows whether it is about to use one."""
+_SHUTDOWN_SECONDS = 5.0
+"""For the other side to confirm that TLS ends."""
 _BACKLOG = 2048  # a burst of reviews, each on a connection of its own
 _TLS_BUFFER_BYTES = 16 * 1024
 """For each connection, as much as a TLS record holds. asyncio takes 256 KiB: 600 connections, as many as an API server may open,
@@ -48,6 +49,8 @@ class Webhook:
 
     def __init__(self, terminating: Callable[[str], Awaitable[bool]]) -> None:
         self._terminating = terminating
+        self._bodies = limits.Bodies()
+        self._answering: set[RequestHandler] = set()
         self.draining = False
         """Set before the end: each answer then closes its connection, so that the next one is made elsewhere."""
 
@@ -55,15 +58,19 @@ class Webhook:
     async def serve(self, port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
         """Serve on `port` (0: any free one) with TLS; yields the port. Raises CannotListenError."""
         asyncio.sslproto.SSLProtocol.max_size = _TLS_BUFFER_BYTES  # there is no parameter for it
-        application = web.Application(client_max_size=MAX_BODY_BYTES)
+        application = web.Application()
         application.add_routes([web.post(WEBHOOK_PATH, self._handle)])
         runner = web.AppRunner(application, access_log=None, keepalive_timeout=IDLE_SECONDS)
         await runner.setup()
-        if runner.server is None:
-            raise AssertionError("a runner has a server after its setup")
         try:
             listener = await asyncio.get_running_loop().create_server(
-                runner.server, _HOST, port, ssl=context, ssl_handshake_timeout=READ_SECONDS, backlog=_BACKLOG
+                self._acceptor(runner.server),
+                _HOST,
+                port,
+                ssl=context,
+                ssl_handshake_timeout=limits.READ_SECONDS,
+                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+                backlog=_BACKLOG,
             )
         except OSError as error:
             await runner.cleanup()
@@ -74,27 +81,43 @@ class Webhook:
             listener.close()
             await runner.cleanup()
 
+    def _acceptor(self, server: web.Server | None) -> Callable[[], RequestHandler]:
+        """What makes the protocol of a new connection, after room was made for it."""
+        if server is None:
+            raise AssertionError("a runner has a server after its setup")
+
+        def accept() -> RequestHandler:
+            limits.make_room(server.connections, self._answering)
+            return server()
+
+        return accept
+
     async def _handle(self, request: web.Request) -> web.Response:
         try:
-            response = await self._respond(request)
+            with self._bodies.one() as body:
+                response = await self._respond(request, body)
         except Exception:
             WEBHOOK_REQUESTS.labels("error").inc()
             raise
+        finally:
+            self._answering.discard(request.protocol)
         if self.draining:
             response.force_close()
         return response
 
-    async def _respond(self, request: web.Request) -> web.Response:
+    async def _respond(self, request: web.Request, body: limits.Body) -> web.Response:
         if request.content_type != _JSON:
             return _failed(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the content type must be {_JSON}")
         try:
-            async with asyncio.timeout(READ_SECONDS):
-                body = await request.read()
-            review = parse(body)
+            data = await self._bodies.read(body, request)
+            self._answering.add(request.protocol)
+            review = parse(data)
         except TimeoutError:
-            return _failed(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {READ_SECONDS:g} s")
-        except web.HTTPRequestEntityTooLarge:
-            return _failed(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over {MAX_BODY_BYTES} bytes")
+            return _failed(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
+        except limits.BusyError:
+            return _failed(HTTPStatus.SERVICE_UNAVAILABLE, "too many large reviews are being judged at once")
+        except limits.TooLargeError as error:
+            return _failed(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
         except MalformedReviewError as error:
             return _failed(HTTPStatus.BAD_REQUEST, str(error))
         verdict = await self._judge(review)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import ssl
@@ -18,15 +19,17 @@ from structlog.testing import capture_logs
 from dbupgrade.api.names import WEBHOOK_PATH
 from dbupgrade.kube.errors import Unreachable
 from dbupgrade.telemetry.metrics import WEBHOOK_REQUESTS
-from webhook import server
+from webhook import limits, server
 from webhook.issue import issue
-from webhook.server import MAX_BODY_BYTES, Webhook
+from webhook.limits import MAX_BODY_BYTES
+from webhook.server import Webhook
 from webhook.tls import Pair, SwappableContext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 Object = dict[str, Any]
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 ISSUED = issue("localhost", datetime.now(UTC))
 GROUP = "dbupgrade.subbug.learning"
 SPEC = {
@@ -151,6 +154,9 @@ BAD: dict[str, tuple[bytes, str, int]] = {
     "a missing oldObject": (json.dumps(review(object=resource())).encode(), "application/json", 400),
     "deep nesting": (b"[" * 100_000, "application/json", 400),
     "20 MiB": (b" " * (20 * 1024 * 1024), "application/json", 413),
+    "many empty keys": (b'{"a":[' + b'{"":0},' * 400_000 + b"0]}", "application/json", 413),
+    "many lists": (b"[" + b"[]," * 1_000_000 + b"0]", "application/json", 413),
+    "many texts": (b"[" + b'"a",' * 800_000 + b"0]", "application/json", 413),
 }
 
 
@@ -209,7 +215,7 @@ async def test_a_client_that_dawdles_is_let_go(words: bytes, monkeypatch: pytest
 
 
 async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "READ_SECONDS", 0.3)
     async with serving() as served:
         reader, writer = await asyncio.open_connection("localhost", served.port, ssl=trusting())
         head = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -217,6 +223,42 @@ async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatc
         async with asyncio.timeout(10):
             assert (await reader.readline()).startswith(b"HTTP/1.1 408")
         writer.close()
+
+
+async def opened(port: int, body: bytes = b"", length: int = 0) -> Stream:
+    """A connection with the head of a review, the first bytes of its body, and no end."""
+    reader, writer = await asyncio.open_connection("localhost", port, ssl=trusting())
+    head = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    writer.write(head.encode())
+    if length:
+        writer.write(f"Content-Length: {length}\r\n\r\n".encode() + body)
+        await writer.drain()
+    return reader, writer
+
+
+async def test_half_sent_heads_give_way_to_a_review(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_CONNECTIONS", 4)
+    async with serving() as served:
+        streams = [await opened(served.port) for _ in range(4)]
+        assert (await served.ask(review(oldObject=resource(), object=resource())))["allowed"]
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                assert await streams[0][0].read() == b""
+        for _, writer in streams:
+            writer.close()
+
+
+async def test_half_sent_bodies_give_way_to_a_large_review() -> None:
+    async with serving() as served:
+        size = 3 * 1024 * 1024
+        streams = [await opened(served.port, b" " * size, size + 1) for _ in range(4)]
+        large = resource()
+        large["metadata"]["annotations"] = {"a": "x" * 1024 * 1024}
+        assert (await served.ask(review(oldObject=large, object=large)))["allowed"]
+        async with asyncio.timeout(5):  # well before their own time is over
+            assert (await streams[0][0].readline()).startswith(b"HTTP/1.1 408")
+        for _, writer in streams:
+            writer.close()
 
 
 async def test_what_clients_send_is_not_in_the_log(served: Served) -> None:
