@@ -49,6 +49,16 @@ def install_missing() -> None:
     packages = [package for thing, package in PACKAGES.items() if not _present(thing)]
     if not list(POSTGRESQL.glob("*/bin/initdb")):
         packages.append("postgresql")
+    _install(packages)
+
+
+def install_program(name: str, package: str) -> None:
+    """Install what only some need, unless the program is there."""
+    if not _present(name):
+        _install([package])
+
+
+def _install(packages: list[str]) -> None:
     if not packages:
         return
     require_root()

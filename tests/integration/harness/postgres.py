@@ -1,9 +1,8 @@
-"""A PostgreSQL of the test's own, from the programs of this machine; it lives in a folder and on a free port."""
+"""A PostgreSQL of the test's own, from the programs of this machine or of a chosen version; it lives in a folder and on a free port."""
 
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e2e.cluster import debian
+from e2e.cluster.postgres_versions import within_reach
 from tests.integration.harness.processes import Process, free_port
 
 if TYPE_CHECKING:
@@ -22,38 +22,41 @@ USER, PASSWORD = "owner", "p@ss w/rd%?&#:é"
 
 
 class Postgres:
-    """The server; every connection needs the password."""
+    """The server; every connection needs the password.
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    `programs` is the folder of another version's initdb and postgres, `files` goes into its data folder.
+    """
+
+    def __init__(
+        self,
+        programs: Path | None = None,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        settings: Mapping[str, str] | None = None,
+        login: tuple[str, str] = (USER, PASSWORD),
+        port: int = 0,
+    ) -> None:
+        self.port = port or free_port()
+        self.user, self.password = login
         self.folder = Path(tempfile.mkdtemp(prefix="dbupgrade-postgres-"))
-        self._programs = debian.postgresql_bin()
-        self._as_user: list[str] = []
-        if (
-            os.geteuid() == 0
-        ):  # as which PostgreSQL refuses to run; the kernel forgets the death signal with the user
-            self._as_user = [
-                "setpriv",
-                "--reuid=postgres",
-                "--regid=postgres",
-                "--clear-groups",
-                "--pdeathsig=KILL",
-                "--",
-            ]
+        self._programs = within_reach(programs or debian.postgresql_bin(), self.folder)
+        self._files = files or {}
+        self._settings = settings or {}
+        # Not root, as which PostgreSQL refuses to run; the kernel forgets the death signal with the user.
+        user = ("--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL")
+        self._as_user = ["setpriv", *user, "--"] if os.geteuid() == 0 else []
         self._process: Process | None = None
 
     def start(self) -> None:
-        password = self.folder / "password"
-        password.write_text(PASSWORD)
-        if self._as_user:
-            account = pwd.getpwnam("postgres")
-            for path in (self.folder, password):
-                os.chown(path, account.pw_uid, account.pw_gid)
+        data, password = self.folder / "data", self._write("password", self.password.encode())
+        self._give(self.folder)
         subprocess.run(
-            [*self._as_user, str(self._programs / "initdb"), f"--pgdata={self.folder}/data", f"--username={USER}",
+            [*self._as_user, str(self._programs / "initdb"), f"--pgdata={data}", f"--username={self.user}",
              f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
             check=True, capture_output=True, cwd="/",
         )  # fmt: skip
+        for name, content in self._files.items():
+            self._write(f"data/{name}", content)
         self.resume()
 
     def resume(self) -> None:
@@ -61,8 +64,9 @@ class Postgres:
         settings = {
             "port": self.port,
             "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
+            "unix_socket_directories": self.folder,
             "fsync": "off",
+            **self._settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command = [*self._as_user, str(self._programs / "postgres"), "-D", f"{self.folder}/data", *options]
@@ -86,7 +90,12 @@ class Postgres:
 
     def answers(self) -> bool:
         """Whether it accepts connections."""
-        command = [str(self._programs / "pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
+        command = [
+            str(debian.postgresql_bin() / "pg_isready"),
+            "--quiet",
+            "--host=127.0.0.1",
+            f"--port={self.port}",
+        ]
         return subprocess.run(command, check=False).returncode == 0
 
     def environment(self, database: str) -> Mapping[str, str]:
@@ -94,15 +103,26 @@ class Postgres:
         return {
             "PGHOST": "127.0.0.1",
             "PGPORT": str(self.port),
-            "PGUSER": USER,
-            "PGPASSWORD": PASSWORD,
+            "PGUSER": self.user,
+            "PGPASSWORD": self.password,
             "PGDATABASE": database,
         }
 
     def query(self, sql: str, database: str = "postgres") -> list[str]:
         """Rows of a query, their columns separated by `|`."""
         done = subprocess.run(
-            [str(self._programs / "psql"), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"],
+            [str(debian.postgresql_bin() / "psql"), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"],
             input=sql, capture_output=True, text=True, check=True, env={**os.environ, **self.environment(database)},
         )  # fmt: skip
         return done.stdout.splitlines()
+
+    def _write(self, name: str, content: bytes) -> Path:
+        file = self.folder / name
+        file.write_bytes(content)
+        file.chmod(0o600)
+        self._give(file)
+        return file
+
+    def _give(self, path: Path) -> None:
+        if self._as_user:
+            shutil.chown(path, "postgres", "postgres")

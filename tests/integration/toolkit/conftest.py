@@ -6,11 +6,10 @@ import asyncio
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +18,11 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from e2e.cluster import debian, tools
-from tests.integration.harness.processes import Process, free_port
+from e2e.cluster import tools
+from tests.integration.harness.postgres import Postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "p@ss:w/rd#?% hunter2"
@@ -62,66 +61,21 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    with running_server({}) as found:
+    with running_server() as found:
         yield found
 
 
 @contextmanager
-def running_server(files: dict[str, bytes], *settings: str, port: int = 0) -> Iterator[Server]:
+def running_server(
+    files: Mapping[str, bytes] | None = None, settings: Mapping[str, str] | None = None, port: int = 0
+) -> Iterator[Server]:
     """A PostgreSQL with `files` in its folder."""
-    programs = debian.postgresql_bin()
-    base = Path("/tmp") / f"dbupgrade-pg-{secrets.token_hex(4)}"
-    base.mkdir(mode=0o755)
-    user = (
-        ["setpriv", "--pdeathsig=KILL", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
-        if os.geteuid() == 0
-        else []
-    )
-    if user:
-        shutil.chown(base, "postgres", "postgres")
-    secret = base / "password"
-    secret.write_text(PASSWORD)
-    secret.chmod(0o644)
-    command = [
-        *user,
-        str(programs / "initdb"),
-        "-D",
-        str(base / "data"),
-        "-U",
-        "admin",
-        "-A",
-        "scram-sha-256",
-    ]
-    subprocess.run([*command, f"--pwfile={secret}", "--no-sync"], check=True, capture_output=True, cwd=base)
-    for name, content in files.items():
-        file = base / "data" / name
-        file.write_bytes(content)
-        file.chmod(0o600)
-        if user:
-            shutil.chown(file, "postgres", "postgres")
-    port = port or free_port()
-    options = ["-c", "fsync=off", "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1"]
-    process = Process(
-        [*user, str(programs / "postgres"), "-D", str(base / "data"), "-p", str(port), *options, *settings],
-        base / "log",
-    )
-    found = Server(port)
+    postgres = Postgres(files=files, settings=settings, login=("admin", PASSWORD), port=port)
     try:
-        process.start()
-        asyncio.run(_until_it_answers(found))
-        yield found
+        postgres.start()
+        yield Server(postgres.port)
     finally:
-        process.stop()
-        shutil.rmtree(base)
-
-
-async def _until_it_answers(server: Server) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(OSError, asyncpg.CannotConnectNowError):
-                await (await asyncpg.connect(server.url("postgres"))).close()
-                return
-            await asyncio.sleep(0.1)
+        postgres.stop()
 
 
 @dataclass

@@ -85,7 +85,7 @@ def test_a_database_that_comes_later_is_waited_for(toolkit: Toolkit) -> None:
     with toolkit.start("status", DATABASE_URL=replace(toolkit.server, port=port).url("postgres")) as process:
         assert process.stdout
         assert "waiting" in process.stdout.readline()
-        with running_server({}, port=port):
+        with running_server(port=port):
             process.communicate(timeout=100)
     assert process.returncode == 9
 

@@ -18,7 +18,7 @@ def test_tls(tmp_path: Path) -> None:
     files = {"server.crt": pair.cert_pem, "server.key": pair.key_pem}
     roots = tmp_path / "ca.crt"
     roots.write_bytes(authority.cert_pem)
-    with running_server(files, "-c", "ssl=on") as server:
+    with running_server(files, {"ssl": "on"}) as server:
         database = f"t{secrets.token_hex(6)}"
         server.execute("postgres", f"create database {database}")
         folder = tmp_path / "migrations"
