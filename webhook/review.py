@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from dbupgrade.api import names
+from dbupgrade.api import lock, names
 from dbupgrade.decide.admission import Operation, Verdict
 
 API_VERSION = "admission.k8s.io/v1"
@@ -79,13 +79,15 @@ def answer(uid: str, verdict: Verdict) -> bytes:
                 "group": names.GROUP,
                 "kind": names.PLURAL,
                 "causes": [
-                    {"field": problem.field, "message": problem.message} for problem in verdict.problems
+                    {"reason": _CAUSES[verdict.code], "field": problem.field, "message": problem.message}
+                    for problem in verdict.problems
                 ],
             },
         }
     return orjson.dumps({"apiVersion": API_VERSION, "kind": KIND, "response": response})
 
 
+_CAUSES = {HTTPStatus.FORBIDDEN: lock.CAUSE, HTTPStatus.UNPROCESSABLE_ENTITY: "FieldValueInvalid"}
 _REASONS = {HTTPStatus.FORBIDDEN: "Forbidden", HTTPStatus.UNPROCESSABLE_ENTITY: "Invalid"}
 
 

@@ -107,7 +107,7 @@ def _lock_rule() -> Schema:
         "rule": f"({unchanged}) || !{lock.active('oldSelf')}",
         "messageExpression": lock.message(lock.SPEC_LOCKED, "oldSelf"),
         "message": lock.SPEC_LOCKED.format(job=lock.UNKNOWN_JOB, name="NAME"),
-        "reason": "FieldValueForbidden",
+        "reason": lock.CAUSE,
         "fieldPath": ".spec",
     }
 

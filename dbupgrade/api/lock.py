@@ -5,6 +5,7 @@ so the texts and the condition stand here once.
 """
 
 import json
+from collections.abc import Iterable
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import PROGRESSING, ConditionStatus, Reason
@@ -13,21 +14,22 @@ UNLOCKED_FIELDS = frozenset({"suspend"})
 """Fields of spec that may change at any time."""
 
 SPEC_LOCKED = (
-    "cannot update spec while migration is in progress (Progressing=True): {job} is at work. "
-    "To do: apply the change again when it has ended (kubectl wait --for=condition=Progressing=False dbupgrade/{name})"
+    "cannot update spec while migration is in progress (Progressing=True): {job} is running. "
+    "Apply the change again when it has finished: kubectl wait --for=condition=Progressing=False dbupgrade/{name}"
 )
 DELETION_LOCKED = (
-    "cannot delete while migration is in progress (Progressing=True): it would take the running pod of {job} with it. "
-    "To do: delete it when the run has ended (kubectl wait --for=condition=Progressing=False dbupgrade/{name}), or break "
-    "the run off: kubectl annotate dbupgrade/{name} " + names.ANNOTATION_FORCE_DELETE + "=true, then delete"
+    "cannot delete while migration is in progress (Progressing=True): the running pod of {job} would be deleted too. "
+    "Delete it when the run has finished (kubectl wait --for=condition=Progressing=False dbupgrade/{name}), or abort the "
+    "run: kubectl annotate dbupgrade/{name} " + names.ANNOTATION_FORCE_DELETE + "=true, then delete"
 )
 UNKNOWN_JOB = "its Job"
-_LOCKED = SPEC_LOCKED.partition(":")[0]
+CAUSE = "FieldValueForbidden"
+"""The reason of the cause that a denial has, beside the field: the API server allows only its own for rules of a CRD."""
 
 
-def is_locked(denial: str) -> bool:
-    """Whether the API server refused a change because of the lock; `denial` is what it said, perhaps cut."""
-    return _LOCKED in denial
+def is_locked(causes: Iterable[tuple[str, str]]) -> bool:
+    """Whether a change was denied because of the lock; `causes` are the reasons and fields in the denial's details."""
+    return (CAUSE, "spec") in causes
 
 
 def active(resource: str) -> str:

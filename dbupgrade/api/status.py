@@ -117,6 +117,9 @@ class Run(Model):
     token_secret: str | None = Field(
         None, description="Secret with the run's AWS token; removed when the run ends."
     )
+    creation_problem: str | None = Field(
+        None, max_length=1024, description="Why the Job could not be created so far; the creation is retried."
+    )
     started_at: datetime
     finished_at: datetime | None = None
     result: RunResult | None = None

@@ -84,7 +84,7 @@ class Commands:
         try:
             await getattr(self, f"_{self._given.command}")()
         except NotFound as error:
-            if f'"{self._name}" not found' not in error.safe_message:
+            if error.name != self._name:
                 raise
             raise CommandError(
                 f"there is no DBUpgrade {self._name} in namespace {self._namespace}: `status -A` lists all"
@@ -201,7 +201,7 @@ class Commands:
             except NotFound:
                 raise CommandError("this cluster knows no DBUpgrades: install the operator first") from None
             except (Invalid, Forbidden) as error:
-                if not lock.is_locked(error.safe_message):
+                if not lock.is_locked(error.causes):
                     raise
                 self._say("Waiting  an earlier migration is in progress; its spec is locked until it ends")
             except (Unreachable, ServerError, TooManyRequests) as error:

@@ -128,6 +128,7 @@ def _ended(observed: Observed, run: Run, report: Report, result: RunResult) -> R
     return run.model_copy(
         update={
             "finished_at": observed.now,
+            "creation_problem": None,
             "result": result,
             "failure": report.failure,
             "from_version": report.from_version,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
+from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RenewToken
 from dbupgrade.decide.ending import as_of, failed, finish, newest, still_wanted
@@ -80,18 +80,20 @@ def refused(observed: Observed, run: Run, message: str) -> Decision:
 
 
 def not_created(observed: Observed, run: Run, message: str) -> Status:
-    """Whether the Job of `run` was created is not known: it is tried again, and the first reason is told.
+    """Whether the Job of `run` was created is unknown: the creation is retried, and the first problem is reported.
 
     Only the first: each status that is written brings the resource back at once, without a back-off.
     """
     status = observed.resource.status
-    condition = find_condition(status.conditions, PROGRESSING)
-    words = f"Job {run.job_name} could not be created yet"
-    if condition and condition.message.startswith(words):
+    if run.creation_problem is not None:
         return status
-    advice = "To do: if it lasts, look at the API server and at its admission webhooks"
-    told = f"{words}, which is tried again: {message}. {advice}"
-    return running(as_of(observed, run), status, Reason.JOB_PENDING, told)
+    run = run.model_copy(update={"creation_problem": message[:1024]})
+    text = (
+        f"Job {run.job_name} could not be created and is retried: {message}. If this lasts, check the API server and its "
+        "admission webhooks."
+    )
+    status = status.model_copy(update={"run": run})
+    return running(as_of(observed, run), status, Reason.JOB_PENDING, text)
 
 
 def ours(observed: Observed, current: JobView, run: Run) -> bool:
@@ -147,7 +149,7 @@ def _replace(observed: Observed, run: Run, settings: JobSettings) -> Decision:
 def _seen(observed: Observed, run: Run, current: JobView) -> Run:
     """`run` with what is now known for good: its Job exists, and whether `migrate` has ever started."""
     started = _has_started(observed, run, current.uid)
-    return run.model_copy(update={"job_uid": current.uid, "migrate_seen": started})
+    return run.model_copy(update={"job_uid": current.uid, "migrate_seen": started, "creation_problem": None})
 
 
 def _has_started(observed: Observed, run: Run, job_uid: str | None) -> bool:

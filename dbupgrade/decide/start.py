@@ -105,8 +105,8 @@ def _not_supported(observed: Observed, status: Status, spec: Spec) -> Decision |
     if observed.aws_enabled or not spec.database.uses_aws:
         return None
     message = (
-        "spec.database.aws needs AWS authentication, which is off in this operator, so nothing is started. "
-        "To do: enable it in the operator's settings (aws.enabled), or use spec.database.connection"
+        "AWS authentication is disabled in this operator, so spec.database.aws cannot be used and no run starts. "
+        "Enable it in the operator's settings (aws.enabled), or use spec.database.connection."
     )
     return Decision(held(observed, status, Reason.AWS_NOT_SUPPORTED, message, stalled=True))
 

@@ -62,14 +62,17 @@ class ApiError(KubeError):
         *,
         status: int,
         reason: str = "",
-        causes: tuple[str, ...] = (),
+        causes: tuple[tuple[str, str], ...] = (),
+        name: str = "",
         retry_after: float | None = None,
     ) -> None:
         super().__init__(safe_message, retry_after=retry_after)
         self.status = status
         self.reason = reason
         self.causes = causes
-        """Machine-readable causes in the answer's details, for example `NamespaceTerminating` of a refused creation."""
+        """Machine-readable causes in the answer's details: reason and field, for example (`NamespaceTerminating`, ``)."""
+        self.name = name
+        """The object that the answer is about, if its details name one."""
 
 
 class Invalid(ApiError):
@@ -145,7 +148,12 @@ def status_error(
         words,
         status=status,
         reason=reason,
-        causes=tuple(_text(cause.get("reason")) for cause in causes if isinstance(cause, dict)),
+        causes=tuple(
+            (_text(cause.get("reason")), _text(cause.get("field")))
+            for cause in causes
+            if isinstance(cause, dict)
+        ),
+        name=_text(details.get("name")),
         retry_after=_seconds(details.get("retryAfterSeconds")) if retry_after is None else retry_after,
     )
 

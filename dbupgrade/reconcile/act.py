@@ -199,4 +199,5 @@ class Actor:
 
 def _refusal(error: Forbidden | Invalid) -> str | None:
     """What stands against it, in words; in a namespace that ends there is nothing to tell."""
-    return None if NAMESPACE_TERMINATING in error.causes else error.safe_message
+    terminating = any(reason == NAMESPACE_TERMINATING for reason, _ in error.causes)
+    return None if terminating else error.safe_message

@@ -20,14 +20,14 @@ _ADVICE = {
     DENIED: "check that the operator's identity may sts:AssumeRole on the role, that the role exists, and that its "
     "trust policy names the operator's identity as principal and sts:ExternalId {external_id}",
     EXPIRED: "the operator's own AWS credentials have expired: renew them, or give its service account a role (IRSA, Pod "
-    "Identity), which renews them by itself",
-    "IDPCommunicationError": "STS cannot reach the cluster's OIDC provider; it is tried again",
+    "Identity), which renews them automatically",
+    "IDPCommunicationError": "STS cannot reach the cluster's OIDC provider; the call is retried",
     "InvalidClientTokenId": "the operator's own AWS credentials are not known: check its service account's role or its keys",
     "InvalidIdentityToken": "STS does not accept the operator's service account token: check the cluster's OIDC provider in IAM",
     NO_CREDENTIALS: "the operator has no AWS credentials: give its service account a role (IRSA, Pod Identity)",
     "RegionDisabledException": "enable the region of the STS endpoint, or set aws.region of the operator to one that is enabled",
     "SignatureDoesNotMatch": "check the operator's secret access key and its clock",
-    THROTTLED: "AWS limits the number of calls; it is tried again",
+    THROTTLED: "AWS limits the number of calls; the call is retried",
     UNREACHABLE: "check network policies, DNS and the VPC endpoint for STS in the region",
     UNREADABLE: "something other than STS answers, a proxy for example: check the operator's proxy settings and DNS",
     "ValidationError": "check spec.database.aws.roleArn",
@@ -71,8 +71,12 @@ def refusal(aws: Aws, identity: str, error: AuthError) -> str:
     advice = _OWN_IDENTITY if error.own and code == DENIED else _ADVICE.get(code, _OTHERWISE)
     return (
         f"AWS gave no session of role {aws.role_arn} with ExternalId {identity}: {error.code}. "
-        f"To do: {advice.format(external_id=identity)}"
+        f"{_sentence(advice.format(external_id=identity))}"
     )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def secret_data(aws: Aws, token: str, authority: str) -> dict[str, str]:

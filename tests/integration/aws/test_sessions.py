@@ -338,10 +338,10 @@ async def test_web_identity_is_used(nobody: Refusing, web_identity: Path) -> Non
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("AccessDenied", "the operator's own identity is refused"),
+        ("AccessDenied", "The operator's own identity is refused"),
         ("InvalidIdentityToken", "the cluster's OIDC provider"),
         ("ExpiredTokenException", "credentials have expired"),
-        ("IDPCommunicationError", "it is tried again"),
+        ("IDPCommunicationError", "the call is retried"),
     ],
 )
 async def test_a_refused_web_identity_is_told_as_the_operators_and_its_next_token_is_read(

@@ -114,7 +114,7 @@ async def test_a_terminating_namespace_is_told_by_its_cause(admin: Client, names
             await ResourceClient(admin, CONFIG_MAPS).create(namespace, config_map())
             await ResourceClient(admin, CONFIG_MAPS).delete(namespace, "a", propagation="Background")
         except Forbidden as error:
-            return error.causes == ("NamespaceTerminating",)
+            return [reason for reason, _ in error.causes] == ["NamespaceTerminating"]
         return False
 
     await eventually(refused)

@@ -89,19 +89,23 @@ def test_a_job_that_could_not_be_created_is_told_once_and_the_run_goes_on() -> N
     status = not_created(observed, run, "500 failed calling webhook policy.example")
     assert conditions(status) == PENDING
     assert message(status) == (
-        f"Job {JOB} could not be created yet, which is tried again: 500 failed calling webhook policy.example. "
-        "To do: if it lasts, look at the API server and at its admission webhooks"
+        f"Job {JOB} could not be created and is retried: 500 failed calling webhook policy.example. If this lasts, check "
+        "the API server and its admission webhooks."
     )
     told = observe(replace(ACTIVE, status=status))
-    assert not_created(told, run, "503 another port in the message") == status
+    assert status.run
+    assert not_created(told, status.run, "503 another port in the message") == status
     assert words(decide(told).actions) == CREATE
 
 
 def test_a_job_that_was_created_at_last_is_told() -> None:
     observed = observe(ACTIVE)
     status = not_created(observed, the_run(decide(observed)), "500")
+    assert status.run
+    assert status.run.creation_problem == "500"
     decision = decide(observe(replace(ACTIVE, status=status), job=a_job()))
     assert message(decision.status) == f"Job {JOB} was created: its pod is starting"
+    assert the_run(decision).creation_problem is None
 
 
 @pytest.mark.parametrize("change", [{"image": IMAGE_2}, {"runner": {"activeDeadlineSeconds": 60}}])

@@ -82,7 +82,9 @@ def test_retry_after(header: str | None, details: dict[str, Any], expected: floa
 
 def test_causes_tell_a_terminating_namespace() -> None:
     details = {"causes": [{"reason": "NamespaceTerminating", "message": "..."}]}
-    assert errors.api_error("POST", PATH, 403, status(details=details)).causes == ("NamespaceTerminating",)
+    assert errors.api_error("POST", PATH, 403, status(details=details)).causes == (
+        ("NamespaceTerminating", ""),
+    )
 
 
 def connector_error(error: OSError) -> aiohttp.ClientConnectorError:

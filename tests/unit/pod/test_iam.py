@@ -225,10 +225,10 @@ def test_with_both_blocks_aws_wins_and_selfhosted_ignores_it() -> None:
     [
         (
             AuthError("AccessDenied"),
-            "AccessDenied. To do: check that the operator's identity may sts:AssumeRole",
+            "AccessDenied. Check that the operator's identity may sts:AssumeRole",
         ),
         (AuthError("AccessDenied"), "sts:ExternalId shop/orders"),
-        (AuthError("AccessDenied", own=True), "the operator's own identity is refused"),
+        (AuthError("AccessDenied", own=True), "The operator's own identity is refused"),
         (AuthError("IDPCommunicationError", own=True), "cannot reach the cluster's OIDC provider"),
         (AuthError("InvalidIdentityToken", own=True), "does not accept the operator's service account token"),
         (AuthError("Throttling", own=True), "limits the number of calls"),
@@ -238,7 +238,7 @@ def test_with_both_blocks_aws_wins_and_selfhosted_ignores_it() -> None:
         (AuthError("NoCredentials"), "give its service account a role"),
         (AuthError("Unreachable"), "VPC endpoint"),
         (AuthError("ValidationError"), "roleArn"),
-        (AuthError("SomethingNew"), "SomethingNew. To do: see AWS's documentation"),
+        (AuthError("SomethingNew"), "SomethingNew. See AWS's documentation"),
     ],
 )
 def test_a_refusal_names_aws_code_and_what_to_check(error: AuthError, expected: str) -> None:

@@ -108,7 +108,8 @@ def test_a_denial_is_told_with_code_reason_and_fields() -> None:
     assert response["status"]["code"] == 403
     assert response["status"]["reason"] == "Forbidden"
     assert response["status"]["message"] == "locked"
-    assert response["status"]["details"]["causes"] == [{"field": "spec", "message": "locked"}]
+    causes = [{"reason": "FieldValueForbidden", "field": "spec", "message": "locked"}]
+    assert response["status"]["details"]["causes"] == causes
 
 
 def test_an_approval_is_short_and_carries_warnings() -> None:
