@@ -2,8 +2,8 @@
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit import folder, selection
-from dbupgrade.toolkit.call import Call, failed
-from dbupgrade.toolkit.sql import concurrently, statements
+from dbupgrade.toolkit.call import Call
+from dbupgrade.toolkit.sql import concurrently
 
 
 def run(call: Call) -> int:
@@ -13,10 +13,7 @@ def run(call: Call) -> int:
     call.atlas.validate_offline(call.folder)
     files = [concurrently.File(*file) for file in folder.read(call.folder)]
     chosen = selection.chosen(call, [file.name for file in files])
-    try:
-        changed = concurrently.convert(files, chosen, plain=call.given.plain)
-    except statements.ParseError as error:
-        return failed(call.output, ExitCode.LINT, str(error))
+    changed = concurrently.convert(files, chosen, plain=call.given.plain)
     for name, parts in changed.items():
         folder.write(call.folder, parts)
         names = [part.name for part in parts]

@@ -11,7 +11,7 @@ from dbupgrade.toolkit.history import database
 from dbupgrade.toolkit.history.atlas import AtlasError
 from dbupgrade.toolkit.output import Output
 from dbupgrade.toolkit.sql.concurrently import Build
-from dbupgrade.toolkit.sql.statements import Name
+from dbupgrade.toolkit.sql.names import Name
 
 _ATLAS_LOCK = 2686470616
 """The advisory lock under which Atlas applies: FNV-1 of "atlas_migrate_execute"."""

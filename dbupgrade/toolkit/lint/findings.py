@@ -13,11 +13,11 @@ from typing import Any
 from pglast import ast, enums, parser
 from pglast.visitors import Visitor
 
+from dbupgrade.toolkit.lint import pglast_statements as sql
+from dbupgrade.toolkit.lint.pglast_statements import Name, Statement
 from dbupgrade.toolkit.lint.rules import RULES, Level, Rule
 from dbupgrade.toolkit.lint.settings import LintSettings
-from dbupgrade.toolkit.sql import statements as sql
 from dbupgrade.toolkit.sql.concurrently import File
-from dbupgrade.toolkit.sql.statements import Name, Statement
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pglast import ast, enums
+from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.exits import RefusedError
-from dbupgrade.toolkit.sql import statements as sql
-from dbupgrade.toolkit.sql.statements import Name, Statement
+from dbupgrade.toolkit.sql import directives, names, parser
+from dbupgrade.toolkit.sql.names import Name
+from dbupgrade.toolkit.sql.parser import Statement
 
 DIRECTIVE = "-- atlas:txmode none\n"
 _MIGRATE_AS = "let the role that owns the tables migrate"
@@ -53,6 +54,10 @@ class ConversionRefusedError(RefusedError):
     """A statement that cannot be made safe; the message says where, why, and what to write instead."""
 
 
+class UnreadableFileError(ConversionRefusedError):
+    """A file with such statements that PostgreSQL's parser cannot read."""
+
+
 @dataclass
 class _Known:
     """What the files before have made."""
@@ -62,46 +67,79 @@ class _Known:
 
     def learn(self, tree: Any) -> None:
         match tree:
-            case ast.CreateStmt() if tree.partspec:
-                self.partitioned.append(sql.name_of(tree.relation))
-            case ast.IndexStmt() if tree.idxname and _is_among(sql.name_of(tree.relation), self.partitioned):
-                self.partitioned_indexes.append(Name(sql.name_of(tree.relation).schema, tree.idxname))
-            case ast.DropStmt() if tree.removeType == enums.ObjectType.OBJECT_TABLE:
-                for name in sql.names_of_objects(tree):
+            case pb.CreateStmt() if tree.HasField("partspec"):
+                self.partitioned.append(names.name_of(tree.relation))
+            case pb.IndexStmt() if tree.idxname and _is_among(names.name_of(tree.relation), self.partitioned):
+                self.partitioned_indexes.append(Name(names.name_of(tree.relation).schema, tree.idxname))
+            case pb.DropStmt() if tree.remove_type == pb.OBJECT_TABLE:
+                for name in names.names_of_objects(tree):
                     self.partitioned = [known for known in self.partitioned if not known.may_be(name)]
 
 
 def convert(files: Sequence[File], chosen: set[str], *, plain: bool = False) -> dict[str, list[Part]]:
     """What becomes of each file of `chosen` that changes, by its name; `files` is the whole folder, in order.
 
-    With `plain`, indexes are built without CONCURRENTLY. Raises ConversionRefusedError, and ParseError for a file that has
-    the word and cannot be read.
+    With `plain`, indexes are built without CONCURRENTLY. Raises ConversionRefusedError, also for a file that has the word
+    and cannot be read.
     """
-    known, changed = _Known(), {}
+    changed = {}
+    for name, outcome in _outcomes(files, chosen, plain=plain):
+        if isinstance(outcome, ConversionRefusedError):
+            raise outcome
+        changed[name] = outcome
+    for reason in _disorder(files, changed).values():
+        raise ConversionRefusedError(reason)
+    return changed
+
+
+def convert_each(files: Sequence[File]) -> tuple[dict[str, list[Part]], dict[str, str]]:
+    """What becomes of every file that changes, and why the others that would have to cannot.
+
+    A file that PostgreSQL's parser cannot read stays as it is: the database will say what is wrong with it.
+    """
+    changed, refused = {}, {}
+    for name, outcome in _outcomes(files, {file.name for file in files}):
+        if isinstance(outcome, ConversionRefusedError):
+            refused[name] = outcome
+        else:
+            changed[name] = outcome
+    reasons = {
+        name: str(error) for name, error in refused.items() if not isinstance(error, UnreadableFileError)
+    }
+    reasons |= _disorder(files, changed)
+    return {name: parts for name, parts in changed.items() if name not in reasons}, reasons
+
+
+def _outcomes(
+    files: Sequence[File], chosen: set[str], *, plain: bool = False
+) -> Iterator[tuple[str, list[Part] | ConversionRefusedError]]:
+    """The parts of each file of `chosen` that changes, or why it cannot."""
+    known = _Known()
     for file in files:
         lowered = file.text.lower()
-        if not ("partition" in lowered or (file.name in chosen and "concurrently" in lowered)):
+        wanted = file.name in chosen and "concurrently" in lowered
+        if not (wanted or "partition" in lowered):
             continue
         try:
-            found = sql.statements(file.text)
-        except sql.ParseError as error:
-            if file.name not in chosen or "concurrently" not in lowered:
-                continue
-            raise sql.ParseError(f"{file.name}, {error}") from None
-        if file.name in chosen and (parts := _convert(file, found, known, plain=plain)):
-            changed[file.name] = parts
+            found = parser.statements(file.text)
+            if wanted and (parts := _convert(file, found, known, plain=plain)):
+                yield file.name, parts
+        except parser.ParseError as error:
+            if wanted:
+                yield file.name, UnreadableFileError(f"{file.name}, {error}")
+            continue
+        except ConversionRefusedError as error:
+            yield file.name, error
         for statement in found:
             known.learn(statement.tree)
-    _check_order(files, changed)
-    return changed
 
 
 def _convert(file: File, found: list[Statement], known: _Known, *, plain: bool) -> list[Part]:
     """The parts of one file; none when it stays as it is."""
-    if not any(sql.is_concurrent(statement.tree) for statement in found):
+    if not any(names.is_concurrent(statement.tree) for statement in found):
         return []
     pieces = list(_pieces(file, found, known, plain=plain))
-    if sql.has_no_transaction(file.text) and not any(piece.changed for piece in pieces):
+    if directives.has_no_transaction(file.text) and not any(piece.changed for piece in pieces):
         return []
     _check_file(file, found)
     groups: list[list[_Piece]] = []
@@ -110,7 +148,7 @@ def _convert(file: File, found: list[Statement], known: _Known, *, plain: bool) 
             groups[-1].append(piece)
         else:
             groups.append([piece])
-    copied = [line for d in sql.head(file.text) if d.key != "txmode" for line in [d.line]]
+    copied = [line for d in directives.head(file.text) if d.key != "txmode" for line in [d.line]]
     parts, settings = [], list[str]()
     for number, (group, suffix) in enumerate(zip(groups, _suffixes(len(groups)), strict=True)):
         text = "".join(piece.text for piece in group)
@@ -120,7 +158,7 @@ def _convert(file: File, found: list[Statement], known: _Known, *, plain: bool) 
             settings += [f"{piece.setting}\n" for piece in group if piece.setting]
         if number and copied:
             text = "\n".join(copied) + "\n\n" + text.lstrip("\n")
-        if group[0].alone and not sql.has_no_transaction(text):
+        if group[0].alone and not directives.has_no_transaction(text):
             text = _without_transaction(text.lstrip("\n"))
         parts.append(Part(_renamed(file, suffix), text, count))
     return [] if [(part.name, part.text) for part in parts] == [(file.name, file.text)] else parts
@@ -128,9 +166,9 @@ def _convert(file: File, found: list[Statement], known: _Known, *, plain: bool) 
 
 def _without_transaction(text: str) -> str:
     """`text` with the directive in its header, which begins one where there is none."""
-    if sql.has_no_transaction(text):
+    if directives.has_no_transaction(text):
         return text
-    return DIRECTIVE + ("" if sql.header(text) else "\n") + text
+    return DIRECTIVE + ("" if directives.header(text) else "\n") + text
 
 
 @dataclass(frozen=True)
@@ -146,27 +184,41 @@ class _Piece:
 
 def _pieces(file: File, found: list[Statement], known: _Known, *, plain: bool) -> Iterator[_Piece]:
     made: list[Name] = []
+    """Tables that were not there before the file. By the very words that made them: what else may mean an older table."""
     seen = _Known(list(known.partitioned), list(known.partitioned_indexes))
     for statement in found:
         tree, text = statement.tree, file.text[statement.begin : statement.end]
-        if created := sql.created_table(tree):
-            made.append(created)
-        if not sql.is_concurrent(tree):
+        made = _still_new(made, tree, text)
+        if not names.is_concurrent(tree):
             setting = text[statement.start - statement.begin :].strip()
-            is_setting = isinstance(tree, ast.VariableSetStmt)
+            is_setting = isinstance(tree, pb.VariableSetStmt)
             yield _Piece(text, alone=False, setting=setting if is_setting else "")
-        elif isinstance(tree, ast.IndexStmt) and (plain or _is_among(sql.name_of(tree.relation), made)):
+        elif isinstance(tree, pb.IndexStmt) and (plain or names.name_of(tree.relation) in made):
             place = statement.start - statement.begin
-            yield _Piece(text[:place] + sql.without_concurrently(text[place:]), alone=False, changed=True)
+            yield _Piece(text[:place] + names.without_concurrently(text[place:]), alone=False, changed=True)
         else:
             _check_statement(f"{file.name}, line {statement.line}", tree, seen)
             yield _Piece(text, alone=True)
         seen.learn(tree)
 
 
+def _still_new(made: list[Name], tree: Any, text: str) -> list[Name]:
+    """The tables that are new after a statement; wherever that can be doubted, a table counts as old."""
+    if created := names.certainly_created(tree):
+        return [*made, created]
+    match tree:
+        case pb.DropStmt() if tree.remove_type == pb.OBJECT_TABLE:
+            gone = names.names_of_objects(tree)
+        case pb.RenameStmt() | pb.AlterObjectSchemaStmt() if tree.HasField("relation"):
+            gone = [names.name_of(tree.relation)]
+        case _:
+            return [] if "search_path" in text.lower() else made
+    return [name for name in made if not _is_among(name, gone)]
+
+
 def _check_statement(place: str, tree: object, known: _Known) -> None:
-    if isinstance(tree, ast.IndexStmt):
-        table = sql.name_of(tree.relation)
+    if isinstance(tree, pb.IndexStmt):
+        table = names.name_of(tree.relation)
         if _is_among(table, known.partitioned):
             raise ConversionRefusedError(f"{place}: {partitioned_advice(str(table))}")
         if not tree.idxname:
@@ -174,14 +226,14 @@ def _check_statement(place: str, tree: object, known: _Known) -> None:
                 f"{place}: the index on {table} has no name, so that what a failed build leaves could not be found; write "
                 "CREATE INDEX CONCURRENTLY name ON …"
             )
-    if isinstance(tree, ast.DropStmt):
-        for name in sql.names_of_objects(tree):
+    if isinstance(tree, pb.DropStmt):
+        for name in names.names_of_objects(tree):
             if _is_among(name, known.partitioned_indexes):
                 raise ConversionRefusedError(
                     f"{place}: {name} is the index of a partitioned table, which PostgreSQL drops only without CONCURRENTLY; "
                     "write DROP INDEX, with a lock_timeout before it"
                 )
-        if len(tree.objects or ()) > 1:
+        if len(tree.objects) > 1:
             raise ConversionRefusedError(
                 f"{place}: PostgreSQL drops one index at a time concurrently; write a statement for each"
             )
@@ -196,39 +248,23 @@ def partitioned_advice(table: str) -> str:
 
 
 def _check_file(file: File, found: list[Statement]) -> None:
-    for directive in sql.head(file.text):
+    for directive in directives.head(file.text):
         if directive.key == "delimiter":
             raise ConversionRefusedError(f"{file.name}: it has a delimiter of its own; split it by hand")
     # After a crash, the count of a part's statements tells how far it came.
-    if line := sql.empty_statement(file.text):
+    if line := parser.empty_statement(file.text):
         raise ConversionRefusedError(f"{file.name}, line {line}: a semicolon ends nothing; take it out")
     for statement in found:
         place = f"{file.name}, line {statement.line}"
-        if isinstance(statement.tree, ast.TransactionStmt):
+        if isinstance(statement.tree, pb.TransactionStmt):
             raise ConversionRefusedError(
                 f"{place}: BEGIN and COMMIT of one's own cannot be split; Atlas runs a file in a transaction, so leave them out"
             )
-        if isinstance(statement.tree, ast.VariableSetStmt) and statement.tree.name in _NOT_SPLIT:
+        if isinstance(statement.tree, pb.VariableSetStmt) and statement.tree.name in _NOT_SPLIT:
             raise ConversionRefusedError(
                 f"{place}: the {statement.tree.name} would not hold for the statement with CONCURRENTLY; "
                 f"{_NOT_SPLIT[statement.tree.name]}"
             )
-
-
-def convert_each(files: Sequence[File]) -> tuple[dict[str, list[Part]], dict[str, str]]:
-    """What becomes of every file that changes, and why the others that would have to cannot.
-
-    A file that PostgreSQL's parser cannot read stays as it is: the database will say what is wrong with it.
-    """
-    changed, refused = {}, {}
-    for file in files:
-        try:
-            changed.update(convert(files, {file.name}))
-        except ConversionRefusedError as error:
-            refused[file.name] = str(error)
-        except sql.ParseError:
-            continue
-    return changed, refused
 
 
 @dataclass(frozen=True)
@@ -268,17 +304,17 @@ def builds(text: str) -> list[Build]:
     if "concurrently" not in text.lower():
         return []
     try:
-        trees = [statement.tree for statement in sql.statements(text)]
-    except sql.ParseError:
+        trees = [statement.tree for statement in parser.statements(text)]
+    except parser.ParseError:
         return []
     found = []
-    for tree in filter(sql.is_concurrent, trees):
-        if isinstance(tree, ast.IndexStmt) and tree.idxname:
-            table = sql.name_of(tree.relation)
+    for tree in filter(names.is_concurrent, trees):
+        if isinstance(tree, pb.IndexStmt) and tree.idxname:
+            table = names.name_of(tree.relation)
             found.append(Build(Name(table.schema, tree.idxname), table))
-        if isinstance(tree, ast.ReindexStmt) and tree.relation:
-            name = sql.name_of(tree.relation)
-            is_index = tree.kind == enums.ReindexObjectType.REINDEX_OBJECT_INDEX
+        if isinstance(tree, pb.ReindexStmt) and tree.HasField("relation"):
+            name = names.name_of(tree.relation)
+            is_index = tree.kind == pb.REINDEX_OBJECT_INDEX
             found.append(Build(name, None) if is_index else Build(None, name))
     return found
 
@@ -299,15 +335,16 @@ def _renamed(file: File, suffix: str) -> str:
     return file.version + suffix + file.name[len(file.version) :]
 
 
-def _check_order(files: Sequence[File], changed: dict[str, list[Part]]) -> None:
-    """Refuse parts that would come out of their place: Atlas sorts by name, and compares versions."""
-    everything: list[File] = []
-    for file in sorted(files, key=lambda file: file.name):
-        everything += changed.get(file.name, [file])
-    for before, after in itertools.pairwise(everything):
-        new = isinstance(before, Part) or isinstance(after, Part)
-        if new and not (before.name < after.name and before.version < after.version):
-            raise ConversionRefusedError(
-                f"{before.name} would not come before {after.name}; give the files versions of equal length, without letters, "
-                "or split the file by hand"
-            )
+def _disorder(files: Sequence[File], changed: dict[str, list[Part]]) -> dict[str, str]:
+    """The files whose parts would come out of their place, and why: Atlas sorts by name, and compares versions."""
+    everything = [(file.name, part) for file in files for part in changed.get(file.name, [file])]
+    everything = sorted(everything, key=lambda item: item[0])
+    found = {}
+    for (one, before), (other, after) in itertools.pairwise(everything):
+        if not (before.name < after.name and before.version < after.version):
+            for name in {one, other} & set(changed):
+                found[name] = (
+                    f"{before.name} would not come before {after.name}; give the files versions of equal length, without "
+                    "letters, or split the file by hand"
+                )
+    return found

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbupgrade.toolkit.sql import statements as sql
-from dbupgrade.toolkit.sql.concurrently import DIRECTIVE, ConversionRefusedError, File, Part, convert
+from dbupgrade.toolkit.sql import names, parser
+from dbupgrade.toolkit.sql.concurrently import (
+    DIRECTIVE,
+    ConversionRefusedError,
+    File,
+    Part,
+    convert,
+    convert_each,
+)
 
 HEADER = DIRECTIVE + "\n"
 
@@ -139,6 +146,11 @@ def test_settings_are_repeated_for_the_parts_in_a_transaction() -> None:
         ),
         ("", "create index concurrently on t (a);", "has no name"),
         ("", "drop index concurrently i, j;", "one index at a time"),
+        (
+            "create table t (a int) partition by range (a);",
+            "select 1;\ncreate index concurrently i on t (a);\ncreate index concurrently j on u (a);",
+            "line 2: t is partitioned",
+        ),
         ("", "begin; select 1; commit; drop index concurrently i;", "BEGIN and COMMIT"),
         ("", "set search_path = s; drop index concurrently i;", "search_path"),
         ("", "set role owner; drop index concurrently i;", "the role would not hold"),
@@ -151,8 +163,39 @@ def test_what_cannot_be_made_safe_is_refused(before: str, text: str, says: str) 
 
 
 def test_a_file_that_cannot_be_read_is_named() -> None:
-    with pytest.raises(sql.ParseError, match=r"2_x.sql, line 2: the SQL cannot be read"):
+    with pytest.raises(ConversionRefusedError, match=r"2_x.sql, line 2: the SQL cannot be read"):
         converted("select 1;\ncreate indx concurrently hunter2")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "create table if not exists t (a int);",
+        "create table s.t (a int);",
+        "create table t (a int); drop table t;",
+        "create table t (a int); alter table t rename to u;",
+        "create table t (a int); alter table t set schema s;",
+        "create table t (a int); select set_config('search_path', 's', true);",
+        "do $$ begin create table t (a int); end $$;",
+    ],
+)
+def test_a_table_that_may_be_there_already_keeps_its_concurrently(before: str) -> None:
+    parts = converted(f"{before}\ncreate index concurrently i on t (a);\n")
+    assert [text for _, text in parts] == [f"{before}\n", f"{HEADER}create index concurrently i on t (a);\n"]
+
+
+def test_a_folder_is_converted_in_one_pass() -> None:
+    """What apply asks: what cannot be converted is refused by file, and the rest goes on."""
+    files = [
+        File("1_x.sql", "create table t (a int) partition by range (a);"),
+        File("2_x.sql", "create index concurrently i on t (a);"),
+        File("3_x.sql", "create indx concurrently hunter2"),
+        File("4_x.sql", "select 1; drop index concurrently i2;"),
+        File("5_x.sql", "select 1; drop index concurrently i3;"),
+        File("5a_y.sql", "select 1;"),
+    ]
+    changed, refused = convert_each(files)
+    assert (set(changed), set(refused)) == ({"4_x.sql"}, {"2_x.sql", "5_x.sql"})
 
 
 @pytest.mark.parametrize("other", ["2a_y.sql", "20_y.sql"])
@@ -198,12 +241,12 @@ def test_parts_are_the_file_and_converting_twice_changes_nothing(text: str) -> N
     assert convert(parts, {part.name for part in parts}) == {}
     whole = "".join(part.text.removeprefix(DIRECTIVE) for part in parts)
     assert "".join(whole.split()) == "".join(text.split())  # every comment and string, in its order
-    assert [len(sql.statements(part.text)) for part in parts if part.text.startswith(DIRECTIVE)] == [
+    assert [len(parser.statements(part.text)) for part in parts if part.text.startswith(DIRECTIVE)] == [
         1 for part in parts if part.text.startswith(DIRECTIVE)
     ]
     assert not any(
-        sql.is_concurrent(statement.tree)
+        names.is_concurrent(statement.tree)
         for part in parts
         if not part.text.startswith(DIRECTIVE)
-        for statement in sql.statements(part.text)
+        for statement in parser.statements(part.text)
     )

@@ -1,0 +1,140 @@
+"""The statements of a file, as PostgreSQL's own parser reads them. Pure."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import postgast
+from postgast import pg_query_pb2 as pb
+
+_LONG = 16_384
+_NAME = r'(?:"[^"]*"|[\w$]+)'
+_INSERT = re.compile(
+    rf"INSERT\s+INTO\s+{_NAME}(?:\s*\.\s*{_NAME})?\s*(?:\([^()]*\)\s*)?VALUES(?=\s*\()", re.IGNORECASE
+)
+_GAP = re.compile(r"(?:[ \t\n\r\f\v;]+|--[^\n\r]*)*")
+_COMMENT_MARK = re.compile(r"/\*|\*/")
+_COMMENTS = re.compile(r"--[^\n\r]*|/\*.*?\*/", re.DOTALL)
+
+
+class ParseError(Exception):
+    """Not PostgreSQL's SQL; the message says where, and holds none of it."""
+
+    def __init__(self, text: str, line: int) -> None:
+        super().__init__(f"line {line}: {text}")
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement: its tree, and where it stands."""
+
+    tree: Any
+    """The rows of a long INSERT … VALUES are left out of it."""
+    begin: int
+    """Where what belongs to it begins, the comments before it included."""
+    start: int
+    """Where its first word begins."""
+    stop: int
+    """Where its semicolon is, or the end of the text."""
+    end: int
+    """Where what belongs to it ends, semicolon and a comment on the same line included."""
+    line: int
+    """Line of its first word, from 1."""
+
+
+def statements(text: str) -> list[Statement]:
+    """The statements of a file; what belongs to them makes up the whole text. Raises ParseError."""
+    places = _places(text)
+    found, begin, line, counted = [], 0, 1, 0
+    for index, (start, stop) in enumerate(places):
+        end = len(text) if index == len(places) - 1 else _line_end(text, stop + 1)
+        line, counted = line + text.count("\n", counted, start), start
+        found.append(Statement(_tree(text[start:stop]), begin, start, stop, end, line))
+        begin = end
+    return found
+
+
+def empty_statement(text: str) -> int | None:
+    """The line of the first semicolon that ends nothing: Atlas counts it as a statement, PostgreSQL does not."""
+    end = 0
+    for start, stop in [*_places(text), (len(text), len(text))]:
+        gap = _COMMENTS.sub(lambda match: " " * len(match[0]), text[end:start])
+        if (place := gap.find(";")) >= 0:
+            return line_of(text, end + place)
+        end = stop + 1
+    return None
+
+
+def tokens(text: str) -> Iterator[tuple[str, int, int]]:
+    """Name, first and last place of each token."""
+    data = text.encode()
+    for token in postgast.scan(text).tokens:
+        start = len(data[: token.start].decode())
+        yield pb.Token.Name(token.token), start, start + len(data[token.start : token.end].decode())
+
+
+def line_of(text: str, place: int) -> int:
+    """The line of a place in `text`, from 1."""
+    return text.count("\n", 0, place) + 1
+
+
+def unwrap(node: pb.Node) -> Any:
+    """What a node holds; None when it is empty."""
+    kind = node.WhichOneof("node")
+    return getattr(node, kind) if kind else None
+
+
+def _places(text: str) -> list[tuple[int, int]]:
+    """Where each statement starts, and where its semicolon is."""
+    if "\0" in text:
+        raise ParseError("a character of value 0, where PostgreSQL would stop reading", _first(text, "\0"))
+    try:
+        pieces = postgast.split(text)
+    except postgast.PgQueryError as error:
+        line = line_of(text, max(error.cursorpos - 1, 0))
+        raise ParseError("the SQL cannot be read by PostgreSQL's parser", line) from None
+    places, end = [], 0
+    for piece in pieces:
+        start = _skip(text, end)
+        end = start + len(piece)
+        places.append((start, end))
+    return places
+
+
+def _first(text: str, character: str) -> int:
+    return line_of(text, text.index(character))
+
+
+def _skip(text: str, place: int) -> int:
+    """`place`, behind white space, semicolons and comments."""
+    while True:
+        match = _GAP.match(text, place)
+        place = match.end() if match else place
+        if not text.startswith("/*", place):
+            return place
+        depth = 0
+        for mark in _COMMENT_MARK.finditer(text, place):
+            depth += 1 if mark[0] == "/*" else -1
+            if depth == 0:
+                place = mark.end()
+                break
+
+
+def _tree(text: str) -> Any:
+    """The tree of one statement."""
+    if len(text) > _LONG and (head := _INSERT.match(text)):
+        text = f"{head[0]} (NULL)"
+    return unwrap(postgast.parse(text).stmts[0].stmt)
+
+
+def _line_end(text: str, end: int) -> int:
+    """`end`, or behind the line break when only comments are between the two."""
+    place = end
+    while place < len(text) and text[place] in " \t\r":
+        place += 1
+    comment = _COMMENTS.match(text, place)
+    if comment and "\n" not in comment[0]:
+        return _line_end(text, comment.end())
+    return place + 1 if place < len(text) and text[place] == "\n" else end
