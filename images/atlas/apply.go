@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ariga.io/atlas/sql/migrate"
+)
+
+// run is one `migrate apply`.
+type applyRun struct {
+	options  *options
+	server   *server
+	folder   *folder
+	history  *history
+	executor *migrate.Executor
+	report   applyReport
+	events   *events
+	pending  []migrate.File
+	// The transaction mode and the statements of each of them.
+	modes      []string
+	statements [][]*migrate.Stmt
+}
+
+// apply runs the pending files, in order, under the lock that all runs on the database share.
+func apply(ctx context.Context, o *options, io streams) (err error) {
+	files, err := openValidFolder(o.dir)
+	if err != nil {
+		return err
+	}
+	s, err := connect(ctx, o.url)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	known := secretsOf(o.url)
+	defer func() { err = known.hide(err) }()
+	log, err := openEvents(o.events, known)
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	s.dry = o.dryRun
+	unlock, err := s.lock(ctx, o.lockTimeout)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unlock() }() // it ends with the connection in any case
+	r := &applyRun{options: o, server: s, folder: files, events: log}
+	if err := r.plan(ctx); err != nil {
+		return err
+	}
+	failed := r.execute(ctx)
+	if failed != nil {
+		r.report.Error = failed.Error()
+	}
+	log.runEnds(r)
+	if err := render(io.out, o.format, applyFormat, r.report.clean(known)); err != nil {
+		return err
+	}
+	if failed != nil {
+		return errReported
+	}
+	return nil
+}
+
+// plan finds out what there is to do; its errors come before anything was changed.
+func (r *applyRun) plan(ctx context.Context) error {
+	var err error
+	if r.history, err = openHistory(ctx, r.server, r.options.revisionsSchema, !r.options.dryRun); err != nil {
+		return err
+	}
+	r.executor, err = migrate.NewExecutor(r.server, r.folder, r.history,
+		migrate.WithLogger(r),
+		migrate.WithExecOrder(execOrders[r.options.execOrder]),
+		migrate.WithBaselineVersion(r.options.baseline),
+		migrate.WithAllowDirty(r.options.allowDirty),
+		migrate.WithOperatorVersion(operatorName),
+	)
+	if err != nil {
+		return err
+	}
+	r.pending, err = r.executor.Pending(ctx)
+	if err != nil && !errors.Is(err, migrate.ErrNoPendingFiles) {
+		return plain(err)
+	}
+	if n, _ := r.options.amount(); n > 0 && n < len(r.pending) {
+		r.pending = r.pending[:n]
+	}
+	if rows := r.history.sorted(); len(rows) > 0 {
+		r.report.Current = rows[len(rows)-1].Version
+	}
+	if len(r.pending) > 0 {
+		r.report.Target = r.pending[len(r.pending)-1].Version()
+	}
+	r.report.Pending = reportsOf(r.pending)
+	return nil
+}
+
+// prepare finds out all that can be known before the first statement runs.
+func (r *applyRun) prepare() error {
+	for _, file := range r.pending {
+		mode, err := transactionMode(file, r.options.txMode)
+		if err != nil {
+			return err
+		}
+		found, err := migrate.FileStmtDecls(r.server, file)
+		if err != nil {
+			return fmt.Errorf("sql/migrate: scanning statements from %q: %w", file.Name(), err)
+		}
+		r.modes, r.statements = append(r.modes, mode), append(r.statements, found)
+	}
+	return nil
+}
+
+// execute runs the pending files.
+func (r *applyRun) execute(ctx context.Context) error {
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	r.server.executed = r.ended
+	defer r.server.end()
+	r.events.runBegins(r)
+	for i, file := range r.pending {
+		if err := r.file(ctx, i, file); err != nil {
+			return err
+		}
+	}
+	if r.options.txMode == modeAll && len(r.pending) > 0 {
+		return r.commit(ctx)
+	}
+	return nil
+}
+
+// file executes one file in a session of its own, or in the one of the run if the run is one transaction.
+func (r *applyRun) file(ctx context.Context, i int, file migrate.File) error {
+	if r.server.session == nil {
+		if err := r.server.begin(ctx, r.modes[i] != modeNone); err != nil {
+			return err
+		}
+	}
+	if err := r.history.checkResumable(file, len(r.statements[i])); err != nil {
+		return err
+	}
+	if err := r.executor.Execute(ctx, file); err != nil {
+		return r.failed(err)
+	}
+	if r.options.txMode == modeAll {
+		return nil
+	}
+	if err := r.commit(ctx); err != nil {
+		return err
+	}
+	r.server.end()
+	r.events.fileEnds(r.current())
+	return nil
+}
+
+// commit ends a transaction; where that fails, the file fails.
+func (r *applyRun) commit(ctx context.Context) error {
+	err := r.server.commit(ctx)
+	if err == nil {
+		return nil
+	}
+	r.current().Error = &statementReport{"COMMIT", err.Error()}
+	r.events.failed(r.current(), nil, err)
+	return fmt.Errorf("sql/migrate: committing version %q: %w", r.current().Version, err)
+}
+
+// failed is the error of a file as it is shown: that of the statement, without what followed from it.
+func (r *applyRun) failed(err error) error {
+	var statement *migrate.StmtExecError
+	if errors.As(err, &statement) {
+		return statement
+	}
+	if file := r.current(); file != nil && file.Error == nil && !errors.As(err, new(migrate.HistoryChangedError)) {
+		file.Error = &statementReport{Text: err.Error()}
+	}
+	return err
+}
+
+func (r *applyRun) current() *appliedFile {
+	if n := len(r.report.Applied); n > 0 {
+		return r.report.Applied[n-1]
+	}
+	return nil
+}
+
+// Log implements migrate.Logger.
+func (r *applyRun) Log(entry migrate.LogEntry) {
+	switch e := entry.(type) {
+	case migrate.LogFile:
+		file := &appliedFile{fileReport: reportOf(e.File), Skipped: e.Skip, started: time.Now(), text: string(e.File.Bytes())}
+		r.report.Applied = append(r.report.Applied, file)
+		r.history.resume(e.File, r.folder.sum, len(r.statements[len(r.report.Applied)-1]))
+		r.events.fileBegins(file, len(r.report.Applied), r.statements[len(r.report.Applied)-1], r.server)
+	case migrate.LogStmt:
+		file := r.current()
+		file.Applied, file.statement, file.began = append(file.Applied, e.SQL), e.Stmt, time.Now()
+		r.events.statement(statementBegin, file)
+	case migrate.LogError:
+		if e.Stmt != nil {
+			r.current().Error = &statementReport{e.SQL, e.Error.Error()}
+			r.events.failed(r.current(), e.Stmt, e.Error)
+		}
+	}
+}
+
+// ended hears of each statement's end.
+func (r *applyRun) ended(err error) {
+	if err == nil {
+		r.events.statement(statementEnd, r.current())
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/lib/pq"
+)
+
+// statementError is what a database said of a statement, in the words in which it is shown and recorded.
+type statementError struct {
+	text, code string
+	// position is that of a character in the statement, from 1; 0 if the database gave none.
+	position int
+	cause    error
+}
+
+func (e *statementError) Error() string { return e.text }
+func (e *statementError) Unwrap() error { return e.cause }
+
+// plain gives the errors of both drivers one shape: the message, with the SQLSTATE behind it.
+func plain(err error) error {
+	var postgres *pq.Error
+	var maria *mysql.MySQLError
+	switch {
+	case errors.As(err, &postgres):
+		e := &statementError{code: string(postgres.Code), cause: err}
+		e.text = fmt.Sprintf("pq: %s (%s)", postgres.Message, postgres.Code)
+		if _, scanErr := fmt.Sscan(postgres.Position, &e.position); scanErr != nil {
+			e.position = 0
+		}
+		return e
+	case errors.As(err, &maria):
+		return &statementError{text: maria.Error(), code: string(maria.SQLState[:]), cause: err}
+	default:
+		return err
+	}
+}
+
+// codeOf is the SQLSTATE of an error, if it has one.
+func codeOf(err error) string {
+	var e *statementError
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return ""
+}
+
+// checkURL refuses what cannot be a URL of a database, in words that hold nothing of it: where a URL is malformed, any
+// part of it may be the password.
+func checkURL(text string) error {
+	if text == "" {
+		return errors.New("required flag \"url\" not set")
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return errors.New("sql/sqlclient: parse open url: the URL of the database is malformed; user and password must be percent-encoded")
+	}
+	switch strings.TrimSuffix(u.Scheme, "+unix") {
+	case "postgres", "postgresql", "mysql", "mariadb", "maria":
+		return nil
+	default:
+		return errors.New("sql/sqlclient: unknown driver: the URL of the database begins with postgres://, mysql:// or mariadb://")
+	}
+}
+
+const mask = "***"
+
+// secrets are the texts that no output may hold.
+type secrets []string
+
+var (
+	anyURL   = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://\S*`)
+	userinfo = regexp.MustCompile(`://([^/?#]*)@`)
+)
+
+// shortest is the length from which a password is looked for inside of words: a shorter one would mask our own.
+const shortest = 4
+
+// secretsOf lists the secret parts of a URL in each spelling.
+func secretsOf(text string) secrets {
+	found := map[string]bool{}
+	add := func(values ...string) {
+		for _, value := range values {
+			if utf8.RuneCountInString(value) >= shortest {
+				found[value], found[url.QueryEscape(value)], found[url.PathEscape(value)] = true, true, true
+			}
+		}
+	}
+	if u, err := url.Parse(text); err == nil {
+		password, _ := u.User.Password()
+		add(password)
+		for name, values := range u.Query() {
+			if strings.Contains(strings.ToLower(name), "pass") {
+				add(values...)
+			}
+		}
+	}
+	if match := userinfo.FindStringSubmatch(text); match != nil {
+		add(match[1])
+		if _, password, both := strings.Cut(match[1], ":"); both {
+			add(password)
+		}
+	}
+	all := make(secrets, 0, len(found))
+	for value := range found {
+		all = append(all, value)
+	}
+	sort.Slice(all, func(i, j int) bool { return len(all[i]) > len(all[j]) })
+	return all
+}
+
+// clean is a text without URLs and secrets.
+func (s secrets) clean(text string) string {
+	text = anyURL.ReplaceAllString(text, mask)
+	for _, secret := range s {
+		text = strings.ReplaceAll(text, secret, mask)
+	}
+	return text
+}
+
+// hide is an error whose text is clean.
+func (s secrets) hide(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &hidden{s.clean(err.Error()), err}
+}
+
+type hidden struct {
+	text  string
+	cause error
+}
+
+func (h *hidden) Error() string { return h.text }
+func (h *hidden) Unwrap() error { return h.cause }
+
+// isGone says whether the connection broke, so that nobody knows how far a statement came.
+func isGone(err error) bool {
+	return errors.Is(err, driver.ErrBadConn)
+}

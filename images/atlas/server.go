@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"ariga.io/atlas/sql/migrate"
+	"ariga.io/atlas/sql/schema"
+	"ariga.io/atlas/sql/sqlclient"
+
+	// The library's drivers, and those of Go below them.
+	_ "ariga.io/atlas/sql/mysql"
+	_ "ariga.io/atlas/sql/postgres"
+	_ "github.com/go-sql-driver/mysql"
+	_ "github.com/lib/pq"
+)
+
+// lockName is that of Atlas's command line, so that no two runs of either are at work in one database.
+const lockName = "atlas_migrate_execute"
+
+// server is a database, and the session in which the statements of a file run.
+//
+// It is the driver that the library executes with: what a file says goes to the file's session, everything else to
+// connections of our own.
+type server struct {
+	migrate.Driver
+	client  *sqlclient.Client
+	dialect dialect
+	session *session
+	// dry is set when nothing may be executed.
+	dry bool
+	// executed hears of each statement of a file, when it has ended.
+	executed func(error)
+	scanned  map[string][]*migrate.Stmt
+}
+
+// session is a connection of a file's own; SET, roles and temporary tables end with it.
+type session struct {
+	*sql.Conn
+	open bool // a transaction of ours was begun
+}
+
+// connect opens the database that a URL names. What it returns as error holds nothing of the URL.
+func connect(ctx context.Context, url string) (*server, error) {
+	known := secretsOf(url)
+	if err := checkURL(url); err != nil {
+		return nil, err
+	}
+	client, err := sqlclient.Open(ctx, url)
+	if err != nil {
+		return nil, known.hide(plain(err))
+	}
+	s := &server{Driver: client.Driver, client: client, scanned: map[string][]*migrate.Stmt{}}
+	s.dialect = dialectOf(client.Name)
+	return s, nil
+}
+
+func (s *server) close() { _ = s.client.Close() }
+
+// lock takes the lock that all runs on a database share.
+func (s *server) lock(ctx context.Context, timeout time.Duration) (schema.UnlockFunc, error) {
+	unlock, err := s.Lock(ctx, lockName, timeout)
+	if err != nil {
+		return nil, fmt.Errorf("acquiring database lock: %w", plain(err))
+	}
+	return unlock, nil
+}
+
+// begin opens a new session, with a transaction unless the file wants none.
+func (s *server) begin(ctx context.Context, transaction bool) error {
+	conn, err := s.client.DB.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", plain(err))
+	}
+	s.session = &session{Conn: conn}
+	if !transaction {
+		return nil
+	}
+	// Not by BeginTx: a file may end our transaction itself, which pq takes for a broken connection.
+	if _, err := conn.ExecContext(ctx, s.dialect.begin); err != nil {
+		s.end()
+		return fmt.Errorf("beginning a transaction: %w", plain(err))
+	}
+	s.session.open = true
+	return nil
+}
+
+// commit ends the session's transaction, if there is one.
+func (s *server) commit(ctx context.Context) error {
+	if !s.session.open {
+		return nil
+	}
+	_, err := s.session.ExecContext(ctx, "COMMIT")
+	return plain(err)
+}
+
+// end closes the session for good; the server undoes a transaction that is open.
+func (s *server) end() {
+	if s.session == nil {
+		return
+	}
+	if s.session.open {
+		// Waits until it is undone; an error says that the connection is gone, and the transaction with it.
+		_, _ = s.session.ExecContext(context.Background(), "ROLLBACK")
+	}
+	_ = s.session.Raw(func(any) error { return driver.ErrBadConn })
+	_ = s.session.Close()
+	s.session = nil
+}
+
+// ExecContext implements migrate.Driver.
+func (s *server) ExecContext(ctx context.Context, query string, arguments ...any) (sql.Result, error) {
+	if s.dry {
+		return driver.ResultNoRows, nil
+	}
+	if s.session == nil {
+		return nil, errors.New("there is no session")
+	}
+	result, err := s.session.ExecContext(ctx, query, arguments...)
+	err = plain(err)
+	if s.executed != nil {
+		s.executed(err)
+	}
+	return result, err
+}
+
+// ScanStmts implements migrate.StmtScanner: what was counted before the run is not scanned again.
+func (s *server) ScanStmts(input string) ([]*migrate.Stmt, error) {
+	if found, known := s.scanned[input]; known {
+		return found, nil
+	}
+	found, err := s.Driver.(migrate.StmtScanner).ScanStmts(input)
+	if err == nil {
+		s.scanned[input] = found
+	}
+	return found, err
+}

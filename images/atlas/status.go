@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"ariga.io/atlas/sql/migrate"
+)
+
+// Words of Atlas's command line that others read.
+const (
+	noneApplied = "No migration applied yet"
+	nothingNext = "Already at latest version"
+)
+
+// status compares folder and history; it reads only.
+func status(ctx context.Context, o *options, io streams) (err error) {
+	f, err := openValidFolder(o.dir)
+	if err != nil {
+		return err
+	}
+	s, err := connect(ctx, o.url)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	known := secretsOf(o.url)
+	defer func() { err = known.hide(err) }()
+	h, err := openHistory(ctx, s, o.revisionsSchema, false)
+	if err != nil {
+		return err
+	}
+	rows, err := h.ReadRevisions(ctx)
+	if err != nil {
+		return err
+	}
+	pending, err := pendingFiles(ctx, s, f, h, rows)
+	if err != nil {
+		return plain(err)
+	}
+	report := compared(f, rows, pending)
+	report.Error, report.SQL = known.clean(report.Error), known.clean(report.SQL)
+	return render(io.out, o.format, statusFormat, report)
+}
+
+// pendingFiles are those that `apply` would come to. Files out of order are not among them: who asks can see them, since
+// all files and all rows are in the report.
+func pendingFiles(ctx context.Context, s *server, f *folder, h *history, rows []*migrate.Revision) ([]migrate.File, error) {
+	if len(rows) == 0 { // whether the database is clean is no question here
+		return migrate.FilesFromLastCheckpoint(f)
+	}
+	executor, err := migrate.NewExecutor(s, f, h, migrate.WithExecOrder(migrate.ExecOrderLinearSkip))
+	if err != nil {
+		return nil, err
+	}
+	pending, err := executor.Pending(ctx)
+	if errors.Is(err, migrate.ErrNoPendingFiles) {
+		return nil, nil
+	}
+	return pending, err
+}
+
+func compared(f *folder, rows []*migrate.Revision, pending []migrate.File) statusReport {
+	report := statusReport{
+		Available: reportsOf(f.files), Pending: reportsOf(pending), Applied: rows,
+		Current: noneApplied, Next: nothingNext, Status: "OK",
+	}
+	if len(rows) > 0 {
+		last := rows[len(rows)-1]
+		report.Current = last.Version
+		if last.Applied < last.Total {
+			report.Count, report.Total, report.Error, report.SQL = last.Applied, last.Total, last.Error, last.ErrorStmt
+		}
+	}
+	if len(pending) > 0 {
+		report.Next, report.Status = pending[0].Version(), "PENDING"
+	}
+	return report
+}
