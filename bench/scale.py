@@ -19,7 +19,7 @@ from dbupgrade.decide.observed import JobView, Observed, SecretView, resource_fr
 from dbupgrade.decide.plan import plan
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.resources import ResourceClient
-from dbupgrade.pod.job import JobSettings
+from dbupgrade.pod.context import JobSettings
 from dbupgrade.pod.report import Report
 from dbupgrade.reconcile.observe import utc_now
 from e2e.operator import Launch, Operator

@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 from dbupgrade.api import names
 from dbupgrade.api.status import Run
 from dbupgrade.decide.observed import resource_from
-from dbupgrade.pod.connection import parts as connection
-from dbupgrade.pod.connection.libpq import UNREACHABLE_EXIT_CODE
-from dbupgrade.pod.job import CONFIG_PATH, JobSettings, job
-from dbupgrade.pod.steps import fetch
+from dbupgrade.pod.connection.access import Access
+from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
+from dbupgrade.pod.context import JobSettings
+from dbupgrade.pod.engines.atlas import CONFIG_PATH, configuration
+from dbupgrade.pod.folder import FILES, WORK_PATH
+from dbupgrade.pod.job import AUTHORITY_FILE, AUTHORITY_PATH, job
+from dbupgrade.pod.steps.fetch import PULL_SECRETS_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +76,7 @@ def operator_parts() -> dict[str, Any]:
         "podLabels": {"sidecar.istio.io/inject": "false"},
         "atlasConfig": {
             "annotation": names.ANNOTATION_ATLAS_CONFIG,
-            "url": connection.atlas_config(None),
+            "url": configuration(Access()),
             "parts": annotations.pop(names.ANNOTATION_ATLAS_CONFIG),
             "address": ADDRESS,
         },
@@ -90,11 +93,11 @@ def operator_parts() -> dict[str, Any]:
         "psqlCommand": psql["spec"]["template"]["spec"]["containers"][0]["command"],
         "configVolume": next(volume for volume in spec["volumes"] if volume["name"] == "config"),
         "configPath": CONFIG_PATH,
-        "authority": {"path": connection.AUTHORITY_PATH, "file": connection.AUTHORITY_FILE},
+        "authority": {"path": AUTHORITY_PATH, "file": AUTHORITY_FILE},
         "unreachableExitCode": UNREACHABLE_EXIT_CODE,
-        "files": fetch.FILES,
-        "workPath": fetch.WORK_PATH,
-        "pullSecretsPath": fetch.PULL_SECRETS_PATH,
+        "files": FILES,
+        "workPath": WORK_PATH,
+        "pullSecretsPath": PULL_SECRETS_PATH,
     }
 
 

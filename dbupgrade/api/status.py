@@ -10,6 +10,7 @@ from pydantic import Field
 
 from dbupgrade.api.conditions import Condition
 from dbupgrade.api.spec.base import Model, list_map
+from dbupgrade.api.spec.migrations import Engine
 
 HISTORY_LENGTH = 10
 LINT_FINDINGS = 5
@@ -105,7 +106,10 @@ class Run(Model):
     )
     database: str = Field("", description="Label value of the database that the run works on.")
     image: str
-    engine: str | None = Field(None, description="What applied the migrations, if it was not Atlas.")
+    engine: str = Field(
+        default_factory=lambda: str(Engine.ATLAS),
+        description="What applied the migrations; Atlas in a status that does not have it.",
+    )
     digest: str | None = None
     generation: int
     secret_version: str | None = Field(

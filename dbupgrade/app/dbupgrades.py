@@ -13,7 +13,7 @@ from dbupgrade.kube.events import EventRecorder
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.metrics import MetricsClient
 from dbupgrade.kube.resources import JOBS, PODS
-from dbupgrade.pod.job import JobSettings
+from dbupgrade.pod.context import JobSettings
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.changes import Changes
 from dbupgrade.reconcile.cluster import DBUPGRADES, Cluster

@@ -9,12 +9,12 @@ from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import post_checks
 from dbupgrade.decide.decision import Decision, SetTtl
 from dbupgrade.decide.failures import KINDS, Retry
-from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView
+from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.decide.statuses import failure_message, held, with_history
-from dbupgrade.pod.connection import parts as connection
-from dbupgrade.pod.connection.libpq import UNREACHABLE_EXIT_CODE
+from dbupgrade.pod import engines
+from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
 from dbupgrade.pod.report import Report
-from dbupgrade.pod.steps import fetch, lint
+from dbupgrade.pod.steps import STEPS
 
 _OUT_OF_MEMORY = "OOMKilled"
 # A token is no password that somebody could correct: the next run has a new one.
@@ -28,11 +28,8 @@ _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 def finish(observed: Observed, run: Run, current: JobView) -> Decision:
     """Record how the finished Job `current` ended, and let it go."""
     pod = newest(observed.pods, current)
-    fetched = fetch.parse(pod.fetch.message) if pod else fetch.Fetched()
-    linted = lint.parse(pod.lint.message).lint if pod else None
-    run = run.model_copy(
-        update={"digest": fetched.digest, "image_version": fetched.last or None, "lint": linted}
-    )
+    for name, view in pod.steps.items() if pod else ():
+        run = STEPS[name].recorded(run, view)
     ttl = expire(observed, current)
     report = observed.report or Report()
     if current.succeeded and report.failure is None:
@@ -44,11 +41,7 @@ def finish(observed: Observed, run: Run, current: JobView) -> Decision:
 
 def _why(observed: Observed, run: Run, current: JobView, pod: PodView | None, report: Report) -> Report:
     """Why a failed Job failed, from the nearest witness."""
-    tries_on = (
-        pod is not None
-        and pod.terminal
-        and UNREACHABLE_EXIT_CODE in {pod.wait.exit_code, pod.migrate.exit_code}
-    )
+    tries_on = pod is not None and pod.terminal and UNREACHABLE_EXIT_CODE in _exit_codes(pod)
     if current.failed_reason == "DeadlineExceeded" and not tries_on:
         return Report(failure=Failure.DEADLINE if run.migrate_seen else Failure.NOT_STARTED)
     if pod is None:
@@ -70,29 +63,28 @@ def _why(observed: Observed, run: Run, current: JobView, pod: PodView | None, re
     return report if report.failure else Report(failure=failure)
 
 
+def _exit_codes(pod: PodView) -> set[int | None]:
+    return {view.exit_code for view in (*pod.steps.values(), pod.migrate)}
+
+
 def _why_before(observed: Observed, run: Run, pod: PodView) -> Report | None:
-    """Why a container before the migration failed, if one did."""
-    if pod.fetch.exit_code:
-        # A crane that was killed looks to the script as one that found nothing.
-        if pod.fetch.end_reason == _OUT_OF_MEMORY:
+    """Why a step before the migration failed, if one did."""
+    for name, view in pod.steps.items():
+        if not view.exit_code:
+            continue
+        # A program that was killed looks to its script as one that found nothing.
+        if view.end_reason == _OUT_OF_MEMORY:
             return Report(failure=Failure.OUT_OF_MEMORY)
-        fetched = fetch.parse(pod.fetch.message)
-        return Report(failure=fetched.failure or Failure.FETCH, error=fetched.error)
-    if pod.wait.exit_code:
-        return _why_waited(observed, pod.wait)
-    if pod.lint.exit_code:
-        killed = pod.lint.end_reason == _OUT_OF_MEMORY
-        return _with_token(
-            run, Report(failure=Failure.OUT_OF_MEMORY) if killed else lint.why(pod.lint.message)
-        )
+        return _with_token(run, STEPS[name].why(view, observed.resource.spec))
     return None
 
 
 def _or_adopt(observed: Observed, run: Run, report: Report) -> Report:
-    """`report`, or that the next try is to adopt the database: Atlas itself has said that there is something to adopt."""
+    """`report`, or that the next try is to adopt the database: the engine has said that there is something to adopt."""
     spec = observed.resource.spec
     asked = spec is not None and spec.migrations.baseline is not None and still_wanted(observed, run)
-    if report.failure is Failure.NOT_CLEAN and run.engine is None and asked and not run.adopts:
+    reported = report.failure is Failure.NOT_CLEAN and engines.named(run.engine).reports_before_adopting
+    if reported and asked and not run.adopts:
         return replace(report, failure=Failure.TO_BE_ADOPTED)
     return report
 
@@ -102,19 +94,6 @@ def _with_token(run: Run, report: Report) -> Report:
     if run.token_secret and report.failure in _WITH_TOKEN:
         return replace(report, failure=_WITH_TOKEN[report.failure])
     return report
-
-
-def _why_waited(observed: Observed, wait: ContainerView) -> Report:
-    """Why the wait for the database failed; before it nothing was done."""
-    if wait.end_reason == _OUT_OF_MEMORY:
-        return Report(failure=Failure.OUT_OF_MEMORY)
-    spec = observed.resource.spec
-    if wait.exit_code != UNREACHABLE_EXIT_CODE or spec is None:
-        error = f"the wait for it ended with exit code {wait.exit_code}"
-    else:
-        seconds = spec.runner.wait_for_database_seconds
-        error = f"{connection.told(spec.database)} accepted no connections within {seconds} s"
-    return Report(failure=Failure.DATABASE_UNREACHABLE, error=error)
 
 
 def expire(observed: Observed, current: JobView) -> SetTtl:

@@ -17,6 +17,8 @@ from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
 from dbupgrade.decide.metrics import Sample
 from dbupgrade.decide.versions import AppPod
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.steps import STEPS
+from dbupgrade.pod.view import ContainerView, container_from
 
 Object = dict[str, Any]
 
@@ -138,17 +140,6 @@ def job_from(obj: Object) -> JobView:
 
 
 @dataclass(frozen=True)
-class ContainerView:
-    """A container: waiting (with a reason), started, or ended (with an exit code)."""
-
-    waiting_reason: str = ""
-    started: bool = False
-    exit_code: int | None = None
-    end_reason: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True)
 class PodView:
     """A pod of a run."""
 
@@ -160,12 +151,9 @@ class PodView:
     deleting: bool
     unschedulable: bool
     scheduled: datetime | None
-    fetch: ContainerView
     migrate: ContainerView
-    wait: ContainerView = field(default_factory=ContainerView)
-    """The wait for the database, if the run has one."""
-    lint: ContainerView = field(default_factory=ContainerView)
-    """The lint of new migrations, if the run has one."""
+    steps: Mapping[str, ContainerView] = field(default_factory=dict)
+    """What there is before the migration, by the name of the container."""
 
 
 def pod_from(obj: Object) -> PodView:
@@ -182,29 +170,9 @@ def pod_from(obj: Object) -> PodView:
         deleting="deletionTimestamp" in metadata,
         unschedulable=scheduled.get("status") == "False",
         scheduled=timestamp(scheduled.get("lastTransitionTime")) if on_node else None,
-        fetch=_container(status.get("initContainerStatuses"), names.CONTAINER_FETCH),
-        wait=_container(status.get("initContainerStatuses"), names.CONTAINER_WAIT),
-        lint=_container(status.get("initContainerStatuses"), names.CONTAINER_LINT),
-        migrate=_container(status.get("containerStatuses"), names.CONTAINER_MIGRATE),
+        steps={name: container_from(status.get("initContainerStatuses"), name) for name in STEPS},
+        migrate=container_from(status.get("containerStatuses"), names.CONTAINER_MIGRATE),
     )
-
-
-def _container(statuses: list[Object] | None, name: str) -> ContainerView:
-    status = next((s for s in statuses or () if s.get("name") == name), {})
-    state = status.get("state") or {}
-    ended = state.get("terminated")
-    if ended and not (ended.get("startedAt") or status.get("containerID")):
-        return ContainerView()  # the kubelet writes an end for what never ran, when the pod is deleted
-    if ended:
-        return ContainerView(
-            started=True,
-            exit_code=ended.get("exitCode", 0),
-            end_reason=ended.get("reason", ""),
-            message=ended.get("message", ""),
-        )
-    if "running" in state:
-        return ContainerView(started=True)
-    return ContainerView(waiting_reason=(state.get("waiting") or {}).get("reason", ""))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from dbupgrade.decide.observed import Observed, PodView
 from dbupgrade.decide.progress import advance, ours
 from dbupgrade.decide.start import start, wants_secret
-from dbupgrade.pod.job import JobSettings
+from dbupgrade.pod.context import JobSettings
 
 SECRET_RECHECK_SECONDS = 30.0  # Secrets are not watched
 

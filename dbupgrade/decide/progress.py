@@ -10,8 +10,10 @@ from dbupgrade.decide.ending import as_of, failed, finish, newest, still_wanted
 from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.decide.start import living, start
 from dbupgrade.decide.statuses import running
-from dbupgrade.pod.job import JobSettings, job
+from dbupgrade.pod.context import JobSettings
+from dbupgrade.pod.job import job
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.steps import STEPS
 
 EXPECTED_JOB_RECHECK_SECONDS = 5.0
 RECHECK_SECONDS = 5.0  # for what a watch that hangs would not tell
@@ -182,10 +184,9 @@ def _watch(observed: Observed, run: Run, current: JobView) -> Decision:
     waiting = _waiting(run, pod, current)
     if waiting is None:
         message = _pending(current)
-        if pod and pod.lint.started:
-            message = f"Job {current.name} lints the new migrations"
-        elif pod and pod.wait.started and not pod.wait.exit_code:
-            message = f"Job {current.name} waits until the database accepts connections"
+        doing = [STEPS[name].doing(view) for name, view in pod.steps.items()] if pod else []
+        for what in filter(None, doing):
+            message = f"Job {current.name} {what}"
         pending = Decision(running(observed, status, Reason.JOB_PENDING, message))
         return _with_fresh_token(observed, run, current, pending)
     limit = _limit(observed, waiting)
@@ -240,8 +241,7 @@ def _waiting(run: Run, pod: PodView | None, current: JobView) -> _Waiting | None
     if pod.unschedulable:
         message = f"Job {current.name}: no node takes pod {pod.name}"
         return _Waiting(Failure.UNSCHEDULABLE, message, created, _UNSCHEDULABLE_GRACE)
-    reasons = {pod.fetch.waiting_reason, pod.wait.waiting_reason, pod.lint.waiting_reason}
-    reasons.add(pod.migrate.waiting_reason)
+    reasons = {view.waiting_reason for view in (*pod.steps.values(), pod.migrate)}
     for known, failure, grace in (
         (_PULL_REASONS, Failure.IMAGE_PULL, _IMAGE_PULL_GRACE),
         (_SETTINGS_REASONS, Failure.POD_SETTINGS, _SETTINGS_GRACE),

@@ -4,13 +4,13 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.identity import database_identity, run_id, runner_hash
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide import check_rules, pre_checks, validation
 from dbupgrade.decide.decision import CreateJob, Decision, Questions
 from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
 from dbupgrade.decide.statuses import held, running
-from dbupgrade.pod.job import JobSettings, job
+from dbupgrade.pod.context import JobSettings
+from dbupgrade.pod.job import job
 
 BUSY_RECHECK_SECONDS = 30.0  # a waiter is woken when the database is free; this is for what no watch sees
 
@@ -70,7 +70,7 @@ def intent(observed: Observed, spec: Spec) -> Run:
         runner_hash=runner_hash(spec),
         database=names.database_label(database_identity(resource.namespace, spec.database)),
         image=spec.migrations.image,
-        engine=None if spec.migrations.engine is Engine.ATLAS else spec.migrations.engine,
+        engine=spec.migrations.engine,
         generation=resource.generation,
         adopts=last is not None and repeated and last.failure is Failure.TO_BE_ADOPTED,
         secret_version=observed.secret.version or None if observed.secret else None,

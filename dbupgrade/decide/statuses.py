@@ -9,10 +9,10 @@ from dbupgrade.api.conditions import (
     Reason,
     set_condition,
 )
-from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.status import HISTORY_LENGTH, Run, Status
 from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from dbupgrade.decide.observed import Observed
+from dbupgrade.pod import engines
 from dbupgrade.pod.steps import lint
 
 _MESSAGE_LENGTH = 8192  # the API server refuses more than 32768
@@ -94,20 +94,8 @@ def same_failure(earlier: Run, later: Run) -> bool:
 def success_message(run: Run) -> str:
     """What a successful run did, and how much the lint found before it."""
     found = lint.summary(run.lint) if run.lint else ""
-    return f"{_done(run)}; the lint found {found}: see status.run.lint" if found else _done(run)
-
-
-def _done(run: Run) -> str:
-    if run.engine == Engine.COMMAND:
-        return f"the command of {run.image} ended with success"
-    if run.to_version is None:
-        return f"migrated with {run.image}; {run.engine or 'Atlas'}'s report could not be read, so versions are unknown"
-    if not run.applied_count and run.image_version and run.to_version > run.image_version:
-        return f"nothing to apply: the database is at {run.to_version}, ahead of {run.image}"
-    if not run.applied_count:
-        return f"nothing to apply: the database is at {run.to_version}"
-    files = "1 file" if run.applied_count == 1 else f"{run.applied_count} files"
-    return f"applied {files} of {run.image}: the database is at {run.to_version}"
+    done = engines.named(run.engine).done(run)
+    return f"{done}; the lint found {found}: see status.run.lint" if found else done
 
 
 def what_failed(run: Run) -> str:

@@ -1,8 +1,11 @@
-"""What a pod is made for, without the rest of what is known of a resource."""
+"""What a pod is made for: its resource, the spec, the run and the operator's settings."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from dbupgrade.api.spec import Spec
+from dbupgrade.api.status import Run
+from dbupgrade.pod.connection.access import Access
 
 
 class Owner(Protocol):
@@ -23,3 +26,34 @@ class Owner(Protocol):
     @property
     def spec(self) -> Spec | None:
         """What is wanted; None when it cannot be used."""
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What the operator's settings say about Jobs."""
+
+    crane_image: str
+    atlas_image: str
+    psql_image: str
+    toolkit_image: str
+    insecure_registries: bool = False
+    aws_authority: bool = False
+    """The Secret with a token holds the certificates used to verify an AWS database."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the containers of one pod are made from."""
+
+    owner: Owner
+    spec: Spec
+    run: Run
+    settings: JobSettings
+    access: Access
+    """How they get to the database."""
+
+    @property
+    def pull_secrets(self) -> tuple[str, ...]:
+        """Names of the pull secrets without repetition, in the user's order: the migrations' own first."""
+        references = (*self.spec.migrations.image_pull_secrets, *self.spec.runner.image_pull_secrets)
+        return tuple(dict.fromkeys(reference.name for reference in references))

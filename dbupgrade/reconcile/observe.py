@@ -11,8 +11,7 @@ from typing import Any, Protocol
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import UrlSecretRef
-from dbupgrade.api.spec.migrations import Engine, KeyReference
-from dbupgrade.api.spec.policy import LintMode
+from dbupgrade.api.spec.migrations import KeyReference
 from dbupgrade.api.status import Run
 from dbupgrade.decide import plan
 from dbupgrade.decide.observed import (
@@ -26,10 +25,11 @@ from dbupgrade.decide.observed import (
 )
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
 from dbupgrade.pod import engines, redact, report
-from dbupgrade.pod.connection import parts as connection
 from dbupgrade.pod.connection import url as database_url
-from dbupgrade.pod.connection.parts import AUTHORITY, URL, USER
+from dbupgrade.pod.connection.secrets import AUTHORITY, URL, USER, secret_references
 from dbupgrade.pod.identities import aws as iam
+from dbupgrade.pod.identity import KEY_URL
+from dbupgrade.pod.job import schemes
 from dbupgrade.reconcile.lookout import Lookout
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.stores import BY_UID, Stores, is_over
@@ -85,9 +85,9 @@ class Observer:
             observed = await self._reread(observed)
         if plan.needs_secret(observed):
             observed = replace(observed, secret=await self._secret(observed.resource))
-        pod = plan.report_pod(observed)
-        if pod is not None:
-            observed = replace(observed, report=await self._report(observed, pod, memory))
+        pod, run = plan.report_pod(observed), observed.resource.status.run
+        if pod is not None and run is not None:
+            observed = replace(observed, report=await self._report(observed.resource, run, pod, memory))
         return observed
 
     async def has_ended(self, job: Key, uid: str) -> bool:
@@ -144,11 +144,7 @@ class Observer:
         spec = resource.spec
         if spec and spec.database.uses_aws:
             return await self._session(resource)
-        needed = (
-            connection.secret_references(spec.database.connection)
-            if spec and spec.database.connection
-            else ()
-        )
+        needed = secret_references(spec.database.connection) if spec and spec.database.connection else ()
         if spec is None or not needed:
             return SecretView(problem=Reason.INVALID_SPEC, message="spec.database.connection is missing")
         versions = []
@@ -184,11 +180,11 @@ class Observer:
             return SecretView(problem=Reason.AWS_AUTH_FAILED, message=iam.refusal(aws, identity, error))
         return SecretView()
 
-    async def _report(self, observed: Observed, pod: PodView, memory: Memory) -> report.Report:
-        run, exit_code = observed.resource.status.run, pod.migrate.exit_code or 0
-        text = await self._log(observed.resource.namespace, pod, memory)
-        secrets = () if exit_code == 0 else await self._known_secrets(observed.resource)
-        return engines.parse(run.engine if run else None, text, exit_code=exit_code, secrets=secrets)
+    async def _report(self, resource: Resource, run: Run, pod: PodView, memory: Memory) -> report.Report:
+        exit_code = pod.migrate.exit_code or 0
+        text = await self._log(resource.namespace, pod, memory)
+        secrets = () if exit_code == 0 else await self._known_secrets(resource)
+        return engines.named(run.engine).parse(text, exit_code=exit_code, secrets=secrets)
 
     async def _log(self, namespace: str, pod: PodView, memory: Memory) -> str:
         """The log, or nothing when it cannot be had: a run whose log is lost is still a run that ended."""
@@ -224,24 +220,11 @@ def _token_written(run: Run | None, memory: Memory) -> datetime | None:
     return memory.token[1]
 
 
-def schemes(spec: Spec) -> tuple[str, ...]:
-    """How a database URL may begin, for the engine and for wait and lint before it, which know PostgreSQL only."""
-    engine = spec.migrations.engine
-    known = {
-        Engine.ATLAS: database_url.SCHEMES,
-        Engine.PSQL: database_url.POSTGRESQL,
-        Engine.COMMAND: (*database_url.SCHEMES, *database_url.POSTGRESQL[1:]),
-    }[engine]
-    if spec.runner.wait_for_database_seconds or spec.policy.lint is not LintMode.OFF:
-        return tuple(scheme for scheme in known if scheme in database_url.POSTGRESQL)
-    return known
-
-
 def _given_secrets(spec: Spec, run: Run | None) -> list[tuple[str, KeyReference]]:
     """The keys that a pod of `run` takes from Secrets, each with what it holds, but for the user's name."""
-    needed = connection.secret_references(spec.database.connection) if spec.database.connection else ()
+    needed = secret_references(spec.database.connection) if spec.database.connection else ()
     if run and run.token_secret:
-        needed = ((URL, KeyReference(name=run.token_secret, key=iam.KEY_URL)),)
+        needed = ((URL, KeyReference(name=run.token_secret, key=KEY_URL)),)
     sources = (variable.value_from for variable in spec.migrations.env)
     variables = [
         ("variable", source.secret_key_ref) for source in sources if source and source.secret_key_ref

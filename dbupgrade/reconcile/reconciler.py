@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dbupgrade.decide.observed import Observed
 from dbupgrade.decide.plan import plan, questions
-from dbupgrade.pod.job import JobSettings
+from dbupgrade.pod.context import JobSettings
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.databases import Databases, creates_job
 from dbupgrade.reconcile.memory import Memories

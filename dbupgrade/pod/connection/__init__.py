@@ -1,1 +1,3 @@
-"""Where the database is, and how what runs in a pod is led there."""
+"""Where the database is, and how the containers of a pod get to it."""
+
+DEFAULT_PORT = 5432

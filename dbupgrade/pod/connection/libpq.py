@@ -1,11 +1,8 @@
-"""How the tools of PostgreSQL (psql, pg_isready) are told where the database is, and the wait for it.
+"""How the tools of PostgreSQL (psql, pg_isready) learn where the database is.
 
 They take no URL from a variable, and as an argument every process of the node could read it. So a few lines of shell
 take DATABASE_URL apart into the variables that libpq reads.
 """
-
-UNREACHABLE_EXIT_CODE = 75
-"""EX_TEMPFAIL of sysexits.h: no connection was made and nothing was done, so the Job may try again."""
 
 # Go's pq and libpq name their parameters alike; search_path is none of libpq's, but a setting of the session.
 CONNECT = r"""
@@ -61,24 +58,3 @@ if [ -n "${DATABASE_URL:-}" ]; then
 fi
 export PGCONNECT_TIMEOUT="${PGCONNECT_TIMEOUT:-10}" PGAPPNAME="${PGAPPNAME:-dbupgrade}"
 """
-
-WAIT = (
-    r"""
-set -eu
-export LC_ALL=C
-"""
-    + CONNECT
-    + rf"""
-# Without a name pg_isready looks for that of its user id, and does not even try when the image knows none.
-export PGUSER="${{PGUSER:-dbupgrade}}"
-end=$(($(date +%s) + WAIT_SECONDS))
-until pg_isready --quiet --timeout=5; do
-  if [ "$(date +%s)" -ge "$end" ]; then
-    echo "the database accepted no connections within $WAIT_SECONDS s" >&2
-    exit {UNREACHABLE_EXIT_CODE}
-  fi
-  sleep 1
-done
-"""
-)
-"""Waits until the server accepts connections, as pg_isready sees it; WAIT_SECONDS at most."""

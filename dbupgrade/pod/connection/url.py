@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 POSTGRESQL = ("postgres", "postgresql")
 SCHEMES = ("postgres", "mysql", "mariadb")
+ALL_SCHEMES = (*SCHEMES, "postgresql")
 
 ONLY_POSTGRESQL = " (engine Psql, runner.waitForDatabaseSeconds and policy.lint work with PostgreSQL only)"
 

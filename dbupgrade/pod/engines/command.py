@@ -5,12 +5,21 @@ no connection was made, as nothing else may be tried again by itself.
 """
 
 import re
+from typing import Any, ClassVar
 
-from dbupgrade.api.status import Failure
-from dbupgrade.pod.connection.libpq import UNREACHABLE_EXIT_CODE
+from dbupgrade.api import names
+from dbupgrade.api.spec.migrations import KeyReference, Variable
+from dbupgrade.api.status import Failure, Run
+from dbupgrade.pod.connection import environment, url
+from dbupgrade.pod.container import HOME, TEMPORARY, UNREACHABLE_EXIT_CODE, defaults, escape, temporary_volume
+from dbupgrade.pod.context import Context
+from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.redact import MAX_BYTES, mask_error, remove_secrets
 from dbupgrade.pod.report import Report
 
+Object = dict[str, Any]
+
+_TEMPORARY_SIZE = "512Mi"  # caches of package managers, for example
 _LOOKED_AT = 4000  # characters at the end of the log
 _LINES = 20
 _UNREACHABLE = re.compile(
@@ -24,19 +33,49 @@ _REFUSED = re.compile(
 )
 
 
-def parse(log: str, *, exit_code: int, secrets: tuple[str, ...] = ()) -> Report:
-    """The report on a command that printed `log`."""
-    if exit_code == 0:
-        return Report()
-    end = "\n".join(log[-_LOOKED_AT:].splitlines()[-_LINES:])
-    failure = Failure.COMMAND
-    if exit_code == UNREACHABLE_EXIT_CODE or _UNREACHABLE.search(end):
-        failure = Failure.DATABASE_UNREACHABLE
-    elif _REFUSED.search(end):
-        failure = Failure.AUTHENTICATION
-    said = mask_error(_end(remove_secrets(log, secrets)), "")
-    words = f"exit code {exit_code}"
-    return Report(failure=failure, error=f"{words}: {_last(said, MAX_BYTES - 64)}" if said else words)
+class Command(MigrationEngine):
+    """The command of an application's image."""
+
+    schemes: ClassVar[tuple[str, ...]] = url.ALL_SCHEMES
+    reads_folder: ClassVar[bool] = False
+
+    def container(self, context: Context) -> Object:
+        """The application's image, with what leads to the database in variables of ours."""
+        migrations = context.spec.migrations
+        words = {"command": migrations.command, "args": migrations.args}
+        # The user's HOME wins over ours, since the last of one name does.
+        variables = [HOME, *environment.command(context.access), *map(_variable, migrations.env)]
+        return {
+            "name": names.CONTAINER_MIGRATE,
+            "image": migrations.image,
+            **{name: [escape(word) for word in given] for name, given in words.items() if given},
+            "env": variables,
+            "volumeMounts": [TEMPORARY, *context.access.mounts],
+            **defaults(context.spec),
+        }
+
+    def volumes(self, context: Context) -> list[Object]:
+        """Room for temporary files only."""
+        del context
+        return [temporary_volume(_TEMPORARY_SIZE)]
+
+    def parse(self, log: str, *, exit_code: int, secrets: tuple[str, ...] = ()) -> Report:
+        """The end of the log, and what it means where that is sure."""
+        if exit_code == 0:
+            return Report()
+        end = "\n".join(log[-_LOOKED_AT:].splitlines()[-_LINES:])
+        failure = Failure.COMMAND
+        if exit_code == UNREACHABLE_EXIT_CODE or _UNREACHABLE.search(end):
+            failure = Failure.DATABASE_UNREACHABLE
+        elif _REFUSED.search(end):
+            failure = Failure.AUTHENTICATION
+        said = mask_error(_end(remove_secrets(log, secrets)), "")
+        words = f"exit code {exit_code}"
+        return Report(failure=failure, error=f"{words}: {_last(said, MAX_BYTES - 64)}" if said else words)
+
+    def done(self, run: Run) -> str:
+        """Only that it ended: what it did is not known."""
+        return f"the command of {run.image} ended with success"
 
 
 def _end(log: str) -> str:
@@ -50,3 +89,15 @@ def _last(text: str, size: int) -> str:
     """The end of `text` in at most `size` bytes of UTF-8, with a mark where it was cut."""
     data = text.encode()
     return text if len(data) <= size else "…" + data[-size:].decode(errors="ignore")
+
+
+def _variable(variable: Variable) -> Object:
+    source = variable.value_from
+    if source is None:
+        return {"name": variable.name, "value": escape(variable.value or "")}
+    known = {"secretKeyRef": source.secret_key_ref, "configMapKeyRef": source.config_map_key_ref}
+    return {"name": variable.name, "valueFrom": {kind: _key(ref) for kind, ref in known.items() if ref}}
+
+
+def _key(reference: KeyReference) -> dict[str, str]:
+    return {"name": reference.name, "key": reference.key}

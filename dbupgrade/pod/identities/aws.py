@@ -1,12 +1,11 @@
 """IAM authentication of AWS databases: the URL with a token, and the words for what AWS refuses. Contract, section 6."""
 
+from typing import ClassVar
 from urllib.parse import quote
 
-from dbupgrade.api.spec.database import Aws, Dialect
+from dbupgrade.api.spec.database import Aws, Database, Dialect
+from dbupgrade.pod.identity import KEY_AUTHORITY, KEY_URL, Identity
 
-KEY_URL = "url"
-KEY_AUTHORITY = "ca.pem"
-"""In the Secret with the token: the certificates that the server's must come from, if the settings give some."""
 AUTHORITY_PATH = "/etc/dbupgrade-aws"
 
 DENIED = "AccessDenied"
@@ -45,6 +44,16 @@ _OWN_IDENTITY = (
     "the service account, the cluster's OIDC provider)"
 )
 _OTHERWISE = "see AWS's documentation of that code"
+
+
+class AwsIam(Identity):
+    """IAM authentication of RDS and Aurora."""
+
+    authority_path: ClassVar[str] = AUTHORITY_PATH
+
+    def dialect(self, database: Database) -> Dialect | None:
+        """That of the aws block, where it is the one in use."""
+        return database.aws.dialect if database.uses_aws and database.aws else None
 
 
 class AuthError(Exception):

@@ -1,1 +1,11 @@
-"""What a pod does before it migrates: one module a container."""
+"""What a pod does before it migrates: one module a container, entered here in the order in which they run."""
+
+from collections.abc import Mapping
+
+from dbupgrade.pod.step import Step
+from dbupgrade.pod.steps.fetch import Fetch
+from dbupgrade.pod.steps.lint import LintMigrations
+from dbupgrade.pod.steps.wait import Wait
+
+STEPS: Mapping[str, Step] = {step.name: step for step in (Fetch(), Wait(), LintMigrations())}
+"""Every step, by the name of its container."""

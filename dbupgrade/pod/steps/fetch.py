@@ -6,12 +6,23 @@ only. Its last words go to the container's termination message: `error=Class`, o
 
 import re
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.migrations import Delivery
+from dbupgrade.api.status import Failure, Run
+from dbupgrade.pod import folder
+from dbupgrade.pod.container import HOME, TEMPORARY, defaults, escape
+from dbupgrade.pod.context import Context
+from dbupgrade.pod.engine import MigrationEngine
+from dbupgrade.pod.folder import FILES, WORK_PATH
+from dbupgrade.pod.report import Report
+from dbupgrade.pod.step import Step
+from dbupgrade.pod.view import ContainerView
 
-FILES = "files"
+Object = dict[str, Any]
+
 PULL_SECRETS_PATH = "/pull-secrets"
-WORK_PATH = "/work"
 MAX_KIB = 256 * 1024
 
 SAID = {
@@ -117,3 +128,55 @@ def parse(message: str) -> Fetched:
         failure=Failure(failure) if failure in set(Failure) else None,
         error=SAID.get(values.get("said", "")),
     )
+
+
+class Fetch(Step):
+    """Takes the folder of migrations out of the image."""
+
+    name: ClassVar[str] = "fetch-migrations"
+
+    def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:
+        """Unless the image itself is mounted, or nobody reads the folder."""
+        return engine.reads_folder and spec.migrations.delivery is Delivery.EXTRACT
+
+    def container(self, context: Context) -> Object:
+        """Any image with crane, sh and tar; it has the pull secrets and no database URL."""
+        spec, settings = context.spec, context.settings
+        mounts = [{"name": "work", "mountPath": WORK_PATH}, TEMPORARY]
+        if context.pull_secrets:
+            mounts.append({"name": "pull-secrets", "mountPath": PULL_SECRETS_PATH})
+        return {
+            "name": self.name,
+            "image": settings.crane_image,
+            "command": ["sh", "-c", escape(SCRIPT)],
+            "env": [
+                {"name": "IMAGE", "value": escape(spec.migrations.image)},
+                {"name": "FOLDER", "value": escape(folder.path(spec))},
+                {"name": "INSECURE", "value": "true" if settings.insecure_registries else "false"},
+                HOME,
+            ],
+            "volumeMounts": mounts,
+            **defaults(spec),
+        }
+
+    def volumes(self, context: Context) -> list[Object]:
+        """The pull secrets, if there are any."""
+        sources = [_pull_secret(index, name) for index, name in enumerate(context.pull_secrets)]
+        return [{"name": "pull-secrets", "projected": {"sources": sources}}] if sources else []
+
+    def why(self, view: ContainerView, spec: Spec | None) -> Report:
+        """What is wrong with the image or its folder."""
+        del spec
+        fetched = parse(view.message)
+        return Report(failure=fetched.failure or Failure.FETCH, error=fetched.error)
+
+    def recorded(self, run: Run, view: ContainerView) -> Run:
+        """`run` with what was fetched."""
+        fetched = parse(view.message)
+        return run.model_copy(update={"digest": fetched.digest, "image_version": fetched.last or None})
+
+
+def _pull_secret(index: int, name: str) -> Object:
+    """The Secret as a Docker configuration folder; a missing one is passed over, as the kubelet does."""
+    item = {"key": ".dockerconfigjson", "path": f"{index:03d}/config.json"}
+    return {"secret": {"name": name, "optional": True, "items": [item]}}

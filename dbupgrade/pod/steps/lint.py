@@ -5,12 +5,24 @@ sentences, no SQL.
 """
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
-from dbupgrade.api.status import LINT_FINDINGS, Failure, Finding, Lint
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.policy import LintMode
+from dbupgrade.api.status import LINT_FINDINGS, Failure, Finding, Lint, Run
+from dbupgrade.pod import folder
+from dbupgrade.pod.connection import environment, url
+from dbupgrade.pod.container import HOME, TEMPORARY, TERMINATION_LOG, defaults, escape, values
+from dbupgrade.pod.context import Context
+from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.redact import cut
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.step import Step
+from dbupgrade.pod.view import ContainerView
+
+Object = dict[str, Any]
 
 MAX_BYTES = 3000
 """The kubelet keeps 12 KiB for all containers of a pod, and at most 4 KiB of one."""
@@ -54,18 +66,6 @@ def parse(message: str) -> Told:
         return Told()
 
 
-def why(message: str) -> Report:
-    """Why the run failed whose container `lint` has ended badly."""
-    said = parse(message)
-    if said.failure is Failure.LINT and said.lint and said.lint.findings:
-        return Report(
-            failure=said.failure, failed_file=said.lint.findings[0].file, error=cut(_where(said.lint))
-        )
-    return Report(
-        failure=said.failure or Failure.LINT_NOT_DONE, error=cut(said.error) if said.error else None
-    )
-
-
 def _where(lint: Lint) -> str:
     """Line, rule and the safer way of the first errors; the file where it is not that of the one before."""
     errors = [finding for finding in lint.findings if finding.level == ERROR][:_NAMED]
@@ -88,3 +88,51 @@ def event(lint: Lint) -> str:
     places = [f"{one.file}:{one.line} {one.rule}" for one in lint.findings]
     more = lint.errors + lint.warnings - len(places)
     return f"{summary(lint)}: {', '.join(places)}{f' and {more} more' if more else ''}"
+
+
+class LintMigrations(Step):
+    """Looks at the files that Atlas is about to apply, with the connection and the history that Atlas has."""
+
+    name: ClassVar[str] = "lint"
+    schemes: ClassVar[tuple[str, ...]] = url.POSTGRESQL
+
+    def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:
+        """Where spec.policy.lint asks for it."""
+        del engine
+        return spec.policy.lint is not LintMode.OFF
+
+    def container(self, context: Context) -> Object:
+        """The toolkit; what it found goes to the termination message."""
+        spec, access = context.spec, context.access
+        policy = ("--policy", spec.policy.lint, "--report", TERMINATION_LOG)
+        given = {
+            "MIGRATION_DIR": folder.MIGRATIONS_PATH,
+            "MIGRATE_BASELINE_VERSION": spec.migrations.baseline if context.run.adopts else None,
+            "MIGRATE_LOCK_TIMEOUT": "0",  # no setting of the session's that a pooler would refuse
+        }
+        return {
+            "name": self.name,
+            "image": context.settings.toolkit_image,
+            "args": [escape(word) for word in ("migrate", "lint", "--pending", *policy)],
+            "env": [*environment.toolkit(access), *values(given), HOME],
+            "volumeMounts": [folder.mount(spec), TEMPORARY, *access.mounts],
+            **defaults(spec),
+        }
+
+    def doing(self, view: ContainerView) -> str:
+        """Also when it has ended: `migrate` comes next."""
+        return "lints the new migrations" if view.started else ""
+
+    def why(self, view: ContainerView, spec: Spec | None) -> Report:
+        """What was found, or why nothing could be."""
+        del spec
+        said = parse(view.message)
+        if said.failure is Failure.LINT and said.lint and said.lint.findings:
+            first = said.lint.findings[0]
+            return Report(failure=said.failure, failed_file=first.file, error=cut(_where(said.lint)))
+        error = cut(said.error) if said.error else None
+        return Report(failure=said.failure or Failure.LINT_NOT_DONE, error=error)
+
+    def recorded(self, run: Run, view: ContainerView) -> Run:
+        """`run` with what was found."""
+        return run.model_copy(update={"lint": parse(view.message).lint})

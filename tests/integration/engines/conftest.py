@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from dbupgrade.pod.connection import libpq
-from dbupgrade.pod.engines import psql
+from dbupgrade.pod.engines.psql import report, script
+from dbupgrade.pod.steps import wait
 from e2e.cluster import debian
 from tests.integration.harness.postgres import PASSWORD, USER, Postgres
 
@@ -93,18 +93,18 @@ class Runner:
 
     def finish(self, process: subprocess.Popen[str]) -> Outcome:
         log, _ = process.communicate(timeout=60)
-        report = psql.parse(log, succeeded=process.returncode == 0, secrets=(PASSWORD,))
-        return Outcome(process.returncode, log, report)
+        found = report.parse(log, succeeded=process.returncode == 0, secrets=(PASSWORD,))
+        return Outcome(process.returncode, log, found)
 
     def migrate(self, files: Mapping[str, str] | None = None, **more: str) -> Outcome:
         """Run the engine Psql, on `files` if they are given."""
         if files is not None:
             self.write(files)
-        return self.finish(self.start(psql.SCRIPT, **more))
+        return self.finish(self.start(script.SCRIPT, **more))
 
     def wait(self, seconds: int, **more: str) -> int:
         """Run the wait for the database; returns its exit code."""
-        process = self.start(libpq.WAIT, WAIT_SECONDS=str(seconds), **more)
+        process = self.start(wait.SCRIPT, WAIT_SECONDS=str(seconds), **more)
         process.communicate(timeout=60)
         return process.returncode
 

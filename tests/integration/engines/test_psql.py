@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbupgrade.api.status import Failure
-from dbupgrade.pod.engines import psql
+from dbupgrade.pod.engines.psql.script import LOCK_TIMEOUT, SCRIPT
 from tests.integration.harness.postgres import PASSWORD, USER
 from tests.integration.harness.processes import free_port
 
@@ -329,23 +329,23 @@ def test_a_file_that_nobody_can_read_is_named(any_runner: Runner) -> None:
 
 def test_two_runs_on_one_database_apply_each_file_once(runner: Runner) -> None:
     runner.write({**ONE, "002.sql": "SELECT pg_sleep(0.5);\nINSERT INTO users VALUES (7);"})
-    both = [runner.start(psql.SCRIPT) for _ in range(2)]
+    both = [runner.start(SCRIPT) for _ in range(2)]
     outcomes = [runner.finish(process) for process in both]
     assert [outcome.code for outcome in outcomes] == [0, 0], [outcome.log for outcome in outcomes]
     assert sorted(outcome.report.applied or 0 for outcome in outcomes) == [0, 2]
 
 
 def test_a_lock_that_is_held_is_told(runner: Runner) -> None:
-    short = psql.SCRIPT.replace(f"lock_timeout = '{psql.LOCK_TIMEOUT}'", "lock_timeout = '100ms'")
+    short = SCRIPT.replace(f"lock_timeout = '{LOCK_TIMEOUT}'", "lock_timeout = '100ms'")
     runner.write({"001.sql": "SELECT pg_sleep(60);"})
-    holder = runner.start(psql.SCRIPT)
+    holder = runner.start(SCRIPT)
     assert holder.stdout
     while "begin 001.sql" not in holder.stdout.readline():
         pass
     try:
         outcome = runner.finish(runner.start(short))
         assert (outcome.code, outcome.report.failure) == (1, Failure.DATABASE_LOCKED), outcome.log
-        outcome = runner.finish(runner.start(psql.SCRIPT, PGOPTIONS="-c statement_timeout=100ms"))
+        outcome = runner.finish(runner.start(SCRIPT, PGOPTIONS="-c statement_timeout=100ms"))
         assert (outcome.code, outcome.report.failure) == (1, Failure.DATABASE_LOCKED), outcome.log
     finally:
         holder.terminate()

@@ -20,7 +20,7 @@ from dbupgrade.decide import admission, plan
 from dbupgrade.decide.decision import CreateJob
 from dbupgrade.decide.observed import Observed, SecretView, resource_from
 from dbupgrade.kube.client import Client
-from dbupgrade.pod.job import JobSettings
+from dbupgrade.pod.context import JobSettings
 from dbupgrade.reconcile.observe import utc_now
 from tests.integration.harness.apiserver import ApiServer
 from tests.integration.harness.crd import CRD_FILE, CRDS, install_crd

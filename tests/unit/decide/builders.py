@@ -9,8 +9,10 @@ from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import plan, start
 from dbupgrade.decide.decision import Action, CreateJob, Decision, DeleteJob, RenewToken
-from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView, Resource, SecretView
-from dbupgrade.pod.job import JobSettings
+from dbupgrade.decide.observed import JobView, Observed, PodView, Resource, SecretView
+from dbupgrade.pod.context import JobSettings
+from dbupgrade.pod.steps import STEPS
+from dbupgrade.pod.view import ContainerView
 
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 NAMESPACE, NAME, UID = "shop", "orders", "0b7c9a52-0000-4000-8000-000000000001"
@@ -21,6 +23,7 @@ SETTINGS = JobSettings(
     psql_image="psql.test/psql:1",
     toolkit_image="toolkit.test/toolkit:1",
 )
+SHORT = {"fetch-migrations": "fetch", "wait-for-database": "wait"}
 SECRET = SecretView(version="secret-uid/1")
 DIGEST = "sha256:" + "ab" * 32
 FETCHED = ContainerView(
@@ -102,7 +105,8 @@ def a_job(run: Run | None = None, **changes: Any) -> JobView:
 
 
 def a_pod(name: str = "orders-1", **changes: Any) -> PodView:
-    """A pod of `a_job`, just created and not started."""
+    """A pod of `a_job`, just created and not started; `fetch`, `wait`, … are how its steps stand."""
+    steps = {name: changes.pop(SHORT.get(name, name), ContainerView()) for name in STEPS}
     pod = PodView(
         name=name,
         uid=f"uid-of-{name}",
@@ -112,8 +116,8 @@ def a_pod(name: str = "orders-1", **changes: Any) -> PodView:
         deleting=False,
         unschedulable=False,
         scheduled=NOW,
-        fetch=ContainerView(),
         migrate=ContainerView(),
+        steps=steps,
     )
     return replace(pod, **changes)
 

@@ -6,7 +6,8 @@ import pytest
 
 from dbupgrade.api.status import Failure
 from dbupgrade.decide import plan
-from dbupgrade.decide.observed import ContainerView, Observed
+from dbupgrade.decide.observed import Observed
+from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
     NOW,
     a_job,

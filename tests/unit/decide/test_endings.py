@@ -7,8 +7,9 @@ import pytest
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult, Status
-from dbupgrade.decide.observed import ContainerView, Observed, PodView
+from dbupgrade.decide.observed import Observed, PodView
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
     DIGEST,
     a_job,

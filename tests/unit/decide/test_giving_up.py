@@ -6,8 +6,9 @@ import pytest
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult
-from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView, Resource
+from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
     a_job,
     a_migrating_pod,

@@ -9,13 +9,14 @@ from dbupgrade.api import names
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide.observed import (
-    ContainerView,
     job_from,
     pod_from,
     resource_from,
     status_from,
     timestamp,
 )
+from dbupgrade.pod.steps import STEPS
+from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import NOW, an_intent, failed, spec_object, succeeded
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -81,6 +82,14 @@ def test_a_status_survives_being_stored(run: Run) -> None:
 def stored(run: Run, **changes: Any) -> dict[str, Any]:
     status = Status(run=run, history=(run,), observed_generation=2, current_version="1")
     return {**status.model_dump(mode="json", by_alias=True, exclude_none=True), **changes}
+
+
+def test_a_run_of_a_status_that_names_no_engine_was_one_of_atlas() -> None:
+    status = stored(succeeded())
+    assert status["run"].pop("engine") == "Atlas"
+    found = status_from(status).run
+    assert found
+    assert found.engine == "Atlas"
 
 
 BAD_CHECK = {"phase": "Pre", "name": "x", "verdict": "Perhaps", "since": "2026-01-02T03:04:05Z"}
@@ -224,7 +233,8 @@ def test_a_new_pod() -> None:
     pod = pod_from(an_object())
     assert not pod.terminal
     assert not pod.unschedulable
-    assert (pod.fetch, pod.migrate, pod.job_uid, pod.created) == (ContainerView(), ContainerView(), "", None)
+    assert (pod.migrate, pod.job_uid, pod.created) == (ContainerView(), "", None)
+    assert pod.steps == {name: ContainerView() for name in STEPS}
 
 
 @pytest.mark.parametrize(
@@ -293,7 +303,7 @@ def test_a_container(status: dict[str, Any], view: ContainerView) -> None:
             containerStatuses=[{"name": "sidecar", "state": {"running": {}}}, {"name": "migrate", **status}],
         )
     )
-    assert pod.fetch == view
+    assert pod.steps["fetch-migrations"] == view
     assert pod.migrate == view
 
 

@@ -14,9 +14,10 @@ from dbupgrade.api.status import HISTORY_LENGTH, Failure, Status
 from dbupgrade.decide import plan
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, SetTtl
 from dbupgrade.decide.metrics import Sample
-from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodsSeen, PodView, SecretView
+from dbupgrade.decide.observed import JobView, Observed, PodsSeen, PodView, SecretView
 from dbupgrade.decide.versions import AppPod, check_pods
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
     FETCHED,
     IMAGE_2,

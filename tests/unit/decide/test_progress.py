@@ -7,8 +7,9 @@ import pytest
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult, Status
-from dbupgrade.decide.observed import ContainerView, JobView, Observed, PodView, Resource
+from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
 from dbupgrade.decide.progress import not_created, refused
+from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
     FETCHED,
     IMAGE_1,

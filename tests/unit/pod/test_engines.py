@@ -10,13 +10,14 @@ from dbupgrade.api.identity import database_identity, run_id, runner_hash
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure
 from dbupgrade.decide import validation
-from dbupgrade.decide.observed import ContainerView
-from dbupgrade.pod import engines
-from dbupgrade.pod.connection import libpq
-from dbupgrade.pod.connection import parts as connection
-from dbupgrade.pod.engines import psql
+from dbupgrade.pod.connection.secrets import described
+from dbupgrade.pod.engines import ENGINES
+from dbupgrade.pod.engines.psql.report import PROBLEMS
+from dbupgrade.pod.engines.psql.script import SCRIPT
 from dbupgrade.pod.job import job
 from dbupgrade.pod.report import MARK, Report
+from dbupgrade.pod.steps import wait as wait_for
+from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import FETCHED as DONE
 from tests.unit.decide.builders import (
     IMAGE_1,
@@ -73,7 +74,7 @@ def test_psql_gets_the_files_the_url_and_no_argument_with_either() -> None:
     container = migrate(migrations={"engine": "Psql", "baseline": "007"})
     assert container["image"] == SETTINGS.psql_image
     assert container["command"][:2] == ["sh", "-c"]
-    assert container["command"][2].replace("$$", "$") == psql.SCRIPT
+    assert container["command"][2].replace("$$", "$") == SCRIPT
     assert environment(container) == {
         "DATABASE_URL": {"name": "orders-db", "key": "url"},
         "MIGRATIONS": "/migrations",
@@ -182,7 +183,7 @@ def test_the_wait_is_a_container_of_its_own_after_the_fetch_and_has_no_password(
     assert environment(wait) == {
         "PGHOST": "db", "PGPORT": "5432", "PGDATABASE": "orders", "WAIT_SECONDS": "30", "HOME": "/tmp",
     }  # fmt: skip
-    assert wait["command"][2].replace("$$", "$") == libpq.WAIT
+    assert wait["command"][2].replace("$$", "$") == wait_for.SCRIPT
 
 
 def test_only_failures_to_connect_are_tried_again_by_the_job() -> None:
@@ -295,14 +296,14 @@ def test_what_makes_no_sense_is_refused_also_without_admission(changes: Object, 
     ],
 )
 def test_the_end_of_a_command(log: str, exit_code: int, failure: Failure | None, error: str | None) -> None:
-    report = engines.parse("Command", log, exit_code=exit_code, secrets=("pw-1",))
+    report = ENGINES["Command"].parse(log, exit_code=exit_code, secrets=("pw-1",))
     assert report.failure is failure
     assert error is None or report.error == error
 
 
 def test_the_end_of_a_long_log_is_kept_and_a_secret_at_the_cut_is_not_seen() -> None:
     log = "x" * 3000 + "pw-1" * 1000 + "\nthe end"
-    report = engines.parse("Command", log, exit_code=1, secrets=("pw-1",))
+    report = ENGINES["Command"].parse(log, exit_code=1, secrets=("pw-1",))
     assert report.error
     assert report.error.endswith("the end")
     assert "pw-1" not in report.error
@@ -322,7 +323,7 @@ ERROR = (
 
 
 def test_a_statement_that_failed_in_psql() -> None:
-    report = engines.parse("Psql", output(ERROR), exit_code=1)
+    report = ENGINES["Psql"].parse(output(ERROR), exit_code=1)
     assert report == Report(
         failure=Failure.SQL, from_version="001", to_version="001", applied=0, pending=2, failed_file="002.sql",
         failed_statement="SELECT * FROM secret WHERE a = '***';",
@@ -332,15 +333,15 @@ def test_a_statement_that_failed_in_psql() -> None:
 
 @pytest.mark.parametrize("log", ["", "Error", f"{MARK}{{", f"{MARK}[]", f'{MARK}{{"exit": "x"}}'])
 def test_a_psql_report_that_cannot_be_read_says_nothing(log: str) -> None:
-    assert engines.parse("Psql", log, exit_code=0) == Report()
-    assert engines.parse("Psql", log, exit_code=1) == Report(failure=Failure.UNKNOWN)
+    assert ENGINES["Psql"].parse(log, exit_code=0) == Report()
+    assert ENGINES["Psql"].parse(log, exit_code=1) == Report(failure=Failure.UNKNOWN)
 
 
-@pytest.mark.parametrize("word", psql.PROBLEMS)
+@pytest.mark.parametrize("word", PROBLEMS)
 def test_every_problem_of_the_script_is_known(word: str) -> None:
-    assert word in psql.SCRIPT
-    report = engines.parse("Psql", output(problem=f"{word} 001.sql"), exit_code=1)
-    assert report.failure is psql.PROBLEMS[word][0]
+    assert word in SCRIPT
+    report = ENGINES["Psql"].parse(output(problem=f"{word} 001.sql"), exit_code=1)
+    assert report.failure is PROBLEMS[word][0]
 
 
 # --- the wait ----------------------------------------------------------------------------------------------------
@@ -372,4 +373,4 @@ def test_the_wait_is_told_while_it_lasts() -> None:
 
 
 def test_what_a_secret_holds_is_not_in_the_words_for_a_database() -> None:
-    assert connection.told(a_spec().database) == "the server of the database URL in Secret orders-db"
+    assert described(a_spec().database) == "the server of the database URL in Secret orders-db"

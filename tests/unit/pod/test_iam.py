@@ -14,13 +14,14 @@ from dbupgrade.api.spec.database import Aws
 from dbupgrade.api.status import Failure, Run
 from dbupgrade.decide import plan, validation
 from dbupgrade.decide.decision import CreateJob, RemoveToken, RenewToken
-from dbupgrade.decide.observed import ContainerView, Observed, SecretView
+from dbupgrade.decide.observed import Observed, SecretView
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.pod.identities import aws as iam
 from dbupgrade.pod.identities.aws import AuthError
 from dbupgrade.pod.job import job
 from dbupgrade.pod.redact import mask_error
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
     FETCHED,
     NOW,

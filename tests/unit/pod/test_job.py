@@ -11,8 +11,10 @@ from dbupgrade.api import names
 from dbupgrade.api.identity import database_identity
 from dbupgrade.decide.observed import job_from
 from dbupgrade.pod import report
-from dbupgrade.pod.connection.parts import atlas_config
-from dbupgrade.pod.job import JobSettings, job
+from dbupgrade.pod.connection.access import Access
+from dbupgrade.pod.context import JobSettings
+from dbupgrade.pod.engines.atlas import configuration
+from dbupgrade.pod.job import job
 from dbupgrade.pod.steps import fetch
 from tests.unit.decide.builders import (
     IMAGE_1,
@@ -223,8 +225,8 @@ def test_no_url_of_a_database_is_anywhere_in_the_job() -> None:
 def test_atlas_reads_the_url_from_its_environment() -> None:
     body = made()
     annotations = body["spec"]["template"]["metadata"]["annotations"]
-    assert annotations[names.ANNOTATION_ATLAS_CONFIG] == atlas_config(None)
-    assert 'getenv("DATABASE_URL")' in atlas_config(None)
+    assert annotations[names.ANNOTATION_ATLAS_CONFIG] == configuration(Access())
+    assert 'getenv("DATABASE_URL")' in configuration(Access())
     field = {"fieldPath": "metadata.annotations['dbupgrade.subbug.learning/atlas-config']"}
     assert volumes(body)["config"]["downwardAPI"] == {"items": [{"path": "atlas.hcl", "fieldRef": field}]}
     mounts = {mount["mountPath"]: mount for mount in migrate(body)["volumeMounts"]}

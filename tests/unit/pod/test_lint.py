@@ -9,11 +9,11 @@ from dbupgrade.api.identity import run_id, runner_hash
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure, Finding
 from dbupgrade.decide import transitions, validation
-from dbupgrade.decide.observed import ContainerView, Observed, pod_from
-from dbupgrade.pod.job import job
+from dbupgrade.decide.observed import Observed, pod_from
+from dbupgrade.pod.job import job, schemes
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import lint
-from dbupgrade.reconcile.observe import schemes
+from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
     FETCHED,
     NAMESPACE,
@@ -275,9 +275,9 @@ def test_the_step_is_told_while_it_lints() -> None:
 def test_an_image_that_cannot_be_pulled_is_seen() -> None:
     status = {"initContainerStatuses": [{"name": "lint", "state": {"waiting": {"reason": "ErrImagePull"}}}]}
     view = pod_from({"metadata": {"name": "p", "uid": "u"}, "status": status})
-    assert view.lint.waiting_reason == "ErrImagePull"
+    assert view.steps["lint"].waiting_reason == "ErrImagePull"
     intent = an_intent(a_spec(policy=ERROR), job_uid="job-uid")
-    pods = (a_pod(lint=view.lint),)
+    pods = (a_pod(lint=view.steps["lint"]),)
     resource = a_resource(a_spec(policy=ERROR), run=intent)
     assert "cannot start (ImagePull)" in message(
         decide(observe(resource, job=a_job(intent), pods=pods)).status

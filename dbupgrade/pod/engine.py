@@ -1,0 +1,52 @@
+"""What applies the migrations of a run: the container `migrate`."""
+
+from typing import Any, ClassVar, Protocol
+
+from dbupgrade.api.status import Run
+from dbupgrade.pod import folder
+from dbupgrade.pod.container import temporary_volume
+from dbupgrade.pod.context import Context
+from dbupgrade.pod.report import Report
+
+Object = dict[str, Any]
+
+
+class MigrationEngine(Protocol):
+    """One way to apply migrations."""
+
+    schemes: ClassVar[tuple[str, ...]]
+    """How a database URL may begin."""
+    reads_folder: ClassVar[bool] = True
+    """Whether it applies the files of spec.migrations.dir."""
+    reports_before_adopting: ClassVar[bool] = False
+    """Whether it takes the baseline only after a try that found tables and no history."""
+
+    def container(self, context: Context) -> Object:
+        """The container."""
+        ...
+
+    def volumes(self, context: Context) -> list[Object]:
+        """The volumes of the pod, without those of its steps."""
+        return [folder.volume(context.spec), temporary_volume()]
+
+    def annotations(self, context: Context) -> dict[str, str]:
+        """What the pod's metadata holds for the container."""
+        del context
+        return {}
+
+    def parse(self, log: str, *, exit_code: int, secrets: tuple[str, ...] = ()) -> Report:
+        """The report on a container that printed `log` and ended with `exit_code`."""
+        ...
+
+    def done(self, run: Run) -> str:
+        """What a successful run did, for the message."""
+        if run.to_version is None:
+            return (
+                f"migrated with {run.image}; {run.engine}'s report could not be read, so versions are unknown"
+            )
+        if not run.applied_count and run.image_version and run.to_version > run.image_version:
+            return f"nothing to apply: the database is at {run.to_version}, ahead of {run.image}"
+        if not run.applied_count:
+            return f"nothing to apply: the database is at {run.to_version}"
+        files = "1 file" if run.applied_count == 1 else f"{run.applied_count} files"
+        return f"applied {files} of {run.image}: the database is at {run.to_version}"

@@ -1,0 +1,49 @@
+"""What a container before the migration is: a step of the pod."""
+
+from typing import Any, ClassVar, Protocol
+
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.status import Run
+from dbupgrade.pod.connection import url
+from dbupgrade.pod.context import Context
+from dbupgrade.pod.engine import MigrationEngine
+from dbupgrade.pod.report import Report
+from dbupgrade.pod.view import ContainerView
+
+Object = dict[str, Any]
+
+
+class Step(Protocol):
+    """An init container of a run's pod: when there is one, what it is, and what its state means for the run."""
+
+    name: ClassVar[str]
+    """Of the container."""
+    schemes: ClassVar[tuple[str, ...]] = url.ALL_SCHEMES
+    """How a database URL may begin for it."""
+
+    def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:
+        """Whether a pod of this spec has it; `engine` is that of the spec."""
+        ...
+
+    def container(self, context: Context) -> Object:
+        """The container."""
+        ...
+
+    def volumes(self, context: Context) -> list[Object]:
+        """The volumes that only it mounts."""
+        del context
+        return []
+
+    def doing(self, view: ContainerView) -> str:
+        """What the Job is doing, for the message, while this is the container at work; empty for nothing to report."""
+        del view
+        return ""
+
+    def why(self, view: ContainerView, spec: Spec | None) -> Report:
+        """Why it failed, from how it ended; that it ran out of memory is known already."""
+        ...
+
+    def recorded(self, run: Run, view: ContainerView) -> Run:
+        """`run` with what this step found out for the status."""
+        del view
+        return run
