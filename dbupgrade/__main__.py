@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the operator (its flags: dbupgrade run --help)", add_help=False)
     commands.add_parser("crd", help="print the CustomResourceDefinition as YAML")
-    commands.add_parser("policy", help="print the ValidatingAdmissionPolicy for deletions as YAML")
+    commands.add_parser("policy", help="print the ValidatingAdmissionPolicies as YAML")
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text, add_help=False)
     commands.add_parser(
@@ -68,10 +68,12 @@ def _migrate(arguments: list[str]) -> int:
 
 
 def _manifests(command: str) -> list[dict[str, Any]]:
-    from dbupgrade.api import admission  # noqa: PLC0415
+    from dbupgrade.api import admission, confinement  # noqa: PLC0415
     from dbupgrade.api.crd import custom_resource_definition  # noqa: PLC0415
 
-    return admission.deletion_policy() if command == "policy" else [custom_resource_definition()]
+    if command == "policy":
+        return [*admission.deletion_policy(), *confinement.operator_policy()]
+    return [custom_resource_definition()]
 
 
 def _print(*manifests: dict[str, Any]) -> None:

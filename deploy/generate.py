@@ -92,7 +92,7 @@ def main() -> int:
 
 def files() -> Iterator[tuple[Path, str]]:
     """Every generated file and what has to be in it."""
-    for command, folder, name in (("crd", "crd", "dbupgrades.yaml"), ("policy", "policy", "deletion.yaml")):
+    for command, folder, name in (("crd", "crd", "dbupgrades.yaml"), ("policy", "policy", "policies.yaml")):
         text = printed(command)
         yield KUSTOMIZE / folder / name, text
         yield CHART / "files" / name, text

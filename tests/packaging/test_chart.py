@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from dbupgrade.api import admission
+from dbupgrade.api import admission, confinement
 from dbupgrade.app import manager
 from dbupgrade.settings import ENVIRONMENT_PREFIX, Settings
 from tests.packaging.conftest import NAMESPACE, REPOSITORY, HelmError, Object, Objects
@@ -91,11 +91,13 @@ def test_the_webhook_is_called_as_the_operator_has_it(helm: Helm) -> None:
     assert {"name": "webhook", "containerPort": 9443} in container(objects)["ports"]
 
 
-def test_the_policy_for_deletions_is_the_operators_and_can_be_left_out(helm: Helm) -> None:
+def test_the_policies_are_the_operators_and_can_be_left_out(helm: Helm) -> None:
     objects = helm.template()
-    policy, binding = admission.deletion_policy()
-    assert objects.one("ValidatingAdmissionPolicy")["spec"] == policy["spec"]
-    assert objects.one("ValidatingAdmissionPolicyBinding")["spec"] == binding["spec"]
+    account = f"system:serviceaccount:{NAMESPACE}:dbupgrade-operator"
+    for policy, binding in (admission.deletion_policy(), confinement.operator_policy(account)):
+        name = policy["metadata"]["name"]
+        assert objects.one("ValidatingAdmissionPolicy", name)["spec"] == policy["spec"]
+        assert objects.one("ValidatingAdmissionPolicyBinding", name)["spec"] == binding["spec"]
     without = helm.template("admissionPolicy.enabled=false")
     assert not without.all("ValidatingAdmissionPolicy") + without.all("ValidatingAdmissionPolicyBinding")
 

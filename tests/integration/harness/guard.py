@@ -70,19 +70,19 @@ async def dry_run(admin: Client, namespace: str, body: Object) -> Object:
     return answer
 
 
-async def install_policy(admin: Client) -> None:
-    """Install the policy for deletions; there already is fine."""
-    for kind, body in zip((POLICIES, BINDINGS), admission.deletion_policy(), strict=True):
+async def install_policy(admin: Client, policy: list[Object] | None = None) -> None:
+    """Install a policy, that for deletions unless another is given; there already is fine."""
+    for kind, body in zip((POLICIES, BINDINGS), policy or admission.deletion_policy(), strict=True):
         try:
             await ResourceClient(admin, kind).create("", body)
         except AlreadyExists:
             return
 
 
-async def remove_policy(admin: Client) -> None:
+async def remove_policy(admin: Client, name: str = admission.POLICY_NAME) -> None:
     for kind in (BINDINGS, POLICIES):
         with contextlib.suppress(NotFound):
-            await ResourceClient(admin, kind).delete("", admission.POLICY_NAME, propagation="Background")
+            await ResourceClient(admin, kind).delete("", name, propagation="Background")
 
 
 class WebhookConfiguration:
