@@ -19,14 +19,14 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import yaml
 
 from e2e.cluster import Cluster, ClusterError, operator_image, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
 REPOSITORY = Path(__file__).parent.parent
@@ -54,16 +54,47 @@ class Launch:
     prefix: Sequence[str] = ()
 
 
+class Process(Protocol):
+    """The part of subprocess.Popen that an operator needs."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, once it has ended."""
+
+    def poll(self) -> int | None:
+        """The exit code, or nothing while it runs."""
+
+    def wait(self, timeout: float) -> int:
+        """Wait for the exit code."""
+
+
+def execute(launch: Launch, environment: Mapping[str, str]) -> Process:
+    """Start the command line."""
+    with launch.log.open("ab") as log:
+        return subprocess.Popen(
+            [*launch.prefix, sys.executable, "-m", "dbupgrade", "run"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
 class Operator:
     """A running operator, in a process group of its own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], health_port: int, metrics_port: int) -> None:
+    def __init__(self, process: Process, health_port: int, metrics_port: int) -> None:
         self._process = process
         self._health_port = health_port
         self._metrics_port = metrics_port
 
     @classmethod
-    def spawn(cls, launch: Launch) -> Self:
+    def spawn(cls, launch: Launch, begin: Callable[[Launch, Mapping[str, str]], Process] = execute) -> Self:
         """Start it and return at once; its log is appended to."""
         health, metrics = free_port(), free_port()
         environment = {
@@ -74,16 +105,7 @@ class Operator:
             "DBUPGRADE_HEALTH_PORT": str(health),
             "DBUPGRADE_METRICS_PORT": str(metrics),
         }
-        with launch.log.open("ab") as log:
-            process = subprocess.Popen(
-                [*launch.prefix, sys.executable, "-m", "dbupgrade", "run"],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        return cls(process, health, metrics)
+        return cls(begin(launch, environment), health, metrics)
 
     @classmethod
     def start(cls, launch: Launch) -> Self:

@@ -14,6 +14,7 @@ from tests.chaos.guards import ABSENT, DOWN, UP, WEBHOOK_LABEL, Guards, guards
 from tests.chaos.ledger import Ledger
 from tests.chaos.play import Play, Stage
 from tests.chaos.world import World
+from tests.integration.harness import forked
 from tests.integration.harness.faultproxy import Fault, FaultProxy, Match
 from tests.integration.harness.namespaces import clear_namespace, create_namespace
 from tests.integration.harness.waiting import eventually
@@ -48,7 +49,7 @@ class Operators:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def start(self) -> None:
-        self._current = await asyncio.to_thread(Operator.spawn, self.launch)
+        self._current = await asyncio.to_thread(Operator.spawn, self.launch, forked.begin)
 
     async def kill(self) -> None:
         """End it as a power cut would, and start another."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e2e.cluster import debian
 from e2e.cluster.postgres_versions import within_reach
 from tests.integration.harness.processes import Process, free_port
+from tests.integration.harness.scratch import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 START_SECONDS = 20
 USER, PASSWORD = "owner", "p@ss w/rd%?&#:é"
@@ -38,7 +39,7 @@ class Postgres:
     ) -> None:
         self.port = port or free_port()
         self.user, self.password = login
-        self.folder = Path(tempfile.mkdtemp(prefix="dbupgrade-postgres-"))
+        self.folder = make_folder("dbupgrade-postgres-")
         self._programs = within_reach(programs or debian.postgresql_bin(), self.folder)
         self._files = files or {}
         self._settings = settings or {}
@@ -84,8 +85,9 @@ class Postgres:
             self._process.stop()
 
     def stop(self) -> None:
-        """Stop it and remove its data."""
-        self.pause()
+        """Stop it and remove its data, which need not be written before."""
+        if self._process:
+            self._process.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder)
 
     def answers(self) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbupgrade.kube.resources import JOBS, SECRETS, ResourceClient
 from e2e.operator import Launch, Operator
+from tests.integration.harness import forked
 from tests.integration.harness.faultproxy import Fault, FaultProxy, Match
 from tests.integration.harness.namespaces import DBUPGRADES
 from tests.integration.harness.standin import StandIn
@@ -113,7 +114,7 @@ class Scene:
         given = {"DBUPGRADE_WATCH_NAMESPACES": self.namespace, **settings}
         # It must not outlive the tests, whatever ends them.
         prefix = ("setpriv", "--pdeathsig", "KILL", "--")
-        operator = Operator.spawn(Launch(kubeconfig, self.log, given, prefix))
+        operator = Operator.spawn(Launch(kubeconfig, self.log, given, prefix), forked.begin)
         self.operators.append(operator)
         return operator
 
