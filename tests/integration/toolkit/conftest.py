@@ -19,6 +19,7 @@ import asyncpg
 import pytest
 
 from e2e.cluster import tools
+from tests.integration.harness import forked
 from tests.integration.harness.postgres import Postgres
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ class Toolkit:
             (self.folder / f"{name.removeprefix('v')}_x.sql").write_text(sql)
         assert self.run("hash").code == 0
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        environment = {
+    def environment(self, **variables: str) -> dict[str, str]:
+        return {
             "PATH": os.environ["PATH"],
             "ATLAS_BIN": str(tools.binary("atlas")),
             "MIGRATION_DIR": str(self.folder),
@@ -118,20 +119,20 @@ class Toolkit:
             **self.variables,
             **variables,
         }
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start the command line as users do."""
         command = [sys.executable, "-m", "dbupgrade", "migrate", *arguments]
         pipe = subprocess.PIPE
+        environment = self.environment(**variables)
         return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
     def run(self, *arguments: str, **variables: str) -> Result:
-        with self.start(*arguments, **variables) as process:
-            try:
-                output, errors = process.communicate(timeout=120)
-            finally:
-                process.kill()
-        assert "Traceback" not in errors, errors
+        done = forked.run(["migrate", *arguments], self.environment(**variables))
+        assert "Traceback" not in done.err, done.err
         for spelling in (PASSWORD, quote(PASSWORD, safe=""), "hunter2"):
-            assert spelling not in output + errors
-        return Result(process.returncode, output + errors)
+            assert spelling not in done.out + done.err
+        return Result(done.code, done.out + done.err)
 
     def until(self, query: str) -> None:
         """Wait until `query` finds a row."""
