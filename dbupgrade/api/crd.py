@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import TupleSchema, WithDefaultSchema
 
 from dbupgrade.api import lock, names
-from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec import Spec, immutable
 from dbupgrade.api.spec.base import Model
 from dbupgrade.api.status import Status
 
@@ -112,19 +112,29 @@ def _lock_rule() -> Schema:
     }
 
 
+def _spec_schema() -> Schema:
+    schema = structural(Spec)
+    immutable.add_rules(schema["properties"]["database"])
+    return {**schema, "description": "What is wanted: which migrations, for which database, and when."}
+
+
 def _version_schema() -> Schema:
     return {
         "type": "object",
-        "description": "DBUpgrade applies the migrations of an image to a database.",
+        "description": "A DBUpgrade applies the migrations in a container image to a database, whenever the image changes.",
         "required": ["spec"],
         "x-kubernetes-validations": [_lock_rule()],
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"type": "object"},
-            "spec": structural(Spec),
+            "apiVersion": {
+                "type": "string",
+                "description": f"Version of the schema of this object: {names.API_VERSION}.",
+            },
+            "kind": {"type": "string", "description": f"Kind of this object: {names.KIND}."},
+            "metadata": {"type": "object"},  # the API server describes it, and allows no description here
+            "spec": _spec_schema(),
             "status": {
                 **structural(Status),
+                "description": "What the operator has seen and done. It is written by the operator only.",
                 "default": {"observedGeneration": _OBSERVED_GENERATION_UNSEEN},
             },
         },

@@ -11,9 +11,8 @@ from typing import Any
 
 from dbupgrade.api import lock, names
 from dbupgrade.api.conditions import PROGRESSING, ConditionStatus, Reason
-from dbupgrade.api.spec import Spec
-from dbupgrade.api.spec.database import DATABASE_IMMUTABLE
-from dbupgrade.decide.validation import Problem, parse
+from dbupgrade.api.spec import Spec, immutable
+from dbupgrade.decide.validation import Problem, parse, problems
 
 Object = dict[str, Any]
 
@@ -51,8 +50,11 @@ def updated(old: Object, new: Object) -> Verdict:
         return ALLOWED
     if active(old):
         return _denied(HTTPStatus.FORBIDDEN, Problem("spec", lock.SPEC_LOCKED.format(**_words(old))))
-    if _spec(old).get("database") != _spec(new).get("database"):
-        return _denied(HTTPStatus.UNPROCESSABLE_ENTITY, Problem("spec.database", DATABASE_IMMUTABLE))
+    before, after = (_spec(obj).get("database") or {} for obj in (old, new))
+    if changed := tuple(immutable.changed(before, after)):
+        return _denied(
+            HTTPStatus.UNPROCESSABLE_ENTITY, *(Problem(path, immutable.MESSAGE) for path in changed)
+        )
     return _validated(new)
 
 
@@ -88,9 +90,10 @@ def active(obj: Object) -> bool:
 
 
 def _validated(new: Object) -> Verdict:
-    spec, problems = parse(new.get("spec"))
-    if problems or spec is None:
-        return _denied(HTTPStatus.UNPROCESSABLE_ENTITY, *problems)
+    spec, found = parse(new.get("spec"))
+    found = found or problems(spec) if spec else found
+    if spec is None or found:
+        return _denied(HTTPStatus.UNPROCESSABLE_ENTITY, *found)
     return Verdict(allowed=True, warnings=_warnings(spec))
 
 
@@ -101,10 +104,11 @@ def _warnings(spec: Spec) -> tuple[str, ...]:
     tag = image.rpartition("/")[2].partition(":")[2]
     if "@" not in image and tag in {"", "latest"}:
         found.append(
-            f"spec.migrations.image: {image} has no fixed tag; tags are taken as immutable, so a new content starts no run"
+            f"spec.migrations.image has no fixed tag ({image}): tags are taken as immutable, so pushing new content under "
+            "the same tag does not start a run"
         )
     if spec.database.uses_aws and spec.database.connection:
-        found.append("spec.database.connection: is not used, since aws is set")
+        found.append("spec.database.connection is not used, because spec.database.aws is set")
     return tuple(found)
 
 

@@ -1,13 +1,13 @@
 """Values of a metrics API: read exactly, made one, and compared with a threshold. Contract, section 5."""
 
 import operator
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Context, Decimal, Inexact
+from decimal import Context, Decimal
 from fractions import Fraction
 
+from dbupgrade.api.quantity import parse_quantity
 from dbupgrade.api.spec.checks import (
     LabelSelector,
     MetricCheck,
@@ -20,37 +20,7 @@ from dbupgrade.api.spec.checks import (
 )
 from dbupgrade.decide.selectors import selector_text
 
-_LARGEST_EXPONENT = 100
-_EXACT = Context(prec=500, traps=[Inexact])  # more digits than a quantity that is read here can have
 _SHOWN = Context(prec=12)
-_LONGEST = 128  # characters of a quantity
-
-_BINARY = {unit: 1024**power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), start=1)}
-_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_QUANTITY = re.compile(
-    r"(?P<number>[+-]?(\d+(\.\d*)?|\.\d+))([eE](?P<exponent>[+-]?\d+)|(?P<unit>[KMGTPE]i|[numkMGTPE]?))",
-    re.ASCII,
-)
-
-
-def parse_quantity(text: str | int) -> Decimal:
-    """The exact value of a Kubernetes quantity (`250m`, `1Ki`, `1e3`, `-5`) or of a bare integer.
-
-    Raises ValueError with words for the user. Admission calls it for `threshold.value`.
-    """
-    text = str(text)
-    found = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
-    if found is None:
-        raise ValueError(
-            f"{text[:_LONGEST]!r} is no quantity: write a number with at most one suffix, for example 0.05, 250m, 2k or 1Gi"
-        )
-    unit = found["unit"] or ""
-    if unit in _BINARY:
-        return _EXACT.multiply(Decimal(found["number"]), Decimal(_BINARY[unit]))
-    exponent = int(found["exponent"]) if found["exponent"] else _DECIMAL[unit]
-    if abs(exponent) > _LARGEST_EXPONENT:
-        raise ValueError(f"{text!r} is no quantity: its exponent is beyond {_LARGEST_EXPONENT}")
-    return Decimal(f"{found['number']}E{exponent}")
 
 
 # --- what to ask -------------------------------------------------------------------------------------------------
@@ -81,35 +51,25 @@ class Query:
 
 
 def query(check: MetricCheck) -> Query:
-    """What `check` asks for. Raises ValueError, with words for the user, when its target says no such thing.
+    """What `check`, which the rules let pass, asks for.
 
     An external metric with an Object target, which manifests for the Go operator have, is picked by that target's selector.
     """
     target, external = check.target, check.source is MetricSource.EXTERNAL
-    blocks = {
-        TargetType.PODS: target.pods,
-        TargetType.OBJECT: target.object,
-        TargetType.EXTERNAL: target.external,
-    }
-    for kind, block in blocks.items():
-        if block is not None and kind is not target.type:
-            raise ValueError(f"type {target.type} does not go with a block {kind.lower()}")
-    if target.pods and not external:
-        return Query(check.metric_name, external=False, selector=selector_text(target.pods.selector))
-    if target.object:
-        series = _selector(target.object.selector)
-        if external:
+    match target.type:
+        case TargetType.PODS if target.pods:
+            return Query(check.metric_name, external=False, selector=selector_text(target.pods.selector))
+        case TargetType.OBJECT if target.object and not external:
+            series = _selector(target.object.selector)
+            return Query(
+                check.metric_name, external=False, reference=target.object.ref, metric_selector=series
+            )
+        case TargetType.OBJECT if target.object:
+            return Query(check.metric_name, external=True, selector=_selector(target.object.selector))
+        case TargetType.EXTERNAL:
+            series = _selector(target.external.selector if target.external else None)
             return Query(check.metric_name, external=True, selector=series)
-        return Query(check.metric_name, external=False, reference=target.object.ref, metric_selector=series)
-    if target.type is TargetType.EXTERNAL and external:
-        return Query(
-            check.metric_name,
-            external=True,
-            selector=_selector(target.external.selector if target.external else None),
-        )
-    if blocks[target.type] is None and target.type is not TargetType.EXTERNAL:
-        raise ValueError(f"type {target.type} needs a block {target.type.lower()}")
-    raise ValueError(f"source {check.source} cannot be asked for a target of type {target.type}")
+    raise ValueError(f"{check.name}: a target of type {target.type} without its block was not stopped")
 
 
 def _selector(selector: LabelSelector | None) -> str:

@@ -15,6 +15,7 @@ from dbupgrade.api.conditions import Reason
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
 from dbupgrade.decide.metrics import Sample
+from dbupgrade.decide.validation import parse
 from dbupgrade.decide.versions import AppPod
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
@@ -42,7 +43,7 @@ class Resource:
 def resource_from(obj: Object) -> Resource:
     """The view of a DBUpgrade object."""
     metadata = obj["metadata"]
-    spec, spec_error = _spec_from(obj.get("spec") or {})
+    spec, problems = parse(obj.get("spec") or {})
     return Resource(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -52,17 +53,9 @@ def resource_from(obj: Object) -> Resource:
         deleting="deletionTimestamp" in metadata,
         retry=(metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""),
         spec=spec,
-        spec_error=spec_error,
+        spec_error="; ".join(map(str, problems)),
         status=status_from(obj.get("status") or {}),
     )
-
-
-def _spec_from(spec: Object) -> tuple[Spec | None, str]:
-    try:
-        return Spec.model_validate(spec), ""
-    except ValidationError as error:
-        problems = ("spec." + ".".join(map(str, item["loc"])) + ": " + item["msg"] for item in error.errors())
-        return None, "; ".join(problems)
 
 
 def status_from(status: Object) -> Status:

@@ -4,8 +4,9 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.identity import database_identity, run_id, runner_hash
 from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.database import DatabaseType
 from dbupgrade.api.status import Failure, Run, Status
-from dbupgrade.decide import check_rules, pre_checks, validation
+from dbupgrade.decide import pre_checks, validation
 from dbupgrade.decide.decision import CreateJob, Decision, Questions
 from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
 from dbupgrade.decide.statuses import held, running
@@ -94,8 +95,7 @@ def _spec_gate(observed: Observed) -> Decision | None:
         return Decision(held(observed, status, Reason.SUSPENDED, "spec.suspend is true: no run is started"))
     return (
         _not_supported(observed, status, spec)
-        or _connection_gate(observed, status, spec)
-        or _engine_gate(observed, status, spec)
+        or _aws_missing(observed, status, spec)
         or _rules_gate(observed, status, spec)
     )
 
@@ -111,26 +111,23 @@ def _not_supported(observed: Observed, status: Status, spec: Spec) -> Decision |
     return Decision(held(observed, status, Reason.AWS_NOT_SUPPORTED, message, stalled=True))
 
 
-def _engine_gate(observed: Observed, status: Status, spec: Spec) -> Decision | None:
-    """An engine and a connection that make no sense, where admission did not stop them."""
-    found = "; ".join(map(str, validation.engine_problems(spec)))
-    return Decision(held(observed, status, Reason.INVALID_SPEC, found, stalled=True)) if found else None
+def _aws_missing(observed: Observed, status: Status, spec: Spec) -> Decision | None:
+    """An AWS database of which nothing is known has a reason of its own."""
+    database = spec.database
+    if (
+        database.type is DatabaseType.SELF_HOSTED
+        or database.aws is not None
+        or database.connection is not None
+    ):
+        return None
+    message = "; ".join(map(str, validation.problems(spec)))
+    return Decision(held(observed, status, Reason.AWS_NOT_SUPPORTED, message, stalled=True))
 
 
 def _rules_gate(observed: Observed, status: Status, spec: Spec) -> Decision | None:
-    """Checks that make no sense, where admission did not stop them."""
-    found = "; ".join(f"spec.checks.{path}: {problem}" for path, problem in check_rules.problems(spec.checks))
+    """A spec that makes no sense, where admission did not stop it."""
+    found = "; ".join(map(str, validation.problems(spec)))
     return Decision(held(observed, status, Reason.INVALID_SPEC, found, stalled=True)) if found else None
-
-
-def _connection_gate(observed: Observed, status: Status, spec: Spec) -> Decision | None:
-    if spec.database.connection is not None or spec.database.uses_aws:
-        return None
-    message = f"spec.database.connection is missing: type {spec.database.type} needs connection.urlSecretRef"
-    if spec.database.type == "selfHosted":
-        return Decision(held(observed, status, Reason.INVALID_SPEC, message, stalled=True))
-    message = f"spec.database has neither aws nor connection: type {spec.database.type} needs one of them"
-    return Decision(held(observed, status, Reason.AWS_NOT_SUPPORTED, message, stalled=True))
 
 
 def _secret_gate(observed: Observed) -> Decision | None:

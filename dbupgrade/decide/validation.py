@@ -1,184 +1,104 @@
-"""What is wrong with a spec that the schema lets pass: fields that are right one by one and wrong together.
+"""What is wrong with a spec: one strict parse, then the rules that stand beside the models. Contract, section 7.
 
-Contract, section 7. The CRD says the same in CEL where it can (`api.spec`); this is for the webhook, and for the
-operator when neither CRD nor webhook had a say.
+Webhook and operator ask here, so that what one of them takes the other takes, too. The CRD says the same rules in CEL.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
-from dbupgrade.api.spec import (
-    LINT_NEEDS_ATLAS,
-    LINT_NEEDS_POSTGRESQL,
-    PSQL_NEEDS_POSTGRESQL,
-    WAIT_NEEDS_POSTGRESQL,
-    Spec,
-)
-from dbupgrade.api.spec.database import (
-    CA_UNUSED,
-    CONNECTION_MISSING,
-    MYSQL_DATABASE,
-    MYSQL_USER,
-    PARTS_MISSING,
-    POSTGRES_NAME_LENGTH,
-    POSTGRES_NAMES,
-    UNUSABLE_IN_MYSQL,
-    URL_OR_PARTS,
-    Aws,
-    Connection,
-    Database,
-    DatabaseType,
-    Dialect,
-    SslMode,
-)
-from dbupgrade.api.spec.migrations import (
-    BASELINE_NOT_FOR_COMMAND,
-    COMMAND_MISSING,
-    COMMAND_ONLY,
-    CONNECTION_VARIABLES,
-    ONE_SOURCE,
-    RESERVED_VARIABLE,
-    VALUE_OR_SOURCE,
-    Engine,
-    Migrations,
-    Variable,
-)
-from dbupgrade.api.spec.policy import LintMode
-from dbupgrade.api.spec.runner import WAIT_TOO_LONG
-from dbupgrade.decide import check_rules
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.base import Model
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong at `field`, a path from the root such as `spec.checks.pre.metrics[0].target`."""
+    """What is wrong at `field`, a path from the root such as `spec.checks.pre.metrics[0].target`.
+
+    The message is the rest of a sentence that begins with the field.
+    """
 
     field: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
+        return f"{self.field} {self.message}"
 
 
 def parse(spec: Any) -> tuple[Spec | None, tuple[Problem, ...]]:
-    """The spec from JSON, or what is wrong with it; both when it can be read and yet not be meant."""
+    """The spec from JSON, or why it cannot be read. It is as strict as the CRD: "600" is not an integer."""
     try:
-        # As strict as the CRD: "5" is no number.
-        parsed = Spec.model_validate_json(orjson.dumps(spec), strict=True)
+        return Spec.model_validate_json(orjson.dumps(spec), strict=True), ()
     except ValidationError as error:
-        return None, tuple(Problem(_path(item["loc"]), item["msg"]) for item in error.errors())
-    return parsed, (
-        *_duplicates("spec", parsed),
-        *engine_problems(parsed),
-        *database_problems(parsed.database),
-        *_check_problems(parsed),
-    )
+        return None, tuple(Problem(_path(item["loc"]), _words(item)) for item in error.errors())
 
 
-def engine_problems(spec: Spec) -> Iterator[Problem]:
-    """What the engine needs and does not take, and how long may be waited before it."""
-    for path, message in _migrations_problems(spec.migrations):
-        yield Problem(f"spec.migrations{path}", message)
-    if spec.database.aws is not None:
-        yield from _aws_problems(spec, spec.database.aws)
-    if spec.policy.lint is not LintMode.OFF and spec.migrations.engine is not Engine.ATLAS:
-        yield Problem("spec", LINT_NEEDS_ATLAS)
-    if spec.runner.wait_for_database_seconds >= spec.runner.active_deadline_seconds:
-        yield Problem("spec.runner", WAIT_TOO_LONG)
-    if spec.database.connection is not None:
-        for path, message in _connection_problems(spec.database.connection):
-            yield Problem(f"spec.database.connection{path}", message)
+def problems(spec: Spec) -> tuple[Problem, ...]:
+    """The rules that the spec breaks."""
+    return tuple(_broken("spec", spec))
 
 
-def _aws_problems(spec: Spec, aws: Aws) -> Iterator[Problem]:
-    if aws.dialect is Dialect.POSTGRES:
-        if any(len(name.encode()) > POSTGRES_NAME_LENGTH for name in (aws.db_name, aws.username)):
-            yield Problem("spec.database.aws", POSTGRES_NAMES)
-        return
-    if set(UNUSABLE_IN_MYSQL) & set(aws.db_name):
-        yield Problem("spec.database.aws.dbName", MYSQL_DATABASE)
-    if ":" in aws.username:
-        yield Problem("spec.database.aws.username", MYSQL_USER)
-    if spec.migrations.engine is Engine.PSQL:
-        yield Problem("spec", PSQL_NEEDS_POSTGRESQL)
-    if spec.runner.wait_for_database_seconds:
-        yield Problem("spec", WAIT_NEEDS_POSTGRESQL)
-    if spec.policy.lint is not LintMode.OFF:
-        yield Problem("spec", LINT_NEEDS_POSTGRESQL)
-
-
-def _migrations_problems(migrations: Migrations) -> Iterator[tuple[str, str]]:
-    if migrations.engine is Engine.COMMAND:
-        if not (migrations.command or migrations.args):
-            yield "", COMMAND_MISSING
-        if migrations.baseline is not None:
-            yield "", BASELINE_NOT_FOR_COMMAND
-    elif migrations.command or migrations.args or migrations.env:
-        yield "", COMMAND_ONLY
-    for index, variable in enumerate(migrations.env):
-        for message in _variable_problems(variable):
-            yield f".env[{index}]", message
-
-
-def _variable_problems(variable: Variable) -> Iterator[str]:
-    if variable.name in CONNECTION_VARIABLES:
-        yield RESERVED_VARIABLE
-    if variable.value is not None and variable.value_from is not None:
-        yield VALUE_OR_SOURCE
-    source = variable.value_from
-    if source and (source.secret_key_ref is None) == (source.config_map_key_ref is None):
-        yield ONE_SOURCE
-
-
-def _connection_problems(connection: Connection) -> Iterator[tuple[str, str]]:
-    if connection.url_secret_ref is None and connection.host is None:
-        yield ".urlSecretRef", CONNECTION_MISSING
-    if connection.url_secret_ref and connection.has_parts:
-        yield "", URL_OR_PARTS
-    elif connection.ca_secret_ref and connection.ssl_mode not in (SslMode.VERIFY_CA, SslMode.VERIFY_FULL):
-        yield "", CA_UNUSED
-    needed = (connection.database, connection.user_secret_ref, connection.password_secret_ref)
-    if connection.host is not None and None in needed:
-        yield "", PARTS_MISSING
-
-
-def database_problems(database: Database) -> Iterator[Problem]:
-    """Connection and aws must be what the type needs."""
-    if database.type is DatabaseType.SELF_HOSTED:
-        if database.connection is None:
-            yield Problem("spec.database.connection", f"is required for type {database.type}")
-        if database.aws is not None:
-            yield Problem("spec.database.aws", f"must not be set for type {database.type}")
-    elif database.aws is None and database.connection is None:
-        yield Problem("spec.database.aws", f"type {database.type} needs either aws or connection")
-
-
-def _check_problems(spec: Spec) -> Iterator[Problem]:
-    for path, message in check_rules.problems(spec.checks):
-        yield Problem(f"spec.checks.{path}", message)
-
-
-def _duplicates(path: str, model: BaseModel) -> Iterator[Problem]:
-    """Items of a list-map that have the same keys: the API server could not tell which one is meant."""
+def _broken(path: str, model: Model) -> Iterator[Problem]:
+    """The rules that `model`, or a model below it, breaks."""
+    for rule in model.RULES:
+        if not rule.holds(model):
+            yield Problem(f"{path}.{rule.path}" if rule.path else path, rule.message)
     for name, info in type(model).model_fields.items():
-        value = getattr(model, name)
-        where = f"{path}.{info.alias}"
-        if isinstance(value, BaseModel):
-            yield from _duplicates(where, value)
-        extra = info.json_schema_extra
-        keys = extra.get("x-kubernetes-list-map-keys") if isinstance(extra, dict) else None
-        if isinstance(keys, list) and isinstance(value, tuple):
-            found = [tuple(getattr(item, str(key)) for key in keys) for item in value]
-            yield from (
-                Problem(f"{where}[{index}]", f"duplicate {', '.join(map(str, keys))}: {', '.join(item)}")
-                for index, item in enumerate(found)
-                if item in found[:index]
-            )
+        value, where = getattr(model, name), f"{path}.{info.alias}"
+        if isinstance(value, Model):
+            yield from _broken(where, value)
+        elif isinstance(value, tuple):
+            yield from _duplicates(where, value, info)
+            for index, item in enumerate(value):
+                if isinstance(item, Model):
+                    yield from _broken(f"{where}[{index}]", item)
+
+
+def _duplicates(path: str, items: tuple[BaseModel, ...], info: FieldInfo) -> Iterator[Problem]:
+    """Items of a list-map that have the same keys: the API server could not tell which one is meant."""
+    extra = info.json_schema_extra
+    keys = extra.get("x-kubernetes-list-map-keys") if isinstance(extra, dict) else None
+    if not isinstance(keys, list):
+        return
+    found = [tuple(getattr(item, str(key)) for key in keys) for item in items]
+    for index, item in enumerate(found):
+        if item in found[:index]:
+            names = " and ".join(map(str, keys))
+            yield Problem(f"{path}[{index}]", f"has the same {names} as an earlier item: {', '.join(item)}")
 
 
 def _path(location: tuple[int | str, ...]) -> str:
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return "spec" + "".join(parts)
+
+
+_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "missing": lambda _: "is required",
+    "string_type": lambda _: "must be a string",
+    "int_type": lambda _: "must be an integer",
+    "bool_type": lambda _: "must be true or false",
+    "model_type": lambda _: "must be an object",
+    "dict_type": lambda _: "must be an object",
+    "tuple_type": lambda _: "must be a list",
+    "enum": lambda limits: f"must be {limits['expected']}",
+    "greater_than_equal": lambda limits: f"must be at least {limits['ge']}",
+    "less_than_equal": lambda limits: f"must be at most {limits['le']}",
+    "string_too_short": lambda limits: (
+        "must not be empty"
+        if limits["min_length"] == 1
+        else f"must have at least {limits['min_length']} characters"
+    ),
+    "string_too_long": lambda limits: f"must have at most {limits['max_length']} characters",
+    "too_long": lambda limits: f"must have at most {limits['max_length']} items",
+}
+"""The words for each kind of error that pydantic has for these models; a rule of ours brings its own."""
+
+
+def _words(item: ErrorDetails) -> str:
+    words = _WORDS.get(item["type"])
+    return words(item.get("ctx", {})) if words else item["msg"]

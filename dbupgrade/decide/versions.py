@@ -9,21 +9,21 @@ from typing import Any
 
 from semver import Version
 
-from dbupgrade.api.spec.checks import VERSION_PATTERN, MinPodVersion
+from dbupgrade.api.spec.checks import VERSION, MinPodVersion
 
 _NAMED_PODS = 3  # in a message
 
-_VERSION = re.compile(VERSION_PATTERN)
+_VERSION = re.compile(VERSION.expression)
 
 
 def parse_version(text: str) -> Version:
     """The semantic version in `text`, read leniently: `v1.24` is 1.24.0, `15-alpine` 15.0.0-alpine, `1.2.3.4` 1.2.3.
 
-    Raises ValueError with words for the user. Admission calls it for `minVersion`.
+    Raises ValueError with words for the user.
     """
     found = _VERSION.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is no version: write it as 1.2.3, 1.2 or 1.2.3-rc.1")
+        raise ValueError(f"{text!r} is not a version: write it as 1.2.3, 1.2 or 1.2.3-rc.1")
     major, minor, patch = (int(found[name] or 0) for name in ("major", "minor", "patch"))
     return Version(major, minor, patch, _without_zeros(found["prerelease"]), found["build"])
 

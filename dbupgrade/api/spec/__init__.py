@@ -1,51 +1,67 @@
-"""The DBUpgrade resource as users write it: field names, types and defaults of the contract.
+"""The DBUpgrade resource as users write it: field names, types and defaults of the contract, and the rules about them.
 
 The CRD is generated from these models (`api.crd`), so the API server and the operator read the same rules. All
 models are frozen; unknown fields are ignored, as the API server prunes them.
 """
 
+from typing import ClassVar
+
 from pydantic import Field
 
-from dbupgrade.api.spec.base import Model, Rule, rules
+from dbupgrade.api.spec.base import Model, Rule
 from dbupgrade.api.spec.checks import Checks
-from dbupgrade.api.spec.database import Database
-from dbupgrade.api.spec.migrations import Migrations
-from dbupgrade.api.spec.policy import Policy
+from dbupgrade.api.spec.database import Database, Dialect
+from dbupgrade.api.spec.migrations import Engine, Migrations
+from dbupgrade.api.spec.policy import LintMode, Policy
 from dbupgrade.api.spec.runner import Runner
 
-LINT_NEEDS_ATLAS = (
-    "policy.lint needs engine Atlas: only there it is known which files are new to the database"
-)
-LINT_NEEDS_POSTGRESQL = "policy.lint knows PostgreSQL only: dialect mysql cannot be linted"
-PSQL_NEEDS_POSTGRESQL = "engine Psql works with PostgreSQL only: dialect mysql needs another engine"
-WAIT_NEEDS_POSTGRESQL = "waitForDatabaseSeconds works with PostgreSQL only: leave it out with dialect mysql"
-
 _LINTS = '(has(self.policy) && self.policy.lint != "off")'
+_MYSQL = '(has(self.database.aws) && self.database.aws.dialect == "mysql")'
 
 
 class Spec(Model):
     """What a user asks for."""
 
-    model_config = rules(
+    RULES: ClassVar["tuple[Rule[Spec], ...]"] = (
         Rule(
-            'self.migrations.engine != "Psql" || !has(self.database.aws) || self.database.aws.dialect != "mysql"',
-            PSQL_NEEDS_POSTGRESQL,
+            "migrations.engine",
+            "must not be Psql with dialect mysql: Psql works with PostgreSQL only",
+            f'self.migrations.engine != "Psql" || !{_MYSQL}',
+            lambda spec: spec.migrations.engine is not Engine.PSQL or not spec.uses_mysql,
         ),
         Rule(
-            "!has(self.runner) || self.runner.waitForDatabaseSeconds == 0 || !has(self.database.aws)"
-            ' || self.database.aws.dialect != "mysql"',
-            WAIT_NEEDS_POSTGRESQL,
+            "runner.waitForDatabaseSeconds",
+            "must not be set with dialect mysql: it works with PostgreSQL only",
+            f"!has(self.runner) || self.runner.waitForDatabaseSeconds == 0 || !{_MYSQL}",
+            lambda spec: spec.runner.wait_for_database_seconds == 0 or not spec.uses_mysql,
         ),
-        Rule(f'!{_LINTS} || self.migrations.engine == "Atlas"', LINT_NEEDS_ATLAS),
         Rule(
-            f'!{_LINTS} || !has(self.database.aws) || self.database.aws.dialect != "mysql"',
-            LINT_NEEDS_POSTGRESQL,
+            "policy.lint",
+            'must be "off" with engines other than Atlas: only Atlas knows which files are new to the database',
+            f'!{_LINTS} || self.migrations.engine == "Atlas"',
+            lambda spec: spec.policy.lint is LintMode.OFF or spec.migrations.engine is Engine.ATLAS,
+        ),
+        Rule(
+            "policy.lint",
+            'must be "off" with dialect mysql: the lint works with PostgreSQL only',
+            f"!{_LINTS} || !{_MYSQL}",
+            lambda spec: spec.policy.lint is LintMode.OFF or not spec.uses_mysql,
         ),
     )
 
-    migrations: Migrations
-    database: Database
-    checks: Checks = Checks()
-    policy: Policy = Policy()
-    runner: Runner = Runner()
-    suspend: bool = Field(False, description="Start nothing new; a run in progress goes on.")
+    migrations: Migrations = Field(description="The migrations: where they are, and what applies them.")
+    database: Database = Field(
+        description="The database to migrate. It cannot be changed: for another database, create another DBUpgrade."
+    )
+    checks: Checks = Field(Checks(), description="What must hold before a run starts and after it has ended.")
+    policy: Policy = Field(Policy(), description="What is asked of migrations before they are applied.")
+    runner: Runner = Field(Runner(), description="Settings of the Job and the pod of a run.")
+    suspend: bool = Field(
+        False,
+        description="If true, no new run is started; a run in progress continues. It can be changed at any time. Defaults to false.",
+    )
+
+    @property
+    def uses_mysql(self) -> bool:
+        """Whether the database is one of AWS with dialect mysql; what a Secret's URL leads to is not known here."""
+        return self.database.aws is not None and self.database.aws.dialect is Dialect.MYSQL

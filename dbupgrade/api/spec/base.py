@@ -1,27 +1,38 @@
-"""What the models of the resource have in common."""
+"""What the models of the resource have in common: how they are written, and how a rule about them is stated."""
 
-from typing import Annotated, Any, NamedTuple
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MAX_TEXT = 4096
-_INTEGER_OR_STRING = {"x-kubernetes-int-or-string": True}
-_QUANTITY = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+VALIDATIONS = "x-kubernetes-validations"
 
-Quantity = Annotated[int | str, Field(json_schema_extra={"pattern": _QUANTITY, **_INTEGER_OR_STRING})]
-"""A Kubernetes quantity (`250m`, `1Ki`, `0.05`) or a bare integer."""
+M = TypeVar("M")
 
-SecretName = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=253,
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
-    ),
-]
-DataKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-"""A key below `data` of a Secret or ConfigMap."""
+
+@dataclass(frozen=True)
+class Rule(Generic[M]):
+    """A rule across the fields of a model, stated once for the API server, the webhook and the operator."""
+
+    path: str
+    """The field that is wrong, below the model (`policy.lint`); empty for the model itself."""
+    message: str
+    """What the field must be, as the rest of a sentence that begins with its path."""
+    cel: str | None
+    """The rule in CEL on `self`; None where CEL cannot express it, so that only the webhook and the operator know it."""
+    holds: Callable[[M], bool]
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The rule as the API server reads it."""
+        where = {"fieldPath": f".{self.path}"} if self.path else {}
+        return {"rule": self.cel, "message": self.message, **where}
 
 
 class Model(BaseModel):
@@ -29,25 +40,106 @@ class Model(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
+    RULES: ClassVar[tuple[Rule[Any], ...]] = ()
 
-class Rule(NamedTuple):
-    """A rule that the API server checks itself, in CEL on `self` and, for a change, `oldSelf`."""
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        if rules := [rule.schema for rule in cls.RULES if rule.cel]:
+            handler.resolve_ref_schema(schema)[VALIDATIONS] = rules
+        return schema
 
-    rule: str
+
+@dataclass(frozen=True)
+class Pattern:
+    """What a text must look like. Users read the message, which has an example, and not the expression.
+
+    In a list without a limit the API server refuses the rule for its cost; there, `cel` is False and the schema has
+    the bare pattern.
+    """
+
+    expression: str
     message: str
-    field: str = ""
-    """Path below `self` of what is missing or wrong, if it is not `self`."""
+    cel: bool = True
+    _compiled: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_compiled", re.compile(self.expression))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        if self.cel:
+            schema[VALIDATIONS] = [{"rule": f'self.matches(r"{self.anchored}")', "message": self.message}]
+        else:
+            schema["pattern"] = self.anchored
+        return schema
 
     @property
-    def schema(self) -> dict[str, Any]:
-        """The rule as the API server reads it."""
-        where = {"fieldPath": self.field} if self.field else {}
-        return {"rule": self.rule, "message": self.message, **where}
+    def anchored(self) -> str:
+        """The expression for the whole text."""
+        return f"^{self.expression}$"
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole text is as it must be."""
+        return self._compiled.fullmatch(text) is not None
+
+    def checked(self, text: str) -> str:
+        """The text. Raises the error that tells pydantic the message."""
+        if not self.matches(text):
+            raise PydanticCustomError("pattern", "{message}", {"message": self.message})
+        return text
 
 
-def rules(*each: Rule) -> ConfigDict:
-    """Model configuration that puts rules into the schema (x-kubernetes-validations)."""
-    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [rule.schema for rule in each]})
+QUANTITY = Pattern(
+    r"(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?",
+    "must be a quantity, for example 5, 0.05, 250m or 1Gi",
+)
+
+
+class _QuantityType:
+    """A text or an integer, whatever is wrong with it told in one message."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        checked = core_schema.no_info_after_validator_function(self.checked, handler(source))
+        return core_schema.custom_error_schema(
+            checked, custom_error_type="quantity", custom_error_message=QUANTITY.message
+        )
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"pattern": QUANTITY.anchored, "x-kubernetes-int-or-string": True}
+
+    def checked(self, value: int | str) -> int | str:
+        if isinstance(value, str):
+            QUANTITY.checked(value)
+        return value
+
+
+Quantity = Annotated[int | str, _QuantityType()]
+"""A Kubernetes quantity (`250m`, `1Ki`, `0.05`) or a bare integer."""
+
+_OBJECT_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+_OBJECT_NAME_MESSAGE = (
+    "must be the name of an object: lower-case letters, digits, '-' and '.', for example shop-database"
+)
+ObjectName = Annotated[str, Field(min_length=1, max_length=253), Pattern(_OBJECT_NAME, _OBJECT_NAME_MESSAGE)]
+ObjectNameInList = Annotated[
+    str, Field(min_length=1, max_length=253), Pattern(_OBJECT_NAME, _OBJECT_NAME_MESSAGE, cel=False)
+]
+DataKey = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    Pattern(
+        r"[-._a-zA-Z0-9]+",
+        "must be a key of a Secret or ConfigMap: letters, digits, '-', '_' and '.', for example url",
+    ),
+]
 
 
 def quoted(words: tuple[str, ...]) -> str:
@@ -63,4 +155,4 @@ def list_map(*keys: str) -> dict[str, Any]:
 class LocalReference(Model):
     """Name of an object in the resource's own namespace."""
 
-    name: SecretName
+    name: ObjectNameInList = Field(description="Name of the Secret, in the namespace of the DBUpgrade.")

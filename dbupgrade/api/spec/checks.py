@@ -1,21 +1,26 @@
-"""spec.checks: what must hold before a run starts and after it ended."""
+"""spec.checks: what must hold before a run starts and after it has ended."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from dbupgrade.api.spec.base import Model, Quantity, Rule, list_map, rules
+from dbupgrade.api.quantity import is_quantity
+from dbupgrade.api.spec.base import Model, Pattern, Quantity, Rule, list_map
 
 _MAX_CHECKS = _MAX_LABELS = 64  # the API server bounds what the rules on a list may cost
+
 _LABEL_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
-_LABEL_KEY = rf"^([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}$"
-
-LabelValue = Annotated[str, Field(max_length=63, json_schema_extra={"pattern": rf"^({_LABEL_NAME})?$"})]
-
-VERSION_PATTERN = (
-    r"^[vV]?(?P<major>[0-9]+)(\.(?P<minor>[0-9]+))?(\.(?P<patch>[0-9]+))?(\.[0-9]+)*"
-    r"(-(?P<prerelease>[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*))?(\+(?P<build>[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*))?$"
+LABEL_KEY = Pattern(
+    rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}",
+    "must be the key of a label, for example app.kubernetes.io/name",
+    cel=False,
+)
+LABEL_VALUE = Pattern(rf"({_LABEL_NAME})?", "must be the value of a label, for example web", cel=False)
+VERSION = Pattern(
+    r"[vV]?(?P<major>[0-9]+)(\.(?P<minor>[0-9]+))?(\.(?P<patch>[0-9]+))?(\.[0-9]+)*"
+    r"(-(?P<prerelease>[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*))?(\+(?P<build>[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*))?",
+    "must be a version, for example 1.2.3, 1.2 or 1.2.3-rc.1",
 )
 """A version as it is read leniently; see `decide.versions`."""
 
@@ -29,36 +34,74 @@ class LabelSelectorOperator(StrEnum):
     DOES_NOT_EXIST = "DoesNotExist"
 
 
+_WITH_VALUES = (LabelSelectorOperator.IN, LabelSelectorOperator.NOT_IN)
+
+
 class LabelSelectorRequirement(Model):
     """One requirement on one label."""
 
-    model_config = rules(
+    RULES: ClassVar["tuple[Rule[LabelSelectorRequirement], ...]"] = (
         Rule(
+            "values",
+            "must have at least one item with operator In or NotIn, and none with Exists or DoesNotExist",
             '(self.operator in ["In", "NotIn"]) == (has(self.values) && size(self.values) > 0)',
-            "In and NotIn need values, Exists and DoesNotExist take none",
-        )
+            lambda requirement: (requirement.operator in _WITH_VALUES) == bool(requirement.values),
+        ),
     )
 
-    key: str = Field(max_length=317, json_schema_extra={"pattern": _LABEL_KEY})
-    operator: LabelSelectorOperator
-    values: tuple[LabelValue, ...] = Field((), max_length=_MAX_LABELS)
+    key: Annotated[str, Field(max_length=317), LABEL_KEY] = Field(description="Key of the label.")
+    operator: LabelSelectorOperator = Field(
+        description="How the label is compared with the values: In, NotIn, Exists or DoesNotExist."
+    )
+    values: tuple[Annotated[str, Field(max_length=63), LABEL_VALUE], ...] = Field(
+        (),
+        max_length=_MAX_LABELS,
+        description="Values of the label. Required with In and NotIn, not allowed with Exists and DoesNotExist.",
+    )
 
 
 class LabelSelector(Model):
-    """A standard metav1 label selector."""
+    """A label selector: all of matchLabels and matchExpressions must be satisfied. An empty one matches everything."""
 
-    match_labels: dict[str, str] = Field({})
-    match_expressions: tuple[LabelSelectorRequirement, ...] = Field((), max_length=_MAX_LABELS)
+    RULES: ClassVar["tuple[Rule[LabelSelector], ...]"] = (
+        Rule(
+            "matchLabels",
+            "must have valid keys and values of labels, for example app.kubernetes.io/name: web",
+            None,  # a map without a limit, as in Kubernetes' own selectors, costs too much
+            lambda selector: all(
+                LABEL_KEY.matches(key) and LABEL_VALUE.matches(value)
+                for key, value in selector.match_labels.items()
+            ),
+        ),
+    )
+
+    match_labels: dict[str, str] = Field({}, description="Labels that must be there with exactly this value.")
+    match_expressions: tuple[LabelSelectorRequirement, ...] = Field(
+        (), max_length=_MAX_LABELS, description="Requirements on labels, all of which must be satisfied."
+    )
 
 
 class MinPodVersion(Model):
     """All matching pods run at least a version."""
 
-    selector: LabelSelector
-    min_version: str = Field(min_length=1, max_length=256, json_schema_extra={"pattern": VERSION_PATTERN})
-    container_name: str | None = None
-    strict_mode: bool = True
-    disallow_downgrade: bool = False
+    selector: LabelSelector = Field(
+        description="Selects the pods, in the namespace of the DBUpgrade. At least one pod must match."
+    )
+    min_version: Annotated[str, Field(min_length=1, max_length=256), VERSION] = Field(
+        description="Lowest version that the tags of the pods' images may have, for example 1.2.3, 1.2 or 1.2.3-rc.1."
+    )
+    container_name: str | None = Field(
+        None,
+        description="Name of the container whose image is looked at. By default, the images of all containers are.",
+    )
+    strict_mode: bool = Field(
+        True,
+        description="Whether a tag that is not a version makes the check fail. If false, such a pod is skipped. Defaults to true.",
+    )
+    disallow_downgrade: bool = Field(
+        False,
+        description="Whether a pod may not run a lower version than the highest with which this check passed before. Defaults to false.",
+    )
 
 
 class MetricSource(StrEnum):
@@ -79,51 +122,75 @@ class TargetType(StrEnum):
 class PodsTarget(Model):
     """Pods that a metric describes."""
 
-    selector: LabelSelector
+    selector: LabelSelector = Field(
+        description="Selects the pods, in the namespace of the DBUpgrade. The metric of each is read."
+    )
 
 
 class ObjectReference(Model):
     """An object that a metric describes."""
 
-    api_version: str
-    kind: str
-    name: str
+    api_version: str = Field(description="API version of the object, for example apps/v1.")
+    kind: str = Field(description="Kind of the object, for example Deployment.")
+    name: str = Field(
+        description="Name of the object: one of the namespace of the DBUpgrade, or one of a kind that has no namespace."
+    )
 
 
 class ObjectTarget(Model):
     """One object, or the series that a selector picks."""
 
-    ref: ObjectReference
-    selector: LabelSelector | None = None
+    ref: ObjectReference = Field(description="The object that the metric describes.")
+    selector: LabelSelector | None = Field(
+        None, description="Selects series of the metric by their labels. By default, all are read."
+    )
 
 
 class ExternalTarget(Model):
     """A metric from outside the cluster."""
 
-    selector: LabelSelector | None = None
+    selector: LabelSelector | None = Field(
+        None, description="Selects series of the metric by their labels. By default, all are read."
+    )
 
 
 class MetricTarget(Model):
     """What to ask the metrics API for."""
 
-    model_config = rules(
+    RULES: ClassVar["tuple[Rule[MetricTarget], ...]"] = (
         Rule(
+            "pods",
+            "is required with type Pods, and must not be set with other types",
             '(self.type == "Pods") == has(self.pods)',
-            "type Pods needs the block pods, other types must not have it",
+            lambda target: (target.type is TargetType.PODS) == (target.pods is not None),
         ),
         Rule(
+            "object",
+            "is required with type Object, and must not be set with other types",
             '(self.type == "Object") == has(self.object)',
-            "type Object needs the block object, other types must not have it",
+            lambda target: (target.type is TargetType.OBJECT) == (target.object is not None),
         ),
         Rule(
-            'self.type == "External" || !has(self.external)', "only type External can have the block external"
+            "external",
+            "must not be set with types other than External",
+            'self.type == "External" || !has(self.external)',
+            lambda target: target.type is TargetType.EXTERNAL or target.external is None,
         ),
     )
 
-    type: TargetType
-    pods: PodsTarget | None = None
-    object: ObjectTarget | None = None
-    external: ExternalTarget | None = None
+    type: TargetType = Field(
+        description="What the metric describes: Pods, Object or External. The field of the same name says which."
+    )
+    pods: PodsTarget | None = Field(
+        None, description="Pods that the metric describes. Required with type Pods."
+    )
+    object: ObjectTarget | None = Field(
+        None, description="Object that the metric describes. Required with type Object."
+    )
+    external: ExternalTarget | None = Field(
+        None,
+        description="Series of a metric from outside the cluster. Only with type External; without it, all series are read.",
+    )
 
 
 class ThresholdOperator(StrEnum):
@@ -138,8 +205,21 @@ class ThresholdOperator(StrEnum):
 class Threshold(Model):
     """What the value must satisfy."""
 
-    operator: ThresholdOperator
-    value: Quantity
+    RULES: ClassVar["tuple[Rule[Threshold], ...]"] = (
+        Rule(
+            "value",
+            "must be a quantity, for example 5, 0.05, 250m or 1Gi, with an exponent of at most 100",
+            None,  # the schema's pattern is that of Kubernetes, which lets more pass
+            lambda threshold: is_quantity(threshold.value),
+        ),
+    )
+
+    operator: ThresholdOperator = Field(
+        description="How the value of the metric is compared with the threshold: >, >=, < or <=."
+    )
+    value: Quantity = Field(
+        description="The threshold, a number or a Kubernetes quantity, for example 5, 0.05, 250m or 1Gi."
+    )
 
 
 class Reduce(StrEnum):
@@ -152,44 +232,90 @@ class Reduce(StrEnum):
 
 
 class MetricCheck(Model):
-    """A metric holds a threshold."""
+    """A metric satisfies a threshold."""
 
-    model_config = rules(
+    RULES: ClassVar["tuple[Rule[MetricCheck], ...]"] = (
         Rule(
+            "target.type",
+            "must be Pods or Object with source Custom",
             'self.source != "Custom" || self.target.type != "External"',
-            "source Custom does not serve External targets",
+            lambda check: (
+                check.source is not MetricSource.CUSTOM or check.target.type is not TargetType.EXTERNAL
+            ),
         ),
         Rule(
+            "target.type",
+            "must be External or Object with source External",
             'self.source != "External" || self.target.type != "Pods"',
-            "source External does not serve Pods targets",
+            lambda check: (
+                check.source is not MetricSource.EXTERNAL or check.target.type is not TargetType.PODS
+            ),
         ),
     )
 
-    name: str = Field(min_length=1, max_length=63)
-    metric_name: str = Field(min_length=1, max_length=256)
-    source: MetricSource = MetricSource.CUSTOM
-    target: MetricTarget
-    threshold: Threshold
-    reduce: Reduce = Reduce.MAX
-    bake_seconds: int = Field(0, ge=0)
-    interval_seconds: int = Field(15, ge=1)
+    name: str = Field(
+        min_length=1, max_length=63, description="Name of the check, unique among the checks of its list."
+    )
+    metric_name: str = Field(
+        min_length=1, max_length=256, description="Name of the metric in the metrics API."
+    )
+    source: MetricSource = Field(
+        MetricSource.CUSTOM,
+        description="Metrics API that is asked: Custom (custom.metrics.k8s.io) or External (external.metrics.k8s.io). "
+        "Defaults to Custom.",
+    )
+    target: MetricTarget = Field(description="What the metric describes.")
+    threshold: Threshold = Field(description="What the value of the metric must satisfy.")
+    reduce: Reduce = Field(
+        Reduce.MAX,
+        description="How the values of several series become one: Max, Avg, Sum or Min. Defaults to Max.",
+    )
+    bake_seconds: int = Field(
+        0,
+        ge=0,
+        description="Before a run: seconds for which the threshold must be satisfied without interruption. After a run: seconds "
+        "between the end of the Job and the first reading. Defaults to 0.",
+    )
+    interval_seconds: int = Field(
+        15, ge=1, description="Seconds between two readings of the metric. Defaults to 15."
+    )
 
 
 class PreChecks(Model):
     """What must hold before a run starts."""
 
-    min_pod_versions: tuple[MinPodVersion, ...] = Field((), max_length=_MAX_CHECKS)
-    metrics: tuple[MetricCheck, ...] = Field((), max_length=_MAX_CHECKS, json_schema_extra=list_map("name"))
+    min_pod_versions: tuple[MinPodVersion, ...] = Field(
+        (),
+        max_length=_MAX_CHECKS,
+        description="Lowest versions that the pods of applications must run, so that they can work with the new schema.",
+    )
+    metrics: tuple[MetricCheck, ...] = Field(
+        (),
+        max_length=_MAX_CHECKS,
+        description="Thresholds that metrics must satisfy.",
+        json_schema_extra=list_map("name"),
+    )
 
 
 class PostChecks(Model):
     """What must hold after a run."""
 
-    metrics: tuple[MetricCheck, ...] = Field((), max_length=_MAX_CHECKS, json_schema_extra=list_map("name"))
+    metrics: tuple[MetricCheck, ...] = Field(
+        (),
+        max_length=_MAX_CHECKS,
+        description="Thresholds that metrics must satisfy.",
+        json_schema_extra=list_map("name"),
+    )
 
 
 class Checks(Model):
     """Checks before and after a run."""
 
-    pre: PreChecks = PreChecks()
-    post: PostChecks = PostChecks()
+    pre: PreChecks = Field(
+        PreChecks(),
+        description="Checks that must hold before a run starts. Until then, the run is held back.",
+    )
+    post: PostChecks = Field(
+        PostChecks(),
+        description="Checks that must hold after a run has succeeded. Until then, the DBUpgrade is not ready.",
+    )

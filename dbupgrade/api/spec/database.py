@@ -1,24 +1,52 @@
 """spec.database: the database to migrate, and how to connect to it."""
 
 from enum import StrEnum
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from dbupgrade.api.spec.base import DataKey, Model, Rule, SecretName, rules
+from dbupgrade.api.spec.base import DataKey, Model, ObjectName, Pattern, Rule
 
-_IDENTIFIER = r"^[A-Za-z0-9_][A-Za-z0-9_$.-]*$"
-CONNECTION_MISSING = (
-    "Field required, or the connection in parts: host, database, userSecretRef and passwordSecretRef"
-)
-URL_OR_PARTS = "takes either urlSecretRef or the connection in parts"
-CA_UNUSED = "caSecretRef needs sslMode verify-ca or verify-full"
-PARTS_MISSING = "host needs database, userSecretRef and passwordSecretRef"
-POSTGRES_NAME_LENGTH = 63
-POSTGRES_NAMES = (
-    "dbName and username have 63 bytes at most: PostgreSQL cuts the rest off, and would take another name"
-)
-MYSQL_DATABASE = "with dialect mysql a database name with / ? % ` ( or ) cannot be used: Atlas and its driver read it as something else"
-MYSQL_USER = "with dialect mysql a user name with : cannot be used: the driver takes it for the beginning of the password"
+_POSTGRES_PORT, _MYSQL_PORT = 5432, 3306
+_POSTGRES_NAME_LENGTH = 63
+_UNUSABLE_IN_MYSQL = "/?%`()"  # see docs/decisions/2026-11-27-aws-names.md
+
+_NAMESPACE = ", in the namespace of the DBUpgrade."
+
+Identifier = Annotated[
+    str,
+    Field(min_length=1, max_length=63),
+    Pattern(
+        r"[A-Za-z0-9_][A-Za-z0-9_$.-]*",
+        "must be a name of letters, digits, '_', '$', '.' and '-' that begins with a letter, a digit or '_', for example shop",
+    ),
+]
+Host = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    Pattern(
+        r"[A-Za-z0-9:]([A-Za-z0-9._:-]*[A-Za-z0-9:.])?",
+        "must be a host name or an IP address, for example postgres.shop.svc",
+    ),
+]
+AwsHost = Annotated[
+    str,
+    Field(max_length=253),
+    Pattern(
+        r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?",
+        "must be a host name, for example shop.abcdefghijkl.eu-central-1.rds.amazonaws.com",
+    ),
+]
+AwsRegion = Annotated[
+    str,
+    Field(max_length=64),
+    Pattern(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "must be an AWS region, for example eu-central-1"),
+]
+PrintableName = Annotated[
+    str,
+    Field(min_length=1, max_length=128),
+    Pattern(r"[^\x00-\x1f\x7f]+", "must not contain control characters, such as the end of a line"),
+]
 
 
 class DatabaseType(StrEnum):
@@ -32,30 +60,38 @@ class DatabaseType(StrEnum):
 class UrlSecretRef(Model):
     """A key of a Secret that holds a database URL."""
 
-    name: SecretName
-    key: DataKey = "url"
-    optional: bool | None = Field(None, description="Accepted and ignored.")
+    name: ObjectName = Field(description=f"Name of the Secret{_NAMESPACE}")
+    key: DataKey = Field("url", description="Key in the Secret that holds the URL. Defaults to url.")
+    optional: bool | None = Field(
+        None, description="Accepted for compatibility, and ignored: the Secret must always exist."
+    )
 
 
 class UserSecretRef(Model):
     """A key of a Secret that holds a user's name."""
 
-    name: SecretName
-    key: DataKey = "username"
+    name: ObjectName = Field(description=f"Name of the Secret{_NAMESPACE}")
+    key: DataKey = Field(
+        "username", description="Key in the Secret that holds the user's name. Defaults to username."
+    )
 
 
 class PasswordSecretRef(Model):
     """A key of a Secret that holds a password."""
 
-    name: SecretName
-    key: DataKey = "password"
+    name: ObjectName = Field(description=f"Name of the Secret{_NAMESPACE}")
+    key: DataKey = Field(
+        "password", description="Key in the Secret that holds the password. Defaults to password."
+    )
 
 
 class CaSecretRef(Model):
-    """A key of a Secret that holds certificates (PEM) of who signs those of servers."""
+    """A key of a Secret that holds the certificates of certificate authorities (PEM)."""
 
-    name: SecretName
-    key: DataKey = "ca.crt"
+    name: ObjectName = Field(description=f"Name of the Secret{_NAMESPACE}")
+    key: DataKey = Field(
+        "ca.crt", description="Key in the Secret that holds the certificates (PEM). Defaults to ca.crt."
+    )
 
 
 class SslMode(StrEnum):
@@ -67,57 +103,95 @@ class SslMode(StrEnum):
     VERIFY_FULL = "verify-full"
 
 
+_VERIFYING = (SslMode.VERIFY_CA, SslMode.VERIFY_FULL)
+
+
 class Connection(Model):
     """How to connect: with a URL, or with its parts."""
 
-    model_config = rules(
-        Rule("has(self.urlSecretRef) || has(self.host)", CONNECTION_MISSING, ".urlSecretRef"),
+    RULES: ClassVar["tuple[Rule[Connection], ...]"] = (
         Rule(
+            "urlSecretRef",
+            "is required, unless the connection is given in parts: host, database, userSecretRef and passwordSecretRef",
+            "has(self.urlSecretRef) || has(self.host)",
+            lambda connection: connection.url_secret_ref is not None or connection.host is not None,
+        ),
+        Rule(
+            "urlSecretRef",
+            "must not be set together with other fields of the connection: the URL contains all of them",
             "!has(self.urlSecretRef) || !(has(self.host) || has(self.port) || has(self.database) || has(self.schema)"
             " || has(self.userSecretRef) || has(self.passwordSecretRef) || has(self.sslMode) || has(self.caSecretRef))",
-            URL_OR_PARTS,
+            lambda connection: connection.url_secret_ref is None or not connection.has_parts,
         ),
         Rule(
+            "sslMode",
+            "must be verify-ca or verify-full for caSecretRef to be set",
             '!has(self.caSecretRef) || has(self.urlSecretRef) || (has(self.sslMode) && self.sslMode in ["verify-ca", "verify-full"])',
-            CA_UNUSED,
+            lambda connection: (
+                connection.ca_secret_ref is None
+                or connection.url_secret_ref is not None
+                or connection.ssl_mode in _VERIFYING
+            ),
         ),
         Rule(
-            "!has(self.host) || (has(self.database) && has(self.userSecretRef) && has(self.passwordSecretRef))",
-            PARTS_MISSING,
+            "database",
+            "is required with host",
+            "!has(self.host) || has(self.database)",
+            lambda connection: connection.host is None or connection.database is not None,
+        ),
+        Rule(
+            "userSecretRef",
+            "is required with host",
+            "!has(self.host) || has(self.userSecretRef)",
+            lambda connection: connection.host is None or connection.user_secret_ref is not None,
+        ),
+        Rule(
+            "passwordSecretRef",
+            "is required with host",
+            "!has(self.host) || has(self.passwordSecretRef)",
+            lambda connection: connection.host is None or connection.password_secret_ref is not None,
         ),
     )
 
-    url_secret_ref: UrlSecretRef | None = None
-    host: str | None = Field(
-        None, min_length=1, max_length=253, pattern=r"^[A-Za-z0-9:]([A-Za-z0-9._:-]*[A-Za-z0-9:.])?$"
+    url_secret_ref: UrlSecretRef | None = Field(
+        None,
+        description="Secret with the URL of the database: postgres://, mysql:// or mariadb://. Either it is set, or the "
+        "other fields of the connection are.",
     )
-    port: int | None = Field(None, ge=1, le=65535, description="5432 if it is not given.")
-    database: str | None = Field(None, min_length=1, max_length=63, pattern=_IDENTIFIER)
-    schema_: str | None = Field(
+    host: Host | None = Field(
+        None,
+        description="Host name or IP address of the server. Requires database, userSecretRef and passwordSecretRef.",
+    )
+    port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the server. The default is PostgreSQL's, 5432."
+    )
+    database: Identifier | None = Field(None, description="Name of the database. Required with host.")
+    schema_: Identifier | None = Field(
         None,
         alias="schema",
-        min_length=1,
-        max_length=63,
-        pattern=_IDENTIFIER,
-        description="Where names without a schema are looked for and made.",
+        description="Schema in which names without a schema are created and looked up. The default is that of the user.",
     )
-    user_secret_ref: UserSecretRef | None = None
-    password_secret_ref: PasswordSecretRef | None = None
-    ssl_mode: SslMode | None = None
+    user_secret_ref: UserSecretRef | None = Field(
+        None, description="Secret with the name of the user. Required with host."
+    )
+    password_secret_ref: PasswordSecretRef | None = Field(
+        None, description="Secret with the user's password. Required with host."
+    )
+    ssl_mode: SslMode | None = Field(
+        None,
+        description="How TLS protects the connection: disable (no TLS), require (TLS, the server is not verified), "
+        "verify-ca (its certificate is verified) or verify-full (its host name, too). The default is that of the engine.",
+    )
     ca_secret_ref: CaSecretRef | None = Field(
-        None, description="By which certificates to know the server, with sslMode verify-ca or verify-full."
+        None,
+        description="Secret with the certificates of the authorities that may have signed the server's certificate. Only with sslMode "
+        "verify-ca or verify-full. By default, public authorities are trusted where the engine knows them.",
     )
 
     @property
     def has_parts(self) -> bool:
         """Whether any part is given."""
         return any(value is not None for name, value in self if name != "url_secret_ref")
-
-
-_POSTGRES_PORT, _MYSQL_PORT = 5432, 3306
-_NO_CONTROL = r"^[^\x00-\x1f\x7f]+$"
-UNUSABLE_IN_MYSQL = "/?%`()"
-"""What a MySQL database's name must not hold: see docs/decisions/2026-11-27-aws-names.md."""
 
 
 class Dialect(StrEnum):
@@ -127,40 +201,63 @@ class Dialect(StrEnum):
     MYSQL = "mysql"
 
 
+def _fits_postgres(aws: "Aws", name: str) -> bool:
+    return aws.dialect is not Dialect.POSTGRES or len(name.encode()) <= _POSTGRES_NAME_LENGTH
+
+
 class Aws(Model):
     """An AWS database with IAM authentication."""
 
-    model_config = rules(
+    RULES: ClassVar["tuple[Rule[Aws], ...]"] = (
         Rule(
-            f'self.dialect != "postgres" || (size(self.dbName) <= {POSTGRES_NAME_LENGTH}'
-            f" && size(self.username) <= {POSTGRES_NAME_LENGTH})",
-            POSTGRES_NAMES,
+            "dbName",
+            "must have at most 63 bytes with dialect postgres: PostgreSQL would cut the rest off and use another name",
+            f'self.dialect != "postgres" || size(self.dbName) <= {_POSTGRES_NAME_LENGTH}',
+            lambda aws: _fits_postgres(aws, aws.db_name),
         ),
         Rule(
-            f'self.dialect != "mysql" || !self.dbName.matches("[{UNUSABLE_IN_MYSQL}]")',
-            MYSQL_DATABASE,
-            ".dbName",
+            "username",
+            "must have at most 63 bytes with dialect postgres: PostgreSQL would cut the rest off and use another name",
+            f'self.dialect != "postgres" || size(self.username) <= {_POSTGRES_NAME_LENGTH}',
+            lambda aws: _fits_postgres(aws, aws.username),
         ),
-        Rule('self.dialect != "mysql" || !self.username.contains(":")', MYSQL_USER, ".username"),
+        Rule(
+            "dbName",
+            "must not contain / ? % ` ( or ) with dialect mysql: Atlas and its driver would use another name",
+            f'self.dialect != "mysql" || !self.dbName.matches("[{_UNUSABLE_IN_MYSQL}]")',
+            lambda aws: aws.dialect is not Dialect.MYSQL or not set(_UNUSABLE_IN_MYSQL) & set(aws.db_name),
+        ),
+        Rule(
+            "username",
+            "must not contain : with dialect mysql: the driver would take what follows for the password",
+            'self.dialect != "mysql" || !self.username.contains(":")',
+            lambda aws: aws.dialect is not Dialect.MYSQL or ":" not in aws.username,
+        ),
     )
 
     role_arn: str = Field(
         min_length=1,
         max_length=2048,
-        description="Role that the operator assumes; it may connect to the database.",
+        description="ARN of the IAM role that the operator assumes. It needs the permission rds-db:connect for the user.",
     )
-    region: str = Field(max_length=64, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-    host: str = Field(
-        max_length=253,
-        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
-        description="The endpoint's own name, for which a token is valid; not an alias of it.",
+    region: AwsRegion = Field(description="AWS region of the database, for example eu-central-1.")
+    host: AwsHost = Field(
+        description="Host name of the database's endpoint. It must be the endpoint's own name, for which the token is signed, and "
+        "not an alias of it."
     )
     port: int = Field(
-        _POSTGRES_PORT, ge=1, le=65535, description="With dialect mysql, 5432 (the default) means 3306."
+        _POSTGRES_PORT,
+        ge=1,
+        le=65535,
+        description="Port of the endpoint. Defaults to 5432, which with dialect mysql means 3306.",
     )
-    db_name: str = Field(min_length=1, max_length=128, pattern=_NO_CONTROL)
-    username: str = Field(min_length=1, max_length=128, pattern=_NO_CONTROL)
-    dialect: Dialect = Dialect.POSTGRES
+    db_name: PrintableName = Field(description="Name of the database.")
+    username: PrintableName = Field(
+        description="Name of the database user. It must be allowed to log in with IAM authentication."
+    )
+    dialect: Dialect = Field(
+        Dialect.POSTGRES, description="SQL dialect of the database: postgres or mysql. Defaults to postgres."
+    )
 
     @property
     def server_host(self) -> str:
@@ -174,27 +271,46 @@ class Aws(Model):
         return _MYSQL_PORT if default else self.port
 
 
-DATABASE_IMMUTABLE = (
-    "cannot be changed. To do: delete the DBUpgrade and create it anew with the other database"
-)
-
-
 class Database(Model):
     """The database to migrate."""
 
-    model_config = rules(
-        Rule("self == oldSelf", DATABASE_IMMUTABLE),
-        Rule('self.type != "selfHosted" || has(self.connection)', "type selfHosted needs connection"),
-        Rule('self.type != "selfHosted" || !has(self.aws)', "type selfHosted must not have aws"),
+    RULES: ClassVar["tuple[Rule[Database], ...]"] = (
         Rule(
+            "connection",
+            "is required with type selfHosted",
+            'self.type != "selfHosted" || has(self.connection)',
+            lambda database: database.type is not DatabaseType.SELF_HOSTED or database.connection is not None,
+        ),
+        Rule(
+            "aws",
+            "must not be set with type selfHosted",
+            'self.type != "selfHosted" || !has(self.aws)',
+            lambda database: database.type is not DatabaseType.SELF_HOSTED or database.aws is None,
+        ),
+        Rule(
+            "aws",
+            "is required with type awsRds or awsAurora, unless connection is set",
             'self.type == "selfHosted" || has(self.aws) || has(self.connection)',
-            "types awsRds and awsAurora need either aws or connection",
+            lambda database: (
+                database.type is DatabaseType.SELF_HOSTED
+                or database.aws is not None
+                or database.connection is not None
+            ),
         ),
     )
 
-    type: DatabaseType
-    connection: Connection | None = None
-    aws: Aws | None = None
+    type: DatabaseType = Field(
+        description="Kind of the database: selfHosted, awsRds or awsAurora. The AWS kinds use IAM authentication when aws is set, "
+        "and connection otherwise."
+    )
+    connection: Connection | None = Field(
+        None,
+        description="How to connect with a user and a password. Required with type selfHosted; not used when aws is set.",
+    )
+    aws: Aws | None = Field(
+        None,
+        description="How to connect to an AWS database with IAM authentication. Not allowed with type selfHosted.",
+    )
 
     @property
     def uses_aws(self) -> bool:

@@ -1,7 +1,7 @@
 """spec.migrations: where the migrations are, and what applies them."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -10,25 +10,44 @@ from dbupgrade.api.spec.base import (
     DataKey,
     LocalReference,
     Model,
+    ObjectName,
+    Pattern,
     Rule,
-    SecretName,
     list_map,
     quoted,
-    rules,
 )
 
 _MAX_WORDS = 64  # arguments and variables of the engine Command
 
 Word = Annotated[str, Field(max_length=MAX_TEXT)]
-Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]
+Image = Annotated[
+    str,
+    Field(min_length=1, max_length=512),
+    Pattern(
+        r"[A-Za-z0-9][A-Za-z0-9._:/@-]*",
+        "must be an image reference, for example registry.example.com/shop-migrations:1.2.0",
+    ),
+]
 Folder = Annotated[
     str,
-    Field(
-        min_length=2,
-        max_length=512,
+    Field(min_length=2, max_length=512),
+    Pattern(
         # Segments may begin with dots but are never `.` or `..`; no character has a meaning to a shell.
-        pattern=r"^(/\.{0,2}[A-Za-z0-9_@+=,-][A-Za-z0-9._@+=,-]*)+/?$",
+        r"(/\.{0,2}[A-Za-z0-9_@+=,-][A-Za-z0-9._@+=,-]*)+/?",
+        "must be an absolute path, for example /migrations; '..', spaces and special characters of a shell are not allowed",
     ),
+]
+Version = Annotated[
+    str,
+    Field(min_length=1, max_length=128),
+    Pattern(
+        r"[A-Za-z0-9][A-Za-z0-9._-]*", "must be the version of a migration file, for example 20250101120000"
+    ),
+]
+VariableName = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    Pattern(r"[A-Za-z_][A-Za-z0-9_]*", "must be the name of an environment variable, for example LOG_LEVEL"),
 ]
 
 CONNECTION_VARIABLES = (
@@ -42,12 +61,6 @@ CONNECTION_VARIABLES = (
     "DB_SSLMODE",
 )
 """What tells the engine Command where the database is; made from spec.database."""
-RESERVED_VARIABLE = "is made from spec.database.connection and cannot be set"
-VALUE_OR_SOURCE = "takes either value or valueFrom"
-ONE_SOURCE = "needs one of secretKeyRef and configMapKeyRef"
-COMMAND_MISSING = "engine Command needs command or args"
-COMMAND_ONLY = "command, args and env are for engine Command only"
-BASELINE_NOT_FOR_COMMAND = "engine Command takes no baseline: its command keeps its own history"
 
 
 class Delivery(StrEnum):
@@ -68,87 +81,140 @@ class Engine(StrEnum):
 class KeyReference(Model):
     """A key of a Secret or ConfigMap in the resource's own namespace."""
 
-    name: SecretName
-    key: DataKey
+    name: ObjectName = Field(
+        description="Name of the Secret or ConfigMap, in the namespace of the DBUpgrade."
+    )
+    key: DataKey = Field(description="Key in its data.")
 
 
 class ValueFrom(Model):
     """Where the value of a variable comes from."""
 
-    model_config = rules(
+    RULES: ClassVar["tuple[Rule[ValueFrom], ...]"] = (
         Rule(
+            "",
+            "must have exactly one of secretKeyRef and configMapKeyRef",
             "has(self.secretKeyRef) != has(self.configMapKeyRef)",
-            ONE_SOURCE,
-        )
+            lambda source: (source.secret_key_ref is None) != (source.config_map_key_ref is None),
+        ),
     )
 
-    secret_key_ref: KeyReference | None = None
-    config_map_key_ref: KeyReference | None = None
+    secret_key_ref: KeyReference | None = Field(
+        None, description="Key of a Secret. Exactly one of secretKeyRef and configMapKeyRef must be set."
+    )
+    config_map_key_ref: KeyReference | None = Field(
+        None, description="Key of a ConfigMap. Exactly one of secretKeyRef and configMapKeyRef must be set."
+    )
 
 
 class Variable(Model):
     """An environment variable of the engine Command."""
 
-    model_config = rules(
-        Rule("!(has(self.value) && has(self.valueFrom))", VALUE_OR_SOURCE),
-        Rule(f"!(self.name in [{quoted(CONNECTION_VARIABLES)}])", RESERVED_VARIABLE),
+    RULES: ClassVar["tuple[Rule[Variable], ...]"] = (
+        Rule(
+            "valueFrom",
+            "must not be set together with value",
+            "!(has(self.value) && has(self.valueFrom))",
+            lambda variable: variable.value is None or variable.value_from is None,
+        ),
+        Rule(
+            "name",
+            "must not be a variable that is set from spec.database, such as DATABASE_URL or DB_HOST",
+            f"!(self.name in [{quoted(CONNECTION_VARIABLES)}])",
+            lambda variable: variable.name not in CONNECTION_VARIABLES,
+        ),
     )
 
-    name: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    value: str | None = Field(None, max_length=MAX_TEXT)
-    value_from: ValueFrom | None = None
+    name: VariableName = Field(
+        description="Name of the variable. The variables of the connection (DATABASE_URL, DB_HOST, DB_PORT, DB_DATABASE, "
+        "DB_USER, DB_PASSWORD, DB_SCHEMA and DB_SSLMODE) are set by the operator and cannot be used here."
+    )
+    value: str | None = Field(
+        None,
+        max_length=MAX_TEXT,
+        description="Value of the variable. Must not be set together with valueFrom. "
+        "If neither is set, the variable is empty.",
+    )
+    value_from: ValueFrom | None = Field(
+        None, description="Source of the variable's value. Must not be set together with value."
+    )
 
 
 class Migrations(Model):
     """Where the migrations are, and what applies them."""
 
-    model_config = rules(
+    RULES: ClassVar["tuple[Rule[Migrations], ...]"] = (
         Rule(
+            "command",
+            "is required with engine Command, unless args is set",
             'self.engine != "Command" || (has(self.command) && size(self.command) > 0) || (has(self.args) && size(self.args) > 0)',
-            COMMAND_MISSING,
+            lambda migrations: migrations.engine is not Engine.COMMAND or migrations.has_words,
         ),
         Rule(
+            "engine",
+            "must be Command for command, args and env to be set",
             'self.engine == "Command" || !((has(self.command) && size(self.command) > 0)'
             " || (has(self.args) && size(self.args) > 0) || (has(self.env) && size(self.env) > 0))",
-            COMMAND_ONLY,
+            lambda migrations: (
+                migrations.engine is Engine.COMMAND or not (migrations.has_words or migrations.env)
+            ),
         ),
-        Rule('self.engine != "Command" || !has(self.baseline)', BASELINE_NOT_FOR_COMMAND),
+        Rule(
+            "baseline",
+            "must not be set with engine Command, whose command keeps its own history",
+            'self.engine != "Command" || !has(self.baseline)',
+            lambda migrations: migrations.engine is not Engine.COMMAND or migrations.baseline is None,
+        ),
     )
 
-    image: Image = Field(description="Image that holds the migrations.")
+    image: Image = Field(
+        description="Container image that contains the migrations. A new image starts a run. Tags are taken as immutable: "
+        "pushing new content under the same tag does not start a run."
+    )
     dir: Folder = Field(
-        "/migrations", description="Absolute folder in the image, with *.sql and, for Atlas, atlas.sum."
+        "/migrations",
+        description="Absolute path of the folder in the image that contains the *.sql files and, for engine Atlas, atlas.sum. "
+        "Defaults to /migrations.",
     )
     engine: Engine = Field(
         Engine.ATLAS,
-        description="Atlas, Psql (plain SQL files), or Command (the image's own command).",
+        description="Engine that applies the migrations: Atlas (versioned migrations of Atlas), Psql (plain SQL files, "
+        "PostgreSQL only) or Command (a command in the image). Defaults to Atlas.",
     )
     command: tuple[Word, ...] = Field(
         (),
         max_length=_MAX_WORDS,
-        description="Engine Command: the entrypoint, in place of the image's.",
+        description="Entrypoint of the container, instead of the image's own. Only for engine Command.",
     )
     args: tuple[Word, ...] = Field(
         (),
         max_length=_MAX_WORDS,
-        description="Engine Command: its arguments.",
+        description="Arguments of the entrypoint. Only for engine Command.",
     )
     env: tuple[Variable, ...] = Field(
         (),
         max_length=_MAX_WORDS,
-        description="Engine Command: its environment, besides the connection.",
+        description="Environment variables of the container, in addition to those of the connection. Only for engine Command.",
         json_schema_extra=list_map("name"),
     )
     image_pull_secrets: tuple[LocalReference, ...] = Field(
-        (), description="For private registries.", json_schema_extra=list_map("name")
+        (),
+        description="Secrets with the credentials of private registries. They are used to fetch the migrations and to pull the "
+        "images of the pod.",
+        json_schema_extra=list_map("name"),
     )
     delivery: Delivery = Field(
-        Delivery.EXTRACT, description="Extract, or ImageVolume (Kubernetes 1.35 and newer)."
+        Delivery.EXTRACT,
+        description="How the migration files reach the pod: Extract (an init container copies them from the image) or ImageVolume "
+        "(the image is mounted read-only, which needs Kubernetes 1.35 or newer). Defaults to Extract.",
     )
-    baseline: str | None = Field(
+    baseline: Version | None = Field(
         None,
-        min_length=1,
-        max_length=128,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="Version from which to adopt a database that has tables but no history.",
+        description="Version at which a database that has tables but no migration history is adopted: files up to and including "
+        "it count as applied. Not for engine Command.",
     )
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there is anything to run for the engine Command."""
+        return bool(self.command or self.args)

@@ -20,6 +20,7 @@ class Policy(Model):
 
     lint: LintMode = Field(
         LintMode.OFF,
-        description='Look for what breaks production in files that are new to the database: "off" (in quotes), warn (tell), or '
-        "error (tell, and apply nothing when there are errors).",
+        description="Whether files that are new to the database are checked for statements that are dangerous in production: "
+        '"off" (write it in quotes: YAML takes off for false), warn (findings are reported) or error (findings are reported, and if one of '
+        "them is an error, nothing is applied). Engine Atlas and PostgreSQL only. Defaults to off.",
     )

@@ -1,13 +1,12 @@
 """spec.runner: the Job and the pod of a run."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from dbupgrade.api.spec.base import LocalReference, Model, Quantity, Rule, list_map, rules
+from dbupgrade.api.spec.base import LocalReference, Model, Quantity, Rule, list_map
 
 _MAX_ID = 2**31 - 1
-WAIT_TOO_LONG = "waitForDatabaseSeconds must be below activeDeadlineSeconds, which counts for the whole Job"
 
 Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
 """An object that goes to the pod as it is; the API server validates it there."""
@@ -16,41 +15,106 @@ Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preser
 class Resources(Model):
     """Compute resources of each container of the run's pod."""
 
-    requests: dict[str, Quantity] = Field({})
-    limits: dict[str, Quantity] = Field({})
+    requests: dict[str, Quantity] = Field(
+        {}, description="Resources that each container is guaranteed, for example cpu: 100m, memory: 64Mi."
+    )
+    limits: dict[str, Quantity] = Field(
+        {}, description="Resources that each container may use at most, for example memory: 256Mi."
+    )
 
 
 class Toleration(Model):
-    """A standard toleration."""
+    """A toleration, as in the spec of a pod."""
 
-    key: str | None = None
-    operator: str | None = None
-    value: str | None = None
-    effect: str | None = None
-    toleration_seconds: int | None = None
+    key: str | None = Field(
+        None, description="Key of the taint. Without it, and with operator Exists, all taints are tolerated."
+    )
+    operator: str | None = Field(
+        None,
+        description="How value is compared with that of the taint: Equal or Exists. Kubernetes takes Equal by default.",
+    )
+    value: str | None = Field(None, description="Value of the taint, with operator Equal.")
+    effect: str | None = Field(
+        None,
+        description="Effect of the taint: NoSchedule, PreferNoSchedule or NoExecute. By default, all effects are tolerated.",
+    )
+    toleration_seconds: int | None = Field(
+        None,
+        description="Seconds for which a taint with the effect NoExecute is tolerated. By default, it is tolerated forever.",
+    )
 
 
 class Runner(Model):
     """The Job and the pod of a run."""
 
-    model_config = rules(Rule("self.waitForDatabaseSeconds < self.activeDeadlineSeconds", WAIT_TOO_LONG))
+    RULES: ClassVar["tuple[Rule[Runner], ...]"] = (
+        Rule(
+            "waitForDatabaseSeconds",
+            "must be less than activeDeadlineSeconds, which limits the whole Job",
+            "self.waitForDatabaseSeconds < self.activeDeadlineSeconds",
+            lambda runner: runner.wait_for_database_seconds < runner.active_deadline_seconds,
+        ),
+    )
 
-    active_deadline_seconds: int = Field(600, ge=1, description="Limit for the whole Job, in seconds.")
-    ttl_seconds_after_finished: int = Field(3600, ge=0, description="Seconds that a finished Job is kept.")
-    resources: Resources = Resources()
-    service_account_name: str | None = Field(None, max_length=253)
-    image_pull_secrets: tuple[LocalReference, ...] = Field((), json_schema_extra=list_map("name"))
-    node_selector: dict[str, str] = Field({})
-    tolerations: tuple[Toleration, ...] = ()
-    affinity: Opaque = Field({})
-    priority_class_name: str | None = Field(None, max_length=253)
-    pod_labels: dict[str, str] = Field({})
-    pod_annotations: dict[str, str] = Field({})
+    active_deadline_seconds: int = Field(
+        600,
+        ge=1,
+        description="Seconds that the whole Job may take, image pulls and waiting included. After that the run fails. Defaults to 600.",
+    )
+    ttl_seconds_after_finished: int = Field(
+        3600,
+        ge=0,
+        description="Seconds for which a finished Job is kept, with its pods and their logs. Defaults to 3600.",
+    )
+    resources: Resources = Field(
+        Resources(),
+        description="Compute resources of each container of the pod. By default, none are requested and none are limited.",
+    )
+    service_account_name: str | None = Field(
+        None,
+        max_length=253,
+        description="Service account of the pod. It gets no token. By default, it is the namespace's default service account.",
+    )
+    image_pull_secrets: tuple[LocalReference, ...] = Field(
+        (),
+        description="Secrets with the credentials of private registries, in addition to spec.migrations.imagePullSecrets.",
+        json_schema_extra=list_map("name"),
+    )
+    node_selector: dict[str, str] = Field({}, description="Labels that a node must have to run the pod.")
+    tolerations: tuple[Toleration, ...] = Field((), description="Taints of nodes that the pod tolerates.")
+    affinity: Opaque = Field(
+        {},
+        description="Affinity of the pod, as in the spec of a pod (nodeAffinity, podAffinity, podAntiAffinity).",
+    )
+    priority_class_name: str | None = Field(
+        None,
+        max_length=253,
+        description="Priority class of the pod. By default, it is the cluster's default class.",
+    )
+    pod_labels: dict[str, str] = Field(
+        {}, description="Labels of the pod, in addition to those of the operator."
+    )
+    pod_annotations: dict[str, str] = Field(
+        {}, description="Annotations of the pod, in addition to those of the operator."
+    )
     wait_for_database_seconds: int = Field(
-        0, ge=0, description="How long to wait for a PostgreSQL that does not accept connections yet."
+        0,
+        ge=0,
+        description="Seconds to wait for a database that does not accept connections yet. PostgreSQL only. "
+        "Defaults to 0, which means not to wait.",
     )
     backoff_limit: int = Field(
-        0, ge=0, le=10, description="How often the Job itself tries again after a failure to connect."
+        0,
+        ge=0,
+        le=10,
+        description="How often the Job itself starts another pod when the database cannot be reached. Defaults to 0.",
     )
-    run_as_user: int = Field(65532, ge=1, le=_MAX_ID, description="User of all containers; never root.")
-    run_as_group: int = Field(65532, ge=0, le=_MAX_ID, description="Group of all containers.")
+    run_as_user: int = Field(
+        65532,
+        ge=1,
+        le=_MAX_ID,
+        description="User ID with which all containers run. It cannot be 0 (root). Defaults to 65532.",
+    )
+    run_as_group: int = Field(
+        65532, ge=0, le=_MAX_ID, description="Group ID with which all containers run. Defaults to 65532."
+    )

@@ -198,7 +198,16 @@ def _pattern(_: object, pattern: str, instance: object, schema: Schema) -> Itera
         yield SchemaError(f"{instance!r} does not match")
 
 
-_Validator: Any = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+def _rules(_: object, rules: list[Schema], instance: object, schema: Schema) -> Iterator[SchemaError]:
+    """The rules that are patterns with a message; the others are tried on a real API server."""
+    for rule in rules:
+        if found := re.fullmatch(r'self\.matches\(r"(.*)"\)', rule["rule"]):
+            yield from _pattern(_, found[1], instance, schema)
+
+
+_Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"pattern": _pattern, "x-kubernetes-validations": _rules}
+)
 
 
 def taken_by_both(spec: Schema) -> bool:

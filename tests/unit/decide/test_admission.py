@@ -22,6 +22,12 @@ AWS = {
     "username": "u",
 }
 CONNECTION = {"urlSecretRef": {"name": "orders-db"}}
+PARTS = {
+    "host": "db",
+    "database": "orders",
+    "userSecretRef": {"name": "login"},
+    "passwordSecretRef": {"name": "login"},
+}
 
 
 def resource(
@@ -108,27 +114,52 @@ def test_an_update_that_leaves_an_invalid_spec_as_it_is_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    "database",
+    ("database", "fields"),
     [
-        {"type": "selfHosted", "connection": {"urlSecretRef": {"name": "other"}}},
-        {"type": "selfHosted", "connection": {"urlSecretRef": {"name": "orders-db", "key": "k"}}},
-        {"type": "awsRds", "connection": CONNECTION},
-        {"type": "awsRds", "aws": AWS},
+        (
+            {"type": "selfHosted", "connection": {"urlSecretRef": {"name": "other"}}},
+            ["connection.urlSecretRef.name"],
+        ),
+        (
+            {"type": "selfHosted", "connection": {"urlSecretRef": {"name": "orders-db", "key": "k"}}},
+            ["connection.urlSecretRef.key"],
+        ),
+        (
+            {"type": "selfHosted", "connection": {"urlSecretRef": {"name": "orders-db", "optional": True}}},
+            ["connection.urlSecretRef.optional"],
+        ),
+        ({"type": "awsRds", "connection": CONNECTION}, ["type"]),
+        ({"type": "awsRds", "aws": AWS}, ["type", "connection", "aws"]),
+        (
+            {"type": "selfHosted", "connection": PARTS},
+            ["connection.urlSecretRef", *(f"connection.{part}" for part in PARTS)],
+        ),
     ],
-    ids=["other Secret", "other key", "other type", "other way to connect"],
+    ids=[
+        "other Secret",
+        "other key",
+        "optional",
+        "other type",
+        "other way to connect",
+        "parts instead of a URL",
+    ],
 )
-def test_the_database_is_immutable(database: Object) -> None:
+def test_the_database_is_immutable_and_the_changed_fields_are_told(
+    database: Object, fields: list[str]
+) -> None:
     verdict = updated(resource(), resource(change(database=database)))
     assert verdict.code is HTTPStatus.UNPROCESSABLE_ENTITY
-    assert verdict.message.startswith("spec.database: cannot be changed")
+    assert sorted(verdict.message.split("; ")) == sorted(
+        f"spec.database.{field} is immutable" for field in fields
+    )
 
 
-PARTS = {
-    "host": "db",
-    "database": "orders",
-    "userSecretRef": {"name": "login"},
-    "passwordSecretRef": {"name": "login"},
-}
+@pytest.mark.parametrize("field", [*AWS, "port", "dialect"])
+def test_each_field_of_an_aws_database_is_immutable(field: str) -> None:
+    value = {"port": 5433, "dialect": "mysql"}.get(field, "other")
+    old, new = ({"type": "awsRds", "aws": aws} for aws in (AWS, {**AWS, field: value}))
+    verdict = updated(resource(change(database=old)), resource(change(database=new)))
+    assert verdict.message == f"spec.database.aws.{field} is immutable"
 
 
 @pytest.mark.parametrize(
@@ -149,9 +180,13 @@ def test_each_part_of_a_connection_is_immutable(part: Object) -> None:
     old = change(database={"type": "selfHosted", "connection": PARTS})
     new = change(database={"type": "selfHosted", "connection": {**PARTS, **part}})
     assert created(resource(new)).allowed
-    verdict = updated(resource(old), resource(new))
-    assert verdict.code is HTTPStatus.UNPROCESSABLE_ENTITY
-    assert verdict.message.startswith("spec.database: cannot be changed")
+    for before, after in ((old, new), (new, old)):
+        verdict = updated(resource(before), resource(after))
+        assert verdict.code is HTTPStatus.UNPROCESSABLE_ENTITY
+        field = next(iter(part))
+        told = f"spec.database.connection.{field}" + (".key" if field == "passwordSecretRef" else "")
+        told += ".name" if field == "userSecretRef" else ""
+        assert f"{told} is immutable" in verdict.message.split("; ")
 
 
 INVALID: dict[str, tuple[Object, list[str]]] = {
@@ -204,13 +239,13 @@ PODS: Object = {"pods": {"selector": {}}}
 OBJECT: Object = {"object": {"ref": {"apiVersion": "v1", "kind": "Service", "name": "s"}}}
 EXTERNAL: Object = {"external": {}}
 TARGETS: dict[str, tuple[str, Object, list[str]]] = {
-    "Pods without its block": ("Custom", {"type": "Pods"}, [".target"]),
-    "Object without its block": ("Custom", {"type": "Object"}, [".target"]),
+    "Pods without its block": ("Custom", {"type": "Pods"}, [".target.pods"]),
+    "Object without its block": ("Custom", {"type": "Object"}, [".target.object"]),
     "External without its block, which means every series": ("External", {"type": "External"}, []),
-    "another block beside": ("Custom", {"type": "Pods", **PODS, **OBJECT}, [".target"]),
-    "another block instead": ("Custom", {"type": "Pods", **OBJECT}, [".target"]),
-    "Custom with External": ("Custom", {"type": "External", **EXTERNAL}, [".target"]),
-    "External with Pods": ("External", {"type": "Pods", **PODS}, [".target"]),
+    "another block beside": ("Custom", {"type": "Pods", **PODS, **OBJECT}, [".target.object"]),
+    "another block instead": ("Custom", {"type": "Pods", **OBJECT}, [".target.pods", ".target.object"]),
+    "Custom with External": ("Custom", {"type": "External", **EXTERNAL}, [".target.type"]),
+    "External with Pods": ("External", {"type": "Pods", **PODS}, [".target.type"]),
     "Custom with Pods": ("Custom", {"type": "Pods", **PODS}, []),
     "Custom with Object": ("Custom", {"type": "Object", **OBJECT}, []),
     "External with External": ("External", {"type": "External", **EXTERNAL}, []),
@@ -267,9 +302,9 @@ def test_a_threshold_may_be(value: str | int) -> None:
 
 def test_every_problem_is_told_with_its_path() -> None:
     verdict = created(resource({"migrations": {}, "database": {"type": "selfHosted", "connection": {}}}))
-    assert "spec.migrations.image: Field required" in verdict.message
+    assert "spec.migrations.image is required" in verdict.message
     assert (
-        "spec.database.connection.urlSecretRef: Field required"
+        "spec.database.connection.urlSecretRef is required, unless the connection is given in parts"
         in created(resource(change(database={"type": "selfHosted", "connection": {}}))).message
     )
 

@@ -62,14 +62,14 @@ def test_a_spec_that_cannot_be_used_says_which_field_without_its_value() -> None
     spec = {"migrations": {"image": "secret image; rm"}, "database": {"type": "oracle"}}
     resource = resource_from(an_object(spec=spec))
     assert resource.spec is None
-    assert "spec.migrations.image: " in resource.spec_error
-    assert "spec.database.type: " in resource.spec_error
+    assert "spec.migrations.image must be an image reference, for example" in resource.spec_error
+    assert "spec.database.type must be 'selfHosted', 'awsRds' or 'awsAurora'" in resource.spec_error
     assert "secret image" not in resource.spec_error
 
 
 def test_a_spec_that_is_missing_names_what_it_must_have() -> None:
     resource = resource_from(an_object(spec=None))
-    assert resource.spec_error == "spec.migrations: Field required; spec.database: Field required"
+    assert resource.spec_error == "spec.migrations is required; spec.database is required"
 
 
 @pytest.mark.parametrize("run", [succeeded(), failed(Failure.SQL, failed_file="a.sql", error="bad")])

@@ -66,9 +66,9 @@ def with_database(**database: Any) -> Observed:
 
 HELD = [
     pytest.param(
-        observe(replace(a_resource(), spec=None, spec_error="spec.database: Field required")),
+        observe(replace(a_resource(), spec=None, spec_error="spec.database is required")),
         (Reason.INVALID_SPEC, True),
-        "spec.database: Field required",
+        "spec.database is required",
         id="a spec that cannot be read is InvalidSpec and says which field",
     ),
     pytest.param(
@@ -92,19 +92,19 @@ HELD = [
     pytest.param(
         with_checks(pre={"minPodVersions": [{**POD_VERSION, "selector": {"matchLabels": {"app": "a b"}}}]}),
         (Reason.INVALID_SPEC, True),
-        "spec.checks.pre.minPodVersions[0].selector: 'a b' is no label value",
+        "spec.checks.pre.minPodVersions[0].selector.matchLabels must have valid keys and values",
         id="a check that no evaluation could make sense of is InvalidSpec",
     ),
     pytest.param(
         with_database(type="selfHosted"),
         (Reason.INVALID_SPEC, True),
-        "spec.database.connection is missing",
+        "spec.database.connection is required with type selfHosted",
         id="selfHosted without a connection is InvalidSpec",
     ),
     pytest.param(
         with_database(type="awsRds"),
         (Reason.AWS_NOT_SUPPORTED, True),
-        "neither aws nor connection",
+        "spec.database.aws is required with type awsRds or awsAurora, unless connection is set",
         id="an AWS type with neither block is AWSNotSupported",
     ),
     pytest.param(

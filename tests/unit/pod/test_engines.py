@@ -252,24 +252,24 @@ def test_engine_and_command_are_part_of_the_run_and_env_is_not() -> None:
 
 SECRET = {"secretKeyRef": {"name": "a", "key": "b"}}
 REFUSED: list[tuple[Object, str]] = [
-    ({"migrations": {"engine": "Command"}}, "spec.migrations: engine Command needs command or args"),
-    ({"migrations": {"args": ["x"]}}, "spec.migrations: command, args and env are for engine Command only"),
-    ({"migrations": {**COMMAND, "baseline": "1"}}, "spec.migrations: engine Command takes no baseline"),
-    ({"migrations": {**COMMAND, "env": [{"name": "DB_HOST", "value": "x"}]}}, "spec.migrations.env[0]: is made from"),
-    ({"migrations": {**COMMAND, "env": [{"name": "A", "value": "x", "valueFrom": SECRET}]}}, "either value or valueFrom"),
-    ({"migrations": {**COMMAND, "env": [{"name": "A", "valueFrom": {}}]}}, "needs one of secretKeyRef"),
-    ({"database": {"type": "selfHosted", "connection": {"port": 1}}}, "spec.database.connection.urlSecretRef: Field required"),
-    ({"database": {"type": "selfHosted", "connection": {**PARTS, "urlSecretRef": {"name": "a"}}}}, "takes either urlSecretRef"),
-    ({"database": {"type": "selfHosted", "connection": {"host": "a"}}}, "host needs database, userSecretRef"),
-    ({"database": {"type": "selfHosted", "connection": {**PARTS, "caSecretRef": {"name": "a"}}}}, "caSecretRef needs sslMode"),
-    ({"runner": {"waitForDatabaseSeconds": 600}}, "must be below activeDeadlineSeconds"),
+    ({"migrations": {"engine": "Command"}}, "spec.migrations.command is required with engine Command"),
+    ({"migrations": {"args": ["x"]}}, "spec.migrations.engine must be Command for command, args and env to be set"),
+    ({"migrations": {**COMMAND, "baseline": "1"}}, "spec.migrations.baseline must not be set with engine Command"),
+    ({"migrations": {**COMMAND, "env": [{"name": "DB_HOST", "value": "x"}]}}, "spec.migrations.env[0].name must not be a variable that is set from spec.database"),
+    ({"migrations": {**COMMAND, "env": [{"name": "A", "value": "x", "valueFrom": SECRET}]}}, "spec.migrations.env[0].valueFrom must not be set together with value"),
+    ({"migrations": {**COMMAND, "env": [{"name": "A", "valueFrom": {}}]}}, "spec.migrations.env[0].valueFrom must have exactly one of secretKeyRef"),
+    ({"database": {"type": "selfHosted", "connection": {"port": 1}}}, "spec.database.connection.urlSecretRef is required, unless"),
+    ({"database": {"type": "selfHosted", "connection": {**PARTS, "urlSecretRef": {"name": "a"}}}}, "spec.database.connection.urlSecretRef must not be set together"),
+    ({"database": {"type": "selfHosted", "connection": {"host": "a"}}}, "spec.database.connection.userSecretRef is required with host"),
+    ({"database": {"type": "selfHosted", "connection": {**PARTS, "caSecretRef": {"name": "a"}}}}, "spec.database.connection.sslMode must be verify-ca or verify-full"),
+    ({"runner": {"waitForDatabaseSeconds": 600}}, "spec.runner.waitForDatabaseSeconds must be less than activeDeadlineSeconds"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("changes", "told"), REFUSED)
 def test_what_makes_no_sense_is_refused_also_without_admission(changes: Object, told: str) -> None:
     spec = a_spec(**changes)
-    problems = "; ".join(map(str, validation.engine_problems(spec)))
+    problems = "; ".join(map(str, validation.problems(spec)))
     assert told in problems
     decision = decide(observe(a_resource(spec)))
     assert conditions(decision.status)[2:] == ("InvalidSpec", True)
