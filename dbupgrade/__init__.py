@@ -1,1 +1,3 @@
 """DBUpgrade: a Kubernetes operator that runs database schema migrations for applications."""
+
+__version__ = "0.1.0"

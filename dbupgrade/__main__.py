@@ -1,45 +1,32 @@
-"""The command line: `run` the operator, print what is installed with it, or a command for people (`kubectl dbupgrade`)."""
+"""The command line: `run` the operator, print what is installed with it, `migrate` a folder, or a command for people."""
 
-import argparse
 import asyncio
 import sys
 from typing import Any
 
-from dbupgrade.cli import COMMANDS
-
 USAGE_ERROR = 2
+_OTHERS = {
+    "run": "Run the operator (its settings: dbupgrade run --help)",
+    "crd": "Print the CustomResourceDefinition as YAML",
+    "policy": "Print the ValidatingAdmissionPolicies as YAML",
+    "migrate": "Migrate a database without the operator (its commands: dbupgrade migrate --help)",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="dbupgrade", description="Database migrations for Kubernetes applications."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="run the operator (its flags: dbupgrade run --help)", add_help=False)
-    commands.add_parser("crd", help="print the CustomResourceDefinition as YAML")
-    commands.add_parser("policy", help="print the ValidatingAdmissionPolicies as YAML")
-    for name, text in COMMANDS.items():
-        commands.add_parser(name, help=text, add_help=False)
-    commands.add_parser(
-        "migrate",
-        help="migrations of a folder, without the operator (its commands: dbupgrade migrate --help)",
-        add_help=False,
-    )
+    """Run a command; returns the exit code. Those that need no click do not load it."""
     words = sys.argv[1:] if arguments is None else arguments
-    if words[:1] == ["migrate"]:  # its own commands have flags that this parser must not look at
-        return _migrate(words[1:])
-    given, rest = parser.parse_known_args(words)
-    if given.command in COMMANDS:
-        from dbupgrade.cli import commands as for_people  # noqa: PLC0415
+    match words:
+        case ["run", *rest]:
+            return _run(rest)
+        case ["migrate", *rest]:
+            return _migrate(rest)
+        case ["crd" | "policy" as command]:
+            _print(*_manifests(command))
+            return 0
+    from dbupgrade.cli import main as for_people  # noqa: PLC0415
 
-        return for_people.main(words)
-    if given.command == "run":
-        return _run(rest)
-    if rest:
-        parser.error(f"unknown arguments: {' '.join(rest)}")
-    _print(*_manifests(given.command))
-    return 0
+    return for_people.run(words, "dbupgrade", "dbupgrade", _OTHERS)
 
 
 def _run(arguments: list[str]) -> int:

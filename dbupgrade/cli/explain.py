@@ -1,7 +1,12 @@
 """Why a resource is where it is, and what to do: a pure function of its spec and status."""
 
+from dataclasses import dataclass
+from enum import Enum
+
 from dbupgrade.api.conditions import READY, STALLED, Reason
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Run, Verdict
+from dbupgrade.cli import style
+from dbupgrade.cli.pods import Object, problem
 from dbupgrade.cli.view import Seen
 from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from dbupgrade.decide.statuses import what_failed
@@ -21,79 +26,112 @@ _CHECK_ADVICE = {
     CheckKind.POD_VERSION: "Roll out a newer version of these pods; the operator watches them.",
     CheckKind.METRIC: "The metric is read again at each interval. If the threshold cannot be reached, correct it in spec.checks.",
 }
-_AFTER_THE_RUN = "The migration itself is done and does not run again; the check is evaluated until it holds."
-
-
-def explain(seen: Seen) -> list[str]:
-    """Findings, the most important first; each says what was seen or what to do."""
-    if not seen.looked_at:
-        return _unseen(seen)
-    if seen.is_true(READY):
-        return [
-            f"Ready: {seen.message}.",
-            "The next run starts when the image, the folder, the baseline or the database changes.",
-        ]
-    found = _failed(seen, seen.status.run) if seen.failed else _held(seen)
-    if seen.suspended and seen.reason != Reason.SUSPENDED:
-        found.append(f"Suspended: no run starts until it is resumed: kubectl dbupgrade resume {seen.name}")
-    return found
-
-
-def _unseen(seen: Seen) -> list[str]:
-    """The status says nothing about the spec as it is."""
-    last = seen.status.observed_generation
-    known = f"the last one that it saw is {last}" if last > 0 else "it has not seen this resource yet"
-    return [
-        f"The operator has not seen generation {seen.generation} of the spec yet ({known}).",
-        "This takes less than a second. If it lasts, the operator is not running, or does not watch this namespace or these "
-        "labels: kubectl --namespace dbupgrade-system get pods",
-    ]
-
-
-def _failed(seen: Seen, run: Run | None) -> list[str]:
-    if run is None or run.failure is None:
-        return []
-    kind = KINDS[run.failure]
-    found = [f"{what_failed(run)}.", f"What to do: {kind.advise(seen.secret)}"]
-    delay = retry_delay(run.failure, run.attempt, seen.uid)
-    if seen.suspended:
-        return found
-    if delay is not None and run.finished_at:
-        at = run.finished_at + delay
-        found.append(f"Retried automatically: attempt {run.attempt + 1} starts at {at:%H:%M:%S} UTC.")
-    elif seen.retry_pending:
-        found.append("A retry was requested and starts now.")
-    elif kind.retry is Retry.NEVER:
-        found.append(
-            f"Not retried automatically: change the spec, or run it again: kubectl dbupgrade retry {seen.name}"
-        )
-    return found
-
-
-def _held(seen: Seen) -> list[str]:
-    """A run that does not start yet, or one that is not done."""
-    failing = [check for check in seen.status.checks if check.verdict is Verdict.FAILS]
-    if failing and seen.reason in _OF_CHECKS:
-        return [line for check in failing for line in _failing(check)]
-    found = [f"{seen.reason}: {seen.message}"]
-    advice = _ADVICE.get(Reason(seen.reason)) if seen.reason in set(Reason) else None
-    if advice:
-        found.append(advice.format(name=seen.name, namespace=seen.namespace))
-    if seen.is_true(STALLED):
-        found.append("Stalled: nothing happens until somebody changes the resource.")
-    return found
-
-
 _OF_CHECKS = {
     Reason.PRE_CHECK_IMAGE_VERSION_FAILED,
     Reason.PRE_CHECK_METRIC_FAILED,
     Reason.POST_CHECK_FAILED,
 }
+_AFTER_THE_RUN = "The migration itself is done and does not run again; the check is evaluated until it holds."
 
 
-def _failing(check: CheckStatus) -> list[str]:
+class Kind(Enum):
+    """What a finding is about."""
+
+    SEEN = "seen"
+    ADVICE = "advice"
+    NEXT = "next"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was seen, what to do about it, or what happens next."""
+
+    kind: Kind
+    text: str
+
+
+def explain(seen: Seen, pods: list[Object] | None = None) -> list[Finding]:
+    """Findings, the most important first; `pods` are those of the last run."""
+    if not seen.looked_at:
+        return _unseen(seen)
+    if seen.is_true(READY):
+        return [
+            Finding(Kind.SEEN, f"Ready: {seen.message}."),
+            Finding(
+                Kind.NEXT,
+                "The next run starts when the image, the folder, the baseline or the database changes.",
+            ),
+        ]
+    found = _failed(seen, seen.status.run) if seen.failed else _held(seen, pods or [])
+    if seen.suspended and seen.reason != Reason.SUSPENDED:
+        resume = f"Suspended: no run starts until it is resumed: kubectl dbupgrade resume {seen.name}"
+        found.append(Finding(Kind.NEXT, resume))
+    return found
+
+
+def lines(found: list[Finding]) -> list[str]:
+    """The findings as they are printed."""
+    shown = {
+        Kind.SEEN: "{}",
+        Kind.ADVICE: f"{style.paint('What to do:', style.Meaning.HEADING)} {{}}",
+        Kind.NEXT: "{}",
+    }
+    return [shown[finding.kind].format(finding.text) for finding in found]
+
+
+def _unseen(seen: Seen) -> list[Finding]:
+    """The status says nothing about the spec as it is."""
+    last = seen.status.observed_generation
+    known = f"the last one that it saw is {last}" if last > 0 else "it has not seen this resource yet"
+    what = f"The operator has not seen generation {seen.generation} of the spec yet ({known})."
+    advice = (
+        "This takes less than a second. If it lasts, check that the operator is running, and that it watches this namespace "
+        "and these labels: kubectl --namespace dbupgrade-system get pods"
+    )
+    return [Finding(Kind.SEEN, what), Finding(Kind.ADVICE, advice)]
+
+
+def _failed(seen: Seen, run: Run | None) -> list[Finding]:
+    if run is None or run.failure is None:
+        return []
+    kind = KINDS[run.failure]
+    found = [Finding(Kind.SEEN, f"{what_failed(run)}."), Finding(Kind.ADVICE, kind.advise(seen.secret))]
+    then = None if seen.suspended else _then(seen, run, kind.retry)
+    return [*found, Finding(Kind.NEXT, then)] if then else found
+
+
+def _then(seen: Seen, run: Run, retry: Retry) -> str | None:
+    """When the failed run is retried; nothing when the advice has said so."""
+    if seen.retry_pending:
+        return "A retry was requested and starts now."
+    delay = run.failure and retry_delay(run.failure, run.attempt, seen.uid)
+    if delay and run.finished_at:
+        return f"Retried automatically: attempt {run.attempt + 1} starts at {run.finished_at + delay:%H:%M:%S} UTC."
+    if retry is Retry.NEVER:
+        return f"Not retried automatically: change the spec, or run it again: kubectl dbupgrade retry {seen.name}"
+    return None
+
+
+def _held(seen: Seen, pods: list[Object]) -> list[Finding]:
+    """A run that does not start yet, or one that is not done."""
+    failing = [check for check in seen.status.checks if check.verdict is Verdict.FAILS]
+    if failing and seen.reason in _OF_CHECKS:
+        return [finding for check in failing for finding in _failing(check)]
+    found = [Finding(Kind.SEEN, f"{seen.reason}: {seen.message}")]
+    if seen.reason == Reason.JOB_PENDING and pods and (why := problem(pods[-1])):
+        found.append(Finding(Kind.SEEN, why))
+    elif seen.reason in _ADVICE:
+        advice = _ADVICE[Reason(seen.reason)].format(name=seen.name, namespace=seen.namespace)
+        found.append(Finding(Kind.ADVICE, advice))
+    if seen.is_true(STALLED):
+        found.append(Finding(Kind.NEXT, "Stalled: nothing happens until somebody changes the resource."))
+    return found
+
+
+def _failing(check: CheckStatus) -> list[Finding]:
     """A check that does not hold, and what changes that."""
-    found = [
-        f"{check.phase}-check {check.name} fails: {check.message or check.last_value or 'no value was read'}"
-    ]
-    return [*found, _AFTER_THE_RUN if check.phase is CheckPhase.POST else _CHECK_ADVICE[check.kind]]
+    value = check.message or check.last_value or "no value was read"
+    found = Finding(Kind.SEEN, f"{check.phase}-check {check.name} fails: {value}")
+    if check.phase is CheckPhase.POST:
+        return [found, Finding(Kind.NEXT, _AFTER_THE_RUN)]
+    return [found, Finding(Kind.ADVICE, _CHECK_ADVICE[check.kind])]

@@ -1,5 +1,6 @@
 """A DBUpgrade in a file."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,19 +8,22 @@ import yaml
 
 from dbupgrade.api import names
 
+STANDARD_INPUT = "-"
+
 
 class BadManifestError(Exception):
-    """The file does not hold what can be applied; the message is for the person."""
+    """The file does not contain what is needed; the message is for the person."""
 
 
 def read(file: Path, namespace: str | None) -> dict[str, Any]:
-    """The one DBUpgrade in `file`, which must not name another namespace than `namespace`. Raises BadManifestError."""
+    """The one DBUpgrade in `file` (or standard input), which must not name another namespace than `namespace`. Raises BadManifestError."""
     try:
-        found = [obj for obj in yaml.safe_load_all(file.read_text()) if obj is not None]
+        text = sys.stdin.read() if str(file) == STANDARD_INPUT else file.read_text()
+        found = [obj for obj in yaml.safe_load_all(text) if obj is not None]
     except OSError as error:
         raise BadManifestError(f"{file} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise BadManifestError(f"{file} is not YAML") from None
+        raise BadManifestError(f"{file} is not valid YAML") from None
     match found:
         case [{"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": str()} as metadata}]:
             if namespace and metadata.get("namespace", namespace) != namespace:
@@ -29,4 +33,4 @@ def read(file: Path, namespace: str | None) -> dict[str, Any]:
             if namespace:
                 metadata["namespace"] = namespace
             return dict(found[0])
-    raise BadManifestError(f"{file} must hold one {names.KIND} of {names.API_VERSION} with a name")
+    raise BadManifestError(f"{file} must contain exactly one {names.KIND} ({names.API_VERSION}) with a name")

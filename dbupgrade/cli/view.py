@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from dbupgrade.api import conditions, names
-from dbupgrade.api.status import Run, Status
+from dbupgrade.api.status import CheckStatus, Run, Status
+from dbupgrade.cli import style
+from dbupgrade.cli.pods import Object, phase, problem
 from dbupgrade.decide.failures import KINDS
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,9 @@ class Seen:
 
     @property
     def message(self) -> str:
-        """What the operator says, or that it has said nothing yet."""
+        """What the operator reports, or that it has reported nothing yet."""
         found = conditions.find_condition(self.status.conditions, conditions.PROGRESSING)
-        return found.message if found else "the operator has not looked at this resource yet"
+        return found.message if found else "the operator has not seen this resource yet"
 
     @property
     def state(self) -> str:
@@ -124,40 +123,48 @@ def summary(seen: Seen, pods: list[Object]) -> Object:
     }
 
 
-def phase(pod: Object) -> str:
-    """What a pod does; the reason why a container waits says more than `Pending`."""
-    status = pod.get("status") or {}
-    for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") not in (None, "PodInitializing"):
-            return str(waiting["reason"])
-    return str(status.get("phase", "Unknown"))
+def what(seen: Seen) -> str:
+    """The reason and the message of the state, or that the operator has not seen the spec yet."""
+    if not seen.looked_at:
+        return f"the operator has not seen generation {seen.generation} of the spec yet"
+    return f"{seen.reason}: {seen.message}"
 
 
 def tree(seen: Seen, pods: list[Object], now: datetime) -> list[str]:
     """A resource with its checks, its run and the run's pods."""
-    lines = [
-        f"{seen.namespace}/{seen.name}  {seen.state}  {seen.reason}",
-        f"  {seen.message}",
-        f"  image  {seen.image}",
-    ]
+    lines = [f"{seen.namespace}/{seen.name}  {style.word(seen.state)}  {seen.reason}"]
+    if not seen.looked_at:
+        lines.append(f"  {_capitalised(what(seen))}; what follows is about an earlier one.")
+    lines += [f"  {seen.message}", f"  image  {seen.image}"]
+    if seen.suspended and seen.state != "Suspended":
+        lines.append(f"  {style.word('Suspended')}: no new run starts")
     if seen.status.current_version:
         lines.append(f"  version  {seen.status.current_version}")
-    branches = [
-        [
-            f"{check.phase.lower()}-check {check.name}  {check.verdict}  {check.message or check.last_value or ''}".rstrip()
-        ]
-        for check in seen.status.checks
-    ]
+    branches = [[_check(check)] for check in seen.status.checks]
     if seen.status.run:
-        leaves = [[f"pod {pod['metadata']['name']}  {phase(pod)}"] for pod in pods]
+        leaves = [_pod(pod) for pod in pods]
         branches.append([*_run(seen.status.run, now), *_branches(leaves)])
     return [*lines, *(f"  {line}" for line in _branches(branches))]
 
 
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _check(check: CheckStatus) -> str:
+    seen = check.message or check.last_value or ""
+    return f"{check.phase.lower()}-check {check.name}  {style.word(check.verdict)}  {seen}".rstrip()
+
+
+def _pod(pod: Object) -> list[str]:
+    """The heading of a pod, and why it does not start."""
+    why = problem(pod)
+    return [f"pod {pod['metadata']['name']}  {style.word(phase(pod))}", *([f"  {why}"] if why else [])]
+
+
 def _run(run: Run, now: datetime) -> list[str]:
     """The lines about a run, the first of which is its heading."""
-    lines = [f"run {run.sequence}  {result(run)}  {took(run, now)}  job {run.job_name}"]
+    lines = [f"run {run.sequence}  {_result(run)}  {took(run, now)}  job {run.job_name}"]
     if run.image:
         lines.append(f"  image  {run.image}")
     if run.applied_count is not None:
@@ -191,6 +198,12 @@ def result(run: Run) -> str:
     return f"{run.result} ({run.failure})" if run.failure else str(run.result)
 
 
+def _result(run: Run) -> str:
+    """The same in colour."""
+    word, space, failure = result(run).partition(" ")
+    return f"{style.word(word)}{space}{failure}"
+
+
 def took(run: Run, now: datetime) -> str:
     """How long a run took, or is on."""
     return length(((run.finished_at or now) - run.started_at).total_seconds())
@@ -205,6 +218,13 @@ def length(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes}m"
     return f"{minutes}m{whole % 60}s" if minutes else f"{whole}s"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words, as in a sentence."""
+    whole = max(0, int(seconds))
+    parts = ((whole // 3600, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
 
 
 LIST_HEADS = ("NAMESPACE", "NAME", "STATE", "REASON", "VERSION", "IMAGE")
@@ -231,13 +251,18 @@ def history_row(run: Run, now: datetime) -> tuple[str, ...]:
 
 
 def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows below their heads, in columns."""
+    """Rows below their heads, in columns; states in colour."""
     every = [heads, *rows]
     widths = [max(len(row[column]) for row in every) for column in range(len(heads))]
-    return [
-        "   ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
-        for row in every
-    ]
+    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in every]
+    painted = [lines[0], *([_painted(cell) for cell in line] for line in lines[1:])]
+    return ["   ".join(line).rstrip() for line in painted]
+
+
+def _painted(cell: str) -> str:
+    """A cell whose first word is a state in its colour; the spaces stay outside, so that a line can be stripped."""
+    word, space, rest = cell.partition(" ")
+    return f"{style.word(word)}{space}{rest}"
 
 
 def pods_selector(uid: str) -> str:

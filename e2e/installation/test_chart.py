@@ -112,7 +112,8 @@ def typed_about_shop(*pages: str) -> list[str]:
 def as_a_user(release: Release, world: World, folder: Path) -> dict[str, str]:
     """The environment of somebody who has installed `kubectl dbupgrade`, and whose kubeconfig names the namespace."""
     plugin = folder / "kubectl-dbupgrade"
-    plugin.write_text(f'#!/bin/sh\nPYTHONPATH="{REPOSITORY}" exec "{sys.executable}" -m dbupgrade "$@"\n')
+    code = "import sys; from dbupgrade.cli.main import plugin; sys.exit(plugin())"
+    plugin.write_text(f'#!/bin/sh\nPYTHONPATH="{REPOSITORY}" exec "{sys.executable}" -c "{code}" "$@"\n')
     plugin.chmod(0o755)
     kubeconfig = json.loads(release.cluster.kubeconfig.read_text())
     for context in kubeconfig["contexts"]:

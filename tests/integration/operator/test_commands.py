@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import yaml
 
 from dbupgrade.api.names import API_VERSION
-from tests.integration.harness.scene import NAME, condition, is_finished, run_of, spec
+from tests.integration.harness.scene import IMAGE, NAME, condition, is_finished, run_of, spec
 from tests.integration.harness.standin import SQL_ERROR, SUCCESS
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def command(scene: Scene, *words: str) -> Answer:
 
 
 async def test_a_person_follows_a_run_to_its_end(scene: Scene) -> None:
-    assert (await command(scene, "status")).out == f"no DBUpgrades in {scene.namespace}\n"
+    assert (await command(scene, "status")).out == f"No DBUpgrades found in namespace {scene.namespace}.\n"
     waiting = asyncio.create_task(command(scene, "wait", NAME, "--timeout", "1m"))
     await scene.start()
     scene.standin.ending = SUCCESS
@@ -64,7 +64,7 @@ async def test_a_person_follows_a_run_to_its_end(scene: Scene) -> None:
     assert "Ready: applied" in (await command(scene, "explain", NAME)).out
     assert '"applied"' in (await command(scene, "logs", NAME)).out
     refused = await command(scene, "retry", NAME)
-    assert (refused.code, "has no effect" in refused.err) == (1, True)
+    assert (refused.code, "nothing to retry: the last run succeeded" in refused.err) == (1, True)
 
 
 async def test_a_failure_is_explained_and_tried_again(scene: Scene) -> None:
@@ -74,14 +74,17 @@ async def test_a_failure_is_explained_and_tried_again(scene: Scene) -> None:
     await scene.until(is_finished)
     waited = await command(scene, "wait", NAME)
     assert waited.code == 1
-    assert "see `explain`" in waited.err
+    assert waited.err.startswith(
+        "error: not ready, and not retried:\nSQLError in 20250102_two.sql: a statement failed: "
+    )
     unknown = await command(scene, "explain", "nosuch")
-    assert (unknown.code, "there is no DBUpgrade nosuch in namespace" in unknown.err) == (1, True)
+    assert (unknown.code, "DBUpgrade nosuch not found in namespace" in unknown.err) == (1, True)
     explained = (await command(scene, "explain", NAME)).out
     assert "What to do:" in explained
     assert "kubectl dbupgrade retry" in explained
     scene.standin.ending = SUCCESS
-    assert (await command(scene, "retry", NAME)).code == 0
+    retried = await command(scene, "retry", NAME)
+    assert retried.out == f"{scene.namespace}/{NAME}: attempt 2 with {IMAGE} starts now\n"
     await scene.until_ready(sequence=2)
     rows = json.loads((await command(scene, "history", NAME, "-o", "json")).out)
     assert [row["result"] for row in rows] == ["Succeeded", "Failed"]
@@ -94,10 +97,14 @@ async def test_a_suspended_resource_starts_when_it_is_resumed(scene: Scene) -> N
     await scene.until_reason("Suspended")
     assert "spec.suspend is true" in (await command(scene, "explain", NAME)).out
     timed_out = await command(scene, "wait", NAME, "--timeout", "0")
-    assert (timed_out.code, "it was not ready after 0s" in timed_out.err) == (1, True)
-    assert (await command(scene, "resume", NAME)).code == 0
+    assert (timed_out.code, "Timed out after 0 s; last state: Suspended: " in timed_out.err) == (1, True)
+    refused = await command(scene, "retry", NAME)
+    assert (refused.code, "suspended: resume it first" in refused.err) == (1, True)
+    resumed = await command(scene, "resume", NAME)
+    assert "resumed; the run that was held back starts now" in resumed.out
     await scene.until_ready()
-    assert (await command(scene, "suspend", NAME)).code == 0
+    suspended = await command(scene, "suspend", NAME)
+    assert suspended.out == f"{scene.namespace}/{NAME}: suspended; no run starts until it is resumed\n"
     assert (await scene.get())["spec"]["suspend"] is True
 
 
@@ -140,7 +147,7 @@ async def test_an_apply_fails_at_once_with_the_migration_and_the_next_one_tries_
     scene.standin.ending = SQL_ERROR
     file = manifest(scene, "registry.example/shop:1.0.0")
     failed = await command(scene, "apply", file)
-    assert (failed.code, "see `explain`" in failed.err) == (1, True)
+    assert (failed.code, "What to do: Correct the migration" in failed.err) == (1, True)
     assert "Failed  JobFailed: SQLError" in failed.out
     scene.standin.ending = SUCCESS
     assert (await command(scene, "apply", file)).code == 0
@@ -152,7 +159,7 @@ async def test_an_apply_waits_for_the_end_of_a_run_that_locks_the_spec(scene: Sc
     await scene.create()
     await scene.until(lambda resource: condition(resource, "Progressing")["status"] == "True")
     locked = await command(scene, "apply", manifest(scene, "registry.example/shop:2.0.0"), "--timeout", "0")
-    assert (locked.code, "its spec is locked until it ends" in locked.out) == (1, True)
+    assert (locked.code, "the spec is locked until it has finished" in locked.out) == (1, True)
     applying = asyncio.create_task(
         command(scene, "apply", manifest(scene, "registry.example/shop:2.0.0"), "--timeout", "1m")
     )
@@ -169,7 +176,8 @@ async def test_a_file_that_cannot_be_meant_is_refused(scene: Scene) -> None:
     assert "cannot be read" in (await command(scene, "apply", "/nothing")).err
     (scene.directory / "list.yaml").write_text("kind: List\n")
     assert (
-        "must hold one DBUpgrade" in (await command(scene, "apply", str(scene.directory / "list.yaml"))).err
+        "must contain exactly one DBUpgrade"
+        in (await command(scene, "apply", str(scene.directory / "list.yaml"))).err
     )
 
 

@@ -73,3 +73,7 @@ def check(
     """What is known of a check."""
     seen_of = {"phase": phase, "kind": kind, "name": name, "verdict": verdict, "message": message}
     return {**seen_of, "since": "2026-01-01T12:00:00Z"}
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "shop-1a2b-x"}, "status": {"phase": "Pending", **status}}

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import click
 import pytest
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure
-from dbupgrade.cli.explain import explain
+from dbupgrade.cli import explain as explaining
 from dbupgrade.decide.failures import KINDS, Retry
-from tests.unit.cli.builders import DONE, FAILED, check, seen
+from tests.unit.cli.builders import DONE, FAILED, check, pod, seen
+
+if TYPE_CHECKING:
+    from dbupgrade.cli.view import Seen
+
+
+def explain(resource: Seen, pods: list[dict[str, Any]] | None = None) -> list[str]:
+    return [click.unstyle(line) for line in explaining.lines(explaining.explain(resource, pods))]
+
 
 NOT_STARTING = {Reason.INITIALIZING, Reason.MIGRATION_COMPLETE, Reason.JOB_FAILED, Reason.LINT_FAILED}
 OF_CHECKS = {
@@ -98,3 +109,22 @@ def test_a_failing_check_after_the_run_does_not_repeat_it() -> None:
     found = explain(seen("", "PostCheckFailed", checks=[check("errors", "is 7", phase="Post")], run=DONE))
     assert found[0] == "Post-check errors fails: is 7"
     assert "does not run again" in found[1]
+
+
+def test_a_pod_that_cannot_start_says_why() -> None:
+    waiting = {"reason": "ImagePullBackOff", "message": "Back-off pulling\nimage: not found"}
+    unstarted = pod(
+        initContainerStatuses=[
+            {"name": "fetch-migrations", "image": "crane:1", "state": {"waiting": waiting}}
+        ]
+    )
+    found = explain(seen("Progressing", "JobPending", "Job x was created"), [unstarted])
+    assert found[1] == (
+        "The pod cannot start: image crane:1 of container fetch-migrations cannot be pulled: Back-off pulling image: not found"
+    )
+    assert "Watch it" in explain(seen("Progressing", "JobPending", "Job x was created"), [pod()])[1]
+
+
+def test_advice_is_marked_for_scripts() -> None:
+    found = explaining.explain(seen("Stalled", "JobFailed", run=FAILED))
+    assert [finding.kind.value for finding in found] == ["seen", "advice", "next"]

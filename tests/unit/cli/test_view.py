@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
+import click
 import pytest
 
-from dbupgrade.cli import view
+from dbupgrade.cli import pods, style, view
 from dbupgrade.cli.view import Seen
-from tests.unit.cli.builders import DONE, FAILED, NOW, RUN, seen
+from tests.unit.cli.builders import DONE, FAILED, NOW, RUN, pod, seen
 
 
-def pod(**status: Any) -> dict[str, Any]:
-    return {"metadata": {"name": "shop-1a2b-x"}, "status": {"phase": "Pending", **status}}
+def tree(*arguments: Any) -> list[str]:
+    return [click.unstyle(line) for line in view.tree(*arguments)]
+
+
+def table(*arguments: Any) -> list[str]:
+    return [click.unstyle(line) for line in view.table(*arguments)]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +37,7 @@ def test_one_word_says_how_it_is(resource: Seen, state: str) -> None:
 
 def test_a_resource_that_was_never_looked_at_can_be_shown() -> None:
     obj = {"metadata": {"namespace": "shop", "name": "app", "uid": "u"}}
-    assert view.tree(Seen.of(obj), [], NOW)[0] == "shop/app  Unseen  Unseen"
+    assert tree(Seen.of(obj), [], NOW)[0] == "shop/app  Unseen  Unseen"
 
 
 def test_the_tree_shows_checks_run_and_pods() -> None:
@@ -44,7 +50,7 @@ def test_the_tree_shows_checks_run_and_pods() -> None:
         "since": "2026-01-01T12:00:00Z",
     }
     resource = seen("Ready", run=DONE, checks=[check], currentVersion="20250103")
-    assert view.tree(resource, [pod(phase="Succeeded")], NOW) == [
+    assert tree(resource, [pod(phase="Succeeded")], NOW) == [
         "shop/app  Ready  MigrationComplete",
         "  applied 2 files",
         "  image  shop:2.0.0",
@@ -58,7 +64,7 @@ def test_the_tree_shows_checks_run_and_pods() -> None:
 
 
 def test_a_failed_run_shows_where_and_why() -> None:
-    lines = view.tree(seen("Stalled", "JobFailed", run=FAILED), [], NOW)
+    lines = tree(seen("Stalled", "JobFailed", run=FAILED), [], NOW)
     assert "  └─ run 2  Failed (SQLError)  42s  job shop-1a2b" in lines
     assert [line.strip() for line in lines[-3:]] == [
         "file  20250103_x.sql", "statement  CREATE TABEL x", "error  syntax error",
@@ -66,7 +72,7 @@ def test_a_failed_run_shows_where_and_why() -> None:
 
 
 def test_a_run_that_is_on_counts_its_time() -> None:
-    assert "run 2  Running  5m30s" in "\n".join(view.tree(seen("Progressing", run=RUN), [], NOW))
+    assert "run 2  Running  5m30s" in "\n".join(tree(seen("Progressing", run=RUN), [], NOW))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,7 @@ def test_a_run_that_is_on_counts_its_time() -> None:
     ],
 )
 def test_a_pods_phase_names_what_it_waits_for(found: dict[str, Any], wanted: str) -> None:
-    assert view.phase(found) == wanted
+    assert pods.phase(found) == wanted
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,7 @@ def test_lengths_of_time(seconds: float, text: str) -> None:
 
 
 def test_a_table_is_as_wide_as_its_words() -> None:
-    assert view.table(("A", "LONG"), [("wide", "x"), ("", "")]) == ["A      LONG", "wide   x", ""]
+    assert table(("A", "LONG"), [("wide", "x"), ("", "")]) == ["A      LONG", "wide   x", ""]
 
 
 def test_history_rows() -> None:
@@ -116,3 +122,45 @@ def test_the_summary_is_plain_data() -> None:
     assert summary["state"] == "Ready"
     assert summary["run"]["toVersion"] == "20250103"
     assert summary["pods"] == [{"name": "shop-1a2b-x", "phase": "Succeeded"}]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (5, "5 s"), (90, "1 min 30 s"), (600, "10 min"), (3600, "1 h"), (3661, "1 h 1 min 1 s")],
+)
+def test_durations_in_sentences(seconds: float, text: str) -> None:
+    assert view.duration(seconds) == text
+
+
+def test_an_unseen_generation_is_not_shown_as_the_present_state() -> None:
+    heading, told, *_ = tree(seen("Ready", generation=2), [], NOW)
+    assert heading == "shop/app  Unseen  MigrationComplete"
+    assert told == (
+        "  The operator has not seen generation 2 of the spec yet; what follows is about an earlier one."
+    )
+
+
+def test_a_suspension_shows_beside_another_state() -> None:
+    assert "  Suspended: no new run starts" in tree(seen("Ready", suspend=True), [], NOW)
+
+
+def test_states_are_in_colour_and_names_are_not() -> None:
+    rows = view.table(("NAME", "STATE"), [("ready", "Ready"), ("x", "Failed (SQLError)")])
+    assert rows[1] == "ready   \x1b[32mReady\x1b[0m"
+    assert rows[2].startswith("x       \x1b[31mFailed\x1b[0m (SQLError)")
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_no_color_is_heeded(variable: str | None, coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("NO_COLOR", variable)
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        style.echo(style.word("Ready"), file=stream)
+    assert ("\x1b" in terminal.getvalue()) is coloured
+    assert pipe.getvalue() == "Ready\n"

@@ -1,0 +1,104 @@
+"""`wait`, and the waiting of `apply`: look until the resource is ready, and print what changes."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from dbupgrade.api.conditions import READY, Reason
+from dbupgrade.cli import explain, pods, session, style, view
+from dbupgrade.cli.errors import CommandError
+from dbupgrade.cli.options import Target
+from dbupgrade.cli.session import Session
+from dbupgrade.cli.view import Seen
+from dbupgrade.kube.errors import NotFound, ServerError, TooManyRequests, Unreachable
+
+_POLL_SECONDS = 1.0
+PASSING = (Unreachable, ServerError, TooManyRequests)
+"""As of an API server that restarts."""
+
+
+def wait(target: Target, image: str | None, timeout: float) -> None:
+    """Until the resource is ready about its spec as it is, or about that of an image."""
+
+    async def work(on: Session) -> None:
+        await Wait(on, timeout).until_ready(lambda seen: seen.looked_at and image in (None, seen.image))
+
+    session.run(target, work)
+
+
+class Wait:
+    """A wait with an end; each change is printed once."""
+
+    def __init__(self, on: Session, timeout: float) -> None:
+        self._on = on
+        self._timeout = timeout
+        self._end = time.monotonic() + timeout
+        self._said = ""
+        self._last: Seen | None = None
+
+    async def until_ready(self, concerns: Callable[[Seen], bool]) -> None:
+        """Until a status that `concerns` the caller says Ready. Raises CommandError when that will not be."""
+        while True:
+            seen = await self._look()
+            if seen and concerns(seen):
+                if seen.is_true(READY):
+                    return
+                if seen.given_up:
+                    raise CommandError("\n".join(["not ready, and not retried:", *await self._why(seen)]))
+            await self.pause()
+
+    async def pause(self) -> None:
+        """Between two looks. Raises CommandError when there is no time for another."""
+        if time.monotonic() >= self._end:
+            raise CommandError(timed_out(self._timeout, self._last))
+        await asyncio.sleep(_POLL_SECONDS)
+
+    def say(self, state: str, text: str) -> None:
+        """Print what is seen, unless it is the same as before."""
+        line = f"{style.word(state)}  {text}"
+        if line != self._said:
+            style.echo(line)
+            self._said = line
+
+    async def _look(self) -> Seen | None:
+        on = self._on
+        try:
+            seen = await on.find()
+            trouble = await self._trouble(seen)
+        except NotFound:
+            self.say("Waiting", f"{on.namespace}/{on.name} does not exist yet")
+            return None
+        except PASSING as error:
+            self.say("Waiting", str(error))
+            return None
+        self._last = seen
+        self.say(seen.state, trouble or view.what(seen))
+        return seen
+
+    async def _trouble(self, seen: Seen) -> str | None:
+        """Why the pod of a run does not start."""
+        if seen.reason != Reason.JOB_PENDING:
+            return None
+        found = await self._on.pods(seen)
+        return pods.problem(found[-1]) if found else None
+
+    async def _why(self, seen: Seen) -> list[str]:
+        return explain.lines(explain.explain(seen, await self._on.pods(seen)))
+
+
+def timed_out(seconds: float, last: Seen | None) -> str:
+    """That the time is over, what was seen last, and what goes on without us."""
+    text = f"Timed out after {view.duration(seconds)}"
+    if last is None:
+        return f"{text}; the resource was never seen"
+    return f"{text}; last state: {last.state}: {view.what(last)}; {_then(last)}"
+
+
+def _then(seen: Seen) -> str:
+    if seen.suspended and seen.state != "Running":
+        return f"resume it: kubectl dbupgrade resume {seen.name}"
+    return {
+        "Unseen": "check that the operator is running",
+        "Running": "the run continues",
+        "Failed": "it is not retried automatically",
+    }.get(seen.state, "it continues automatically")

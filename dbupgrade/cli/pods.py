@@ -1,0 +1,69 @@
+"""What the pods of a run say: pure functions of the objects."""
+
+from typing import Any
+
+from dbupgrade.api import names
+
+Object = dict[str, Any]
+
+_ON_THE_WAY = {None, "PodInitializing", "ContainerCreating"}
+_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+_LENGTH = 400
+
+
+def phase(pod: Object) -> str:
+    """What a pod does; the reason why a container waits says more than `Pending`."""
+    for container in _containers(pod):
+        if (reason := _waiting(container).get("reason")) not in _ON_THE_WAY:
+            return str(reason)
+    return str((pod.get("status") or {}).get("phase", "Unknown"))
+
+
+def problem(pod: Object) -> str | None:
+    """Why a pod does not start, in the words of kubelet and scheduler; None when nothing is wrong."""
+    for container in _containers(pod):
+        waiting = _waiting(container)
+        reason, said = waiting.get("reason"), _cut(waiting.get("message"))
+        if reason in _PULL:
+            image = f"image {container.get('image')} of container {container['name']}"
+            return f"The pod cannot start: {image} cannot be pulled: {said or reason}"
+        if reason not in _ON_THE_WAY:
+            return (
+                f"The pod cannot start: container {container['name']}: {reason}{f': {said}' if said else ''}"
+            )
+    for condition in (pod.get("status") or {}).get("conditions", ()):
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return f"The pod cannot be scheduled: {_cut(condition.get('message')) or condition.get('reason')}"
+    return None
+
+
+def has_started(pod: Object, name: str) -> bool:
+    """Whether the container has a log."""
+    states = [one.get("state") or {} for one in _containers(pod) if one["name"] == name]
+    return any("running" in state or "terminated" in state for state in states)
+
+
+def has_ended(pod: Object) -> bool:
+    """Whether no container will run any more."""
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def talkative(pod: Object) -> str:
+    """The container whose log says more: `migrate`, unless the run never got that far."""
+    first = (pod.get("status") or {}).get("initContainerStatuses")
+    if has_started(pod, names.CONTAINER_MIGRATE) or not first:
+        return names.CONTAINER_MIGRATE
+    return names.CONTAINER_FETCH
+
+
+def _containers(pod: Object) -> list[Object]:
+    status = pod.get("status") or {}
+    return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+
+
+def _waiting(container: Object) -> Object:
+    return (container.get("state") or {}).get("waiting") or {}
+
+
+def _cut(text: object) -> str:
+    return " ".join(str(text or "").split())[:_LENGTH]

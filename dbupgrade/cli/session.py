@@ -1,0 +1,112 @@
+"""One command on one cluster: what it reads and writes there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+from dbupgrade.api import names
+from dbupgrade.cli import manifest
+from dbupgrade.cli.errors import CommandError
+from dbupgrade.cli.options import Target
+from dbupgrade.cli.pods import Object
+from dbupgrade.cli.view import Seen, pods_selector
+from dbupgrade.kube import config
+from dbupgrade.kube.client import Client
+from dbupgrade.kube.errors import Forbidden, KubeError, NotFound
+from dbupgrade.kube.listwatch import ListWatcher
+from dbupgrade.kube.resources import PODS, Resource, ResourceClient
+
+DBUPGRADES = Resource(names.GROUP, names.VERSION, names.PLURAL)
+_JOB_LABEL = "batch.kubernetes.io/job-name"
+_PAGE = 500
+_INTERRUPTED = 130
+
+
+class Session:
+    """The cluster, and the resource that the command is about; `name` is empty when it is about several."""
+
+    def __init__(self, client: Client, namespace: str, name: str) -> None:
+        self.client = client
+        self.namespace = namespace
+        self.name = name
+        self._resources = ResourceClient(client, DBUPGRADES)
+
+    async def get(self) -> Seen:
+        """The resource. Raises CommandError when there is none, and KubeError."""
+        try:
+            return await self.find()
+        except NotFound:
+            raise CommandError(
+                f"DBUpgrade {self.name} not found in namespace {self.namespace}; `status -A` lists all namespaces"
+            ) from None
+
+    async def find(self) -> Seen:
+        """The resource. Raises NotFound when there is none (yet), and KubeError."""
+        try:
+            return Seen.of(await self._resources.get(self.namespace, self.name))
+        except NotFound as error:
+            if error.name == self.name:
+                raise
+            raise unknown_kind() from None
+
+    async def all(self, namespace: str) -> list[Seen]:
+        """The resources of a namespace, or of all when it is empty."""
+        try:
+            return [Seen.of(obj) async for obj in self._every(DBUPGRADES, namespace)]
+        except NotFound:
+            raise unknown_kind() from None
+
+    async def patch(self, patch: Object) -> None:
+        """Merge `patch` into the resource. Raises KubeError."""
+        await self._resources.patch(self.namespace, self.name, patch)
+
+    async def pods(self, seen: Seen) -> list[Object]:
+        """The pods of the last run, the oldest first; none where they must not be listed."""
+        run = seen.status.run
+        if run is None:
+            return []
+        try:
+            found = [pod async for pod in self._every(PODS, seen.namespace, pods_selector(seen.uid))]
+        except Forbidden:
+            return []
+        own = [pod for pod in found if pod["metadata"].get("labels", {}).get(_JOB_LABEL) == run.job_name]
+        return sorted(own, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    async def _every(self, resource: Resource, namespace: str, selector: str = "") -> AsyncIterator[Object]:
+        watcher, token = ListWatcher(self.client, resource, namespace, selector), ""
+        while True:
+            page = await watcher.list_page(_PAGE, token)
+            for item in page.items:
+                yield item
+            if not (token := page.continue_token):
+                return
+
+
+def unknown_kind() -> CommandError:
+    """The cluster has no such kind."""
+    return CommandError("this cluster has no DBUpgrades: install the operator first")
+
+
+def run(target: Target, work: Callable[[Session], Awaitable[None]]) -> None:
+    """Connect to the cluster that is meant, and do the work there. Raises CommandError."""
+    try:
+        asyncio.run(_run(target, work))
+    except (KubeError, manifest.BadManifestError) as error:
+        raise CommandError(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
+
+
+async def _run(target: Target, work: Callable[[Session], Awaitable[None]]) -> None:
+    namespace = target.namespace or config.default_namespace(target.kubeconfig, target.context)
+    name = target.name or ""
+    if target.file:
+        metadata = manifest.read(target.file, target.namespace)["metadata"]
+        name, namespace = metadata["name"], metadata.get("namespace", namespace)
+    async with await Client.connect(target.kubeconfig, target.context) as client:
+        await work(Session(client, namespace, name))
+
+
+def now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)

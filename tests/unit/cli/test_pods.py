@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dbupgrade.cli import pods
+from tests.unit.cli.builders import pod
+
+
+def container(name: str, **state: Any) -> dict[str, Any]:
+    return {"name": name, "image": f"{name}:1", "state": state}
+
+
+WAITING = container("fetch-migrations", waiting={"reason": "PodInitializing"})
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (pod(), None),
+        (pod(phase="Running", containerStatuses=[container("migrate", running={})]), None),
+        (pod(initContainerStatuses=[WAITING]), None),
+        (
+            pod(containerStatuses=[container("migrate", waiting={"reason": "ErrImagePull", "message": "not\n found"})]),
+            "The pod cannot start: image migrate:1 of container migrate cannot be pulled: not found",
+        ),
+        (
+            pod(containerStatuses=[container("migrate", waiting={"reason": "ImagePullBackOff"})]),
+            "The pod cannot start: image migrate:1 of container migrate cannot be pulled: ImagePullBackOff",
+        ),
+        (
+            pod(containerStatuses=[container("migrate", waiting={"reason": "CreateContainerConfigError", "message": "no Secret"})]),
+            "The pod cannot start: container migrate: CreateContainerConfigError: no Secret",
+        ),
+        (
+            pod(conditions=[{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]),
+            "The pod cannot be scheduled: 0/1 nodes are available",
+        ),
+        (pod(conditions=[{"type": "PodScheduled", "status": "True"}]), None),
+    ],
+)  # fmt: skip
+def test_why_a_pod_does_not_start(found: dict[str, Any], why: str | None) -> None:
+    assert pods.problem(found) == why
+
+
+@pytest.mark.parametrize(
+    ("found", "chosen"),
+    [
+        (pod(), "migrate"),
+        (pod(initContainerStatuses=[WAITING]), "fetch-migrations"),
+        (
+            pod(initContainerStatuses=[WAITING], containerStatuses=[container("migrate", running={})]),
+            "migrate",
+        ),
+        (
+            pod(initContainerStatuses=[WAITING], containerStatuses=[container("migrate", terminated={})]),
+            "migrate",
+        ),
+    ],
+)
+def test_the_container_that_says_more(found: dict[str, Any], chosen: str) -> None:
+    assert pods.talkative(found) == chosen
