@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dbupgrade.api.lock import is_locked
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.errors import Forbidden, Invalid, KubeError
 from dbupgrade.kube.resources import NAMESPACES, ResourceClient
@@ -91,6 +92,7 @@ async def test_an_edit_during_a_run_is_denied_and_says_what_to_wait_for(guarded:
     job = await begin_run(guarded)
     with pytest.raises((Forbidden, Invalid)) as caught:
         await guarded.set_image(NEXT_IMAGE)
+    assert is_locked(caught.value.causes)
     message = str(caught.value)
     assert LOCKED in message
     assert job["metadata"]["name"] in message
