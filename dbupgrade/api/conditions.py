@@ -44,12 +44,24 @@ class ConditionStatus(StrEnum):
 class Condition(Model):
     """A standard metav1 condition."""
 
-    type: str = Field(min_length=1, max_length=316)
-    status: ConditionStatus
-    observed_generation: int = 0
-    last_transition_time: datetime
-    reason: str = Field(min_length=1, max_length=1024)
-    message: str = Field("", max_length=32768)
+    type: str = Field(
+        min_length=1, max_length=316, description="Type of the condition: Ready, Progressing or Stalled."
+    )
+    status: ConditionStatus = Field(description="Status of the condition: True, False or Unknown.")
+    observed_generation: int = Field(
+        0, description="Generation of the spec that the condition describes. Defaults to 0."
+    )
+    last_transition_time: datetime = Field(description="Time of the last change of the condition's status.")
+    reason: str = Field(
+        min_length=1,
+        max_length=1024,
+        description="Why the condition has its status, in one word, for programs.",
+    )
+    message: str = Field(
+        "",
+        max_length=32768,
+        description='Why the condition has its status, in words, for people. Defaults to "".',
+    )
 
 
 def set_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[Condition, ...]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from dbupgrade.api import names
 from dbupgrade.api.conditions import Condition
 from dbupgrade.api.spec.base import Model, list_map
 from dbupgrade.api.spec.migrations import Engine
@@ -73,10 +74,10 @@ class Failure(StrEnum):
 class Finding(Model):
     """Something that the lint found in a new migration."""
 
-    file: str = Field(max_length=255)
-    line: int = Field(ge=1)
-    level: str = Field(max_length=16, description="error or warning.")
-    rule: str = Field(max_length=64)
+    file: str = Field(max_length=255, description="Name of the file.")
+    line: int = Field(ge=1, description="Line in the file at which the statement begins.")
+    level: str = Field(max_length=16, description="How serious the finding is: error or warning.")
+    rule: str = Field(max_length=64, description="Name of the rule that found it.")
     what: str = Field(max_length=256, description="What the migration does there.")
     safer: str = Field(max_length=512, description="What to write instead.")
 
@@ -84,60 +85,88 @@ class Finding(Model):
 class Lint(Model):
     """What the lint of the new migrations found."""
 
-    files: int = Field(description="Files that are new to the database.")
-    errors: int
-    warnings: int
+    files: int = Field(description="Number of files that are new to the database.")
+    errors: int = Field(description="Number of findings that are errors.")
+    warnings: int = Field(description="Number of findings that are warnings.")
     findings: tuple[Finding, ...] = Field(
-        (), max_length=LINT_FINDINGS, description="The first ones, errors first; the pod's log has all."
+        (),
+        max_length=LINT_FINDINGS,
+        description=f"The first {LINT_FINDINGS} findings, errors first. The log of the pod has all of them.",
     )
 
 
 class Run(Model):
     """One run: intent, progress and result. A run without finishedAt is active."""
 
-    job_name: str
-    sequence: int = Field(description="Counts the runs of this resource.")
-    attempt: int = Field(1, description="Counts the runs in a row with the same run id.")
-    run_id: str
-    runner_hash: str = Field("", description="Identity of delivery and runner settings.")
-    job_uid: str | None = Field(None, description="Set once the Job was seen: without it, it may be created.")
-    migrate_seen: bool = Field(
-        False, description="Whether the container that migrates was ever seen started."
+    job_name: str = Field(description="Name of the Job.")
+    sequence: int = Field(description="Number of the run, counted from the first run of this DBUpgrade.")
+    attempt: int = Field(
+        1, description="Number of the run among those in a row that have the same runId. Defaults to 1."
     )
-    database: str = Field("", description="Label value of the database that the run works on.")
-    image: str
+    run_id: str = Field(
+        description="Identifies what is run: image, folder, baseline, engine, command and database. When it changes, a new run starts."
+    )
+    runner_hash: str = Field(
+        "",
+        description="Identifies how it is run (delivery, policy, runner and the like). When it changes, a failed run is retried. "
+        'Defaults to "".',
+    )
+    job_uid: str | None = Field(
+        None, description="UID of the Job, once it has been seen. Until then, the Job may still be created."
+    )
+    migrate_seen: bool = Field(
+        False,
+        description="Whether the container that migrates has been seen to have started. Defaults to false.",
+    )
+    database: str = Field(
+        "",
+        description="Identifies the database, in the same way as the label of the Job. "
+        'Runs with the same value wait for each other. Defaults to "".',
+    )
+    image: str = Field(description="Image that contains the migrations.")
     engine: str = Field(
         default_factory=lambda: str(Engine.ATLAS),
-        description="What applied the migrations; Atlas in a status that does not have it.",
+        description="Engine that applied the migrations: Atlas, Psql or Command. Defaults to Atlas.",
     )
-    digest: str | None = None
-    generation: int
+    digest: str | None = Field(None, description="Digest of the image from which the files were taken.")
+    generation: int = Field(description="Generation of the spec with which the run started.")
     secret_version: str | None = Field(
-        None, description="Secret that the run started with: uid and resourceVersion."
+        None, description="UID and resourceVersion of the Secret with which the run started."
     )
     adopts: bool = Field(
-        False, description="Whether Atlas is given the baseline: the try before found tables and no history."
+        False,
+        description="Whether the database is adopted at spec.migrations.baseline, because the run before it found tables and no "
+        "history. Defaults to false.",
     )
     token_secret: str | None = Field(
-        None, description="Secret with the run's AWS token; removed when the run ends."
+        None,
+        description="Name of the Secret with the AWS token of the run. It is removed when the run has ended.",
     )
     creation_problem: str | None = Field(
-        None, max_length=1024, description="Why the Job could not be created so far; the creation is retried."
+        None,
+        max_length=1024,
+        description="Why the Job could not be created so far. The creation is retried.",
     )
-    started_at: datetime
-    finished_at: datetime | None = None
-    result: RunResult | None = None
+    started_at: datetime = Field(description="Time at which the run started.")
+    finished_at: datetime | None = Field(
+        None, description="Time at which the run ended. Not set while it is active."
+    )
+    result: RunResult | None = Field(None, description="How the run ended: Succeeded or Failed.")
     failure: Failure | None = Field(
-        None, description="Why it failed; set before the end when the run is given up."
+        None,
+        description="Class of the failure, if the run failed or is being given up, for example SQLError.",
     )
-    from_version: str | None = None
-    to_version: str | None = None
-    image_version: str | None = Field(None, description="Version of the last file in the image.")
-    applied_count: int | None = None
-    lint: Lint | None = Field(None, description="What spec.policy.lint found.")
-    failed_file: str | None = None
-    failed_statement: str | None = None
-    error: str | None = None
+    from_version: str | None = Field(None, description="Version of the database before the run.")
+    to_version: str | None = Field(None, description="Version of the database after the run.")
+    image_version: str | None = Field(None, description="Version of the last migration file in the image.")
+    applied_count: int | None = Field(None, description="Number of files that the run applied.")
+    lint: Lint | None = Field(None, description="What the lint found, with spec.policy.lint.")
+    failed_file: str | None = Field(None, description="Name of the file that failed.")
+    failed_statement: str | None = Field(
+        None,
+        description="Beginning of the statement that failed, without string literals that may be secret.",
+    )
+    error: str | None = Field(None, description="Error message, free of credentials.")
 
     @property
     def active(self) -> bool:
@@ -170,32 +199,65 @@ class CheckKind(StrEnum):
 class CheckStatus(Model):
     """What was last seen of one check."""
 
-    phase: CheckPhase
-    kind: CheckKind
-    name: str = Field(description="Name of a metric check; selector and container of a pod version check.")
-    verdict: Verdict
-    last_value: str | None = None
-    message: str = Field("", max_length=1024)
-    since: datetime = Field(description="When the verdict came; of a check that waits, when its time began.")
-    observed_at: datetime | None = Field(None, description="When it was last looked at.")
+    phase: CheckPhase = Field(description="When the check is made: Pre (before a run) or Post (after it).")
+    kind: CheckKind = Field(description="What the check looks at: PodVersion or Metric.")
+    name: str = Field(
+        description="Name of a check of a metric; selector and container of a check of pods' versions."
+    )
+    verdict: Verdict = Field(
+        description="Outcome of the check: Holds, Fails, or Waiting (it holds, but not yet for long enough)."
+    )
+    last_value: str | None = Field(
+        None,
+        description="Last value of the metric, or lowest version of the pods. "
+        "Without a change of the verdict it is updated once a minute at most.",
+    )
+    message: str = Field("", max_length=1024, description='What was seen and what is wanted. Defaults to "".')
+    since: datetime = Field(
+        description="Time of the last change of the verdict. With the verdict Waiting, time from which bakeSeconds are counted."
+    )
+    observed_at: datetime | None = Field(None, description="Time at which the check was last made.")
     definition: str = Field(
-        "", description="Identity of the check as it was written: an edit starts it anew."
+        "",
+        description='Identifies the check as it is written in the spec. When it changes, the check starts again. Defaults to "".',
     )
     highest: dict[str, str] = Field(
-        {}, description="Highest version of each container with which a run was let start."
+        {},
+        description="Highest version of each container with which the check let a run start, for disallowDowngrade.",
     )
 
 
 class Status(Model):
-    """The whole status."""
+    """What the operator has seen and done."""
 
-    # The CRD's default of -1 keeps kstatus from taking an unseen resource for done.
-    observed_generation: int = -1
-    conditions: tuple[Condition, ...] = Field((), max_length=8, json_schema_extra=list_map("type"))
-    checks: tuple[CheckStatus, ...] = Field((), json_schema_extra=list_map("phase", "kind", "name"))
-    job_completed_at: datetime | None = None
-    current_version: str | None = None
-    pending_count: int | None = None
-    last_handled_retry: str | None = None
-    run: Run | None = None
-    history: tuple[Run, ...] = Field((), max_length=HISTORY_LENGTH)
+    observed_generation: int = Field(
+        -1,  # keeps kstatus from taking an unseen resource for done
+        description="Generation of the spec that the status describes. Defaults to -1: no generation has been observed yet.",
+    )
+    conditions: tuple[Condition, ...] = Field(
+        (),
+        max_length=8,
+        description="Ready (migrated, and all checks hold), Progressing (a run or its checks are in progress) and Stalled (nothing "
+        "will happen until somebody intervenes).",
+        json_schema_extra=list_map("type"),
+    )
+    checks: tuple[CheckStatus, ...] = Field(
+        (),
+        description="What was last seen of each check in spec.checks.",
+        json_schema_extra=list_map("phase", "kind", "name"),
+    )
+    job_completed_at: datetime | None = Field(
+        None,
+        description="Time at which the Job of the last run succeeded, from which bakeSeconds are counted. Not set while a run is active.",
+    )
+    current_version: str | None = Field(None, description="Version of the database after the last run.")
+    pending_count: int | None = Field(
+        None, description="Number of migration files that have not been applied yet."
+    )
+    last_handled_retry: str | None = Field(
+        None, description=f"Last value of the annotation {names.ANNOTATION_RETRY} that caused a retry."
+    )
+    run: Run | None = Field(None, description="The run that is active, or else the last one.")
+    history: tuple[Run, ...] = Field(
+        (), max_length=HISTORY_LENGTH, description=f"The last {HISTORY_LENGTH} runs, newest first."
+    )

@@ -68,13 +68,13 @@ def needs_namespace(old: Object) -> bool:
 def deleted(old: Object, *, namespace_terminating: bool | None) -> Verdict:
     """The verdict on a deletion: with the resource its Job and the running pod would go.
 
-    `namespace_terminating` is None when it could not be found out.
+    `namespace_terminating` is None when it is not known.
     """
     if namespace_terminating or not needs_namespace(old):
         return ALLOWED
     message = lock.DELETION_LOCKED.format(**_words(old))
     if namespace_terminating is None:
-        message += " (whether the namespace is being deleted could not be found out: if it is, try again)"
+        message += " (it is not known whether the namespace is being deleted, too: if it is, try again)"
     return _denied(HTTPStatus.FORBIDDEN, Problem("metadata", message))
 
 
@@ -91,7 +91,8 @@ def active(obj: Object) -> bool:
 
 def _validated(new: Object) -> Verdict:
     spec, found = parse(new.get("spec"))
-    found = found or problems(spec) if spec else found
+    if spec is not None:
+        found = problems(spec)
     if spec is None or found:
         return _denied(HTTPStatus.UNPROCESSABLE_ENTITY, *found)
     return Verdict(allowed=True, warnings=_warnings(spec))

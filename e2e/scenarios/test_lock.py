@@ -32,7 +32,7 @@ def test_a_spec_that_changes_during_a_run_is_refused_until_the_run_has_ended(wor
         job = world.wait_migrating().run["jobName"]
         with pytest.raises(ClusterError) as refused:
             world.kubectl("patch", "dbupgrade", "app", "--type=merge", "-p", patch)
-        assert f"{LOCKED}: Job {job} is at work" in str(refused.value)
+        assert f"{LOCKED}: Job {job} is running" in str(refused.value)
         assert HINT in str(refused.value)
         # What leaves spec as it is passes, a sync that changes nothing among it.
         world.upgrade(slow)

@@ -153,6 +153,6 @@ def list_map(*keys: str) -> dict[str, Any]:
 
 
 class LocalReference(Model):
-    """Name of an object in the resource's own namespace."""
+    """A Secret in the namespace of the DBUpgrade."""
 
-    name: ObjectNameInList = Field(description="Name of the Secret, in the namespace of the DBUpgrade.")
+    name: ObjectNameInList = Field(description="Name of the Secret.")

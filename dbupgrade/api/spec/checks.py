@@ -38,7 +38,7 @@ _WITH_VALUES = (LabelSelectorOperator.IN, LabelSelectorOperator.NOT_IN)
 
 
 class LabelSelectorRequirement(Model):
-    """One requirement on one label."""
+    """A requirement on a label."""
 
     RULES: ClassVar["tuple[Rule[LabelSelectorRequirement], ...]"] = (
         Rule(
@@ -82,7 +82,7 @@ class LabelSelector(Model):
 
 
 class MinPodVersion(Model):
-    """All matching pods run at least a version."""
+    """The check that all matching pods run at least a version."""
 
     selector: LabelSelector = Field(
         description="Selects the pods, in the namespace of the DBUpgrade. At least one pod must match."
@@ -232,7 +232,7 @@ class Reduce(StrEnum):
 
 
 class MetricCheck(Model):
-    """A metric satisfies a threshold."""
+    """The check that a metric satisfies a threshold."""
 
     RULES: ClassVar["tuple[Rule[MetricCheck], ...]"] = (
         Rule(

@@ -1,5 +1,6 @@
 """The CRD: a structural schema, the columns users know, and the same rules as the models'."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -64,6 +65,24 @@ def test_every_node_is_structural(path: str) -> None:
     if "default" in node and path != ".status":
         assert isinstance(node["default"], str | int)
     assert set(node.get("required", ())) <= set(node.get("properties", ()))
+
+
+FIELDS = [path for path in NODES if path not in {"", ".metadata"} and not path.endswith("[]")]
+
+
+@pytest.mark.parametrize("path", FIELDS)
+def test_kubectl_explain_has_words_for(path: str) -> None:
+    node = NODES[path]
+    described = node.get("description", "")
+    assert described.endswith(".")
+    assert described[0].isupper() or described[0] in "*<>"
+    if "default" in node and path != ".status":
+        default = node["default"]
+        told = default if isinstance(default, str) and default else json.dumps(default)
+        assert f"Defaults to {told}" in described
+    for value in node.get("enum", ()):
+        assert path.endswith(".failure") or str(value) in described
+    assert not {"anew", "by itself"} & set(re.findall(r"by itself|\w+", described))
 
 
 def test_the_names() -> None:
