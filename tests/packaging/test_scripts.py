@@ -7,6 +7,7 @@ import subprocess
 import tomllib
 from typing import TYPE_CHECKING
 
+import pytest
 import yaml
 
 from tests.packaging.conftest import REPOSITORY
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCRIPTS = [*sorted((REPOSITORY / "e2e").glob("*.sh")), REPOSITORY / ".ci/run"]
+# What runs with any sh; the scripts of pods come with the files that they include.
+POD = REPOSITORY / "dbupgrade/pod"
+POD_SCRIPTS = ["steps/fetch.sh", "steps/wait.sh", "engines/psql/psql.sh"]
+INCLUDED = ["connection/connect.sh", "engines/psql/each.sh"]
+TERRAFORM = REPOSITORY / "deploy/terraform/scripts"
+TERRAFORM_SCRIPTS = ["job.sh", "wait.sh"]
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yaml"))
 CHART = yaml.safe_load((REPOSITORY / "deploy/helm/dbupgrade-operator/Chart.yaml").read_text())
 
@@ -23,6 +30,28 @@ def test_scripts() -> None:
     assert len(SCRIPTS) == 5
     done = subprocess.run(["shellcheck", *map(str, SCRIPTS)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("folder", "scripts", "included"), [(POD, POD_SCRIPTS, INCLUDED), (TERRAFORM, TERRAFORM_SCRIPTS, [])]
+)
+def test_scripts_without_bash(folder: Path, scripts: list[str], included: list[str]) -> None:
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*.sh")} == {*scripts, *included}
+    command = ["shellcheck", "--shell=sh", "--external-sources", *scripts]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_package_has_every_file_that_it_reads() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    root = REPOSITORY / "dbupgrade"
+    packed = {
+        path
+        for pattern in project["tool"]["setuptools"]["package-data"]["dbupgrade"]
+        for path in root.glob(pattern)
+    }
+    others = {path for path in root.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert others == packed
 
 
 def test_workflows(bin_dir: Path) -> None:

@@ -15,15 +15,15 @@ from dbupgrade.pod import folder
 from dbupgrade.pod.container import HOME, TEMPORARY, defaults, escape
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
-from dbupgrade.pod.folder import FILES, WORK_PATH
+from dbupgrade.pod.folder import WORK_PATH
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.scripts import script
 from dbupgrade.pod.step import Step
 from dbupgrade.pod.view import ContainerView
 
 Object = dict[str, Any]
 
 PULL_SECRETS_PATH = "/pull-secrets"
-MAX_KIB = 256 * 1024
 
 SAID = {
     "MANIFEST_UNKNOWN": "the registry has the repository, but neither this tag nor this digest in it",
@@ -41,69 +41,7 @@ SAID = {
     ),
 }
 """Words of crane's, and what they mean; of several, as each pull secret is tried, the first here tells most."""
-_WORDS = " ".join(f"'{word}'" for word in SAID)
-
-SCRIPT = rf"""
-set -eu
-export LC_ALL=C
-fail() {{ printf 'error=%s\nsaid=%s\n' "$1" "${{3:-}}" > /dev/termination-log; echo "$2" >&2; exit 1; }}
-
-case "$(uname -m)" in
-  x86_64) arch=amd64 ;; aarch64) arch=arm64 ;; armv7*) arch=arm/v7 ;; i?86) arch=386 ;; *) arch=$(uname -m) ;;
-esac
-insecure=; [ "$INSECURE" != true ] || insecure=--insecure
-
-# Each pull secret in turn, then without any.
-reference=
-for config in {PULL_SECRETS_PATH}/* /anonymous; do
-  export DOCKER_CONFIG="$config"
-  if reference=$(crane digest $insecure --platform "linux/$arch" --full-ref "$IMAGE" 2>> "$HOME/crane"); then break; fi
-  reference=
-done
-if [ -z "$reference" ]; then
-  cat "$HOME/crane" >&2
-  for word in {_WORDS}; do
-    if grep -qF "$word" "$HOME/crane"; then fail {Failure.FETCH} "no credentials led to the image" "$word"; fi
-  done
-  fail {Failure.FETCH} "no credentials led to the image"
-fi
-
-# A pipe would hide a failure of crane, so its exit code goes through a file.
-mkdir -p "{WORK_PATH}/{FILES}"
-extract() {{
-  rm -f "$HOME/export"
-  {{ crane export $insecure --platform "linux/$arch" "$reference" - || echo failed > "$HOME/export"; }} |
-    tar -x --no-same-permissions -f - -C "{WORK_PATH}/{FILES}" -- "${{FOLDER#/}}" 2> "$HOME/tar"
-}}
-if ! extract; then
-  # busybox cannot write into a folder that it has just made read-only, but leaves alone one that is there.
-  if grep -q 'Permission denied' "$HOME/tar" && chmod -R u+w "{WORK_PATH}/{FILES}" && extract; then :
-  else extracted=no; fi
-fi
-[ ! -e "$HOME/export" ] || fail {Failure.FETCH} "crane could not read the image"
-
-folder="{WORK_PATH}/{FILES}$FOLDER"
-[ ! -L "$folder" ] || fail {Failure.UNSAFE_LINK} "the folder is a symbolic link"
-[ -d "$folder" ] || fail {Failure.MISSING_FOLDER} "the image has no folder $FOLDER"
-# A layer need not have an entry for the folder itself, which is what busybox misses then.
-if [ "${{extracted:-yes}}" = no ] && ! grep -qi 'not found in archive' "$HOME/tar"; then
-  cat "$HOME/tar" >&2
-  if grep -qiE 'hard ?link' "$HOME/tar"; then fail {Failure.UNSAFE_LINK} "a hard link leaves the folder"; fi
-  fail {Failure.FETCH} "tar could not extract the folder"
-fi
-leaving=$(find "$folder" -type l | while IFS= read -r link; do
-  target=$(readlink -f "$link" || true)
-  case "$target" in "$folder"/*) ;; *) echo "$link" ;; esac
-done)
-[ -z "$leaving" ] || fail {Failure.UNSAFE_LINK} "links that leave the folder: $leaving"
-size=$(du -sk "$folder" | cut -f1)
-[ "$size" -le {MAX_KIB} ] || fail {Failure.FOLDER_TOO_LARGE} "the folder has $size KiB"
-last=$(find "$folder" -maxdepth 1 -name '*.sql' \( -type f -o -type l \) | sort | tail -n 1)
-[ -n "$last" ] || fail {Failure.EMPTY_FOLDER} "the folder holds no *.sql"
-
-last=${{last##*/}}
-printf 'digest=%s\nlast=%s\n' "${{reference##*@}}" "${{last%%_*}}" > /dev/termination-log
-"""
+SCRIPT = script("steps/fetch.sh")
 
 
 @dataclass(frozen=True)

@@ -4,36 +4,19 @@ from typing import Any, ClassVar
 
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure
-from dbupgrade.pod.connection import environment, libpq, url
+from dbupgrade.pod.connection import environment, url
 from dbupgrade.pod.connection.secrets import described
 from dbupgrade.pod.container import HOME, TEMPORARY, UNREACHABLE_EXIT_CODE, defaults, escape
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.scripts import script
 from dbupgrade.pod.step import Step
 from dbupgrade.pod.view import ContainerView
 
 Object = dict[str, Any]
 
-SCRIPT = (
-    r"""
-set -eu
-export LC_ALL=C
-"""
-    + libpq.CONNECT
-    + rf"""
-# Without a name pg_isready looks for that of its user id, and does not even try when the image knows none.
-export PGUSER="${{PGUSER:-dbupgrade}}"
-end=$(($(date +%s) + WAIT_SECONDS))
-until pg_isready --quiet --timeout=5; do
-  if [ "$(date +%s)" -ge "$end" ]; then
-    echo "the database accepted no connections within $WAIT_SECONDS s" >&2
-    exit {UNREACHABLE_EXIT_CODE}
-  fi
-  sleep 1
-done
-"""
-)
+SCRIPT = script("steps/wait.sh")
 """Waits until the server accepts connections, as pg_isready sees it; WAIT_SECONDS at most."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbupgrade.api.status import Failure
-from dbupgrade.pod.engines.psql.script import LOCK_TIMEOUT, SCRIPT
+from dbupgrade.pod.engines.psql.script import SCRIPT
 from tests.integration.harness.postgres import PASSWORD, USER
 from tests.integration.harness.processes import free_port
 
@@ -336,7 +336,8 @@ def test_two_runs_on_one_database_apply_each_file_once(runner: Runner) -> None:
 
 
 def test_a_lock_that_is_held_is_told(runner: Runner) -> None:
-    short = SCRIPT.replace(f"lock_timeout = '{LOCK_TIMEOUT}'", "lock_timeout = '100ms'")
+    short = SCRIPT.replace("lock_timeout = '10s'", "lock_timeout = '100ms'")
+    assert short != SCRIPT
     runner.write({"001.sql": "SELECT pg_sleep(60);"})
     holder = runner.start(SCRIPT)
     assert holder.stdout

@@ -392,7 +392,7 @@ def test_a_crane_that_breaks_after_half_of_the_image(pod: Pod) -> None:
 
 
 def test_a_folder_that_is_too_large(pod: Pod) -> None:
-    limit = f"-le {fetch.MAX_KIB} ]"
+    limit = "-le 262144 ]"
     assert limit in fetch.SCRIPT
     pod.image(MIGRATIONS, SQL, ("migrations/dump.bin", "x" * 100_000))
     with pytest.MonkeyPatch.context() as patch:

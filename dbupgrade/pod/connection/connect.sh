@@ -1,11 +1,6 @@
-"""How the tools of PostgreSQL (psql, pg_isready) learn where the database is.
-
-They take no URL from a variable, and as an argument every process of the node could read it. So a few lines of shell
-take DATABASE_URL apart into the variables that libpq reads.
-"""
-
-# Go's pq and libpq name their parameters alike; search_path is none of libpq's, but a setting of the session.
-CONNECT = r"""
+# psql and pg_isready take no URL from a variable, and an argument could be read by every process of the node. So DATABASE_URL
+# is taken apart into the variables that libpq reads. Go's pq and libpq name their parameters alike; search_path is none of
+# libpq's, but a setting of the session.
 decode() {
   rest=$1 decoded=
   while :; do
@@ -57,4 +52,3 @@ if [ -n "${DATABASE_URL:-}" ]; then
   done
 fi
 export PGCONNECT_TIMEOUT="${PGCONNECT_TIMEOUT:-10}" PGAPPNAME="${PGAPPNAME:-dbupgrade}"
-"""
