@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.burst import parse, print_figures
 from bench.process import cpu_seconds, resident_mib
+from dbupgrade.decide.decision import Decision
+from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import JobView, Observed, SecretView, resource_from
-from dbupgrade.decide.plan import plan
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.resources import ResourceClient
-from dbupgrade.pod.context import JobSettings
 from dbupgrade.pod.report import Report
 from dbupgrade.reconcile.observe import utc_now
 from e2e.operator import Launch, Operator
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from tests.integration.harness.apiserver import ApiServer
 
 AT_ONCE = 30
-SETTINGS = JobSettings(
-    crane_image="crane:1", atlas_image="atlas:1", psql_image="psql:1", toolkit_image="toolkit:1"
-)
 REST_SECONDS = 10.0
 
 
@@ -44,7 +41,7 @@ def finished_status(obj: dict[str, Any]) -> dict[str, Any]:
     """The status that the operator itself would come to after one successful run."""
     resource = resource_from(obj)
     now = utc_now()
-    started = plan(Observed(now=now, resource=resource, secret=SecretView(version="uid/1")), SETTINGS).status
+    started = _decided(Observed(now=now, resource=resource, secret=SecretView(version="uid/1")))
     run = started.run
     assert run is not None
     running = resource_from({**obj, "status": _dump(started)})
@@ -53,7 +50,14 @@ def finished_status(obj: dict[str, Any]) -> dict[str, Any]:
         completed=now, succeeded=True, failed_reason=None, deleting=False, has_ttl=True, had_pod=True,
     )  # fmt: skip
     report = Report(to_version="20250101000000", applied=3, pending=0)
-    return _dump(plan(Observed(now=now, resource=running, job=job, report=report), SETTINGS).status)
+    return _dump(_decided(Observed(now=now, resource=running, job=job, report=report, fresh=True)))
+
+
+def _decided(observed: Observed) -> Status:
+    decision = next_step(observed)
+    if not isinstance(decision, Decision):
+        raise TypeError(f"{decision} is needed")
+    return decision.status
 
 
 def _dump(status: Status) -> dict[str, Any]:

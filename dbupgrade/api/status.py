@@ -17,6 +17,12 @@ HISTORY_LENGTH = 10
 LINT_FINDINGS = 5
 
 
+class RunKind(StrEnum):
+    """What a run does."""
+
+    MIGRATION = "Migration"
+
+
 class RunResult(StrEnum):
     """How a run ended."""
 
@@ -167,6 +173,11 @@ class Run(Model):
         description="Beginning of the statement that failed, without string literals that may be secret.",
     )
     error: str | None = Field(None, description="Error message, free of credentials.")
+
+    @property
+    def kind(self) -> RunKind:
+        """What the run does; not stored while there is only one kind."""
+        return RunKind.MIGRATION
 
     @property
     def active(self) -> bool:

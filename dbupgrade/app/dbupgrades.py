@@ -16,9 +16,9 @@ from dbupgrade.kube.resources import JOBS, PODS
 from dbupgrade.pod.context import JobSettings
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.changes import Changes
+from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.cluster import DBUPGRADES, Cluster
 from dbupgrade.reconcile.databases import Databases
-from dbupgrade.reconcile.lookout import Lookout
 from dbupgrade.reconcile.memory import Memories
 from dbupgrade.reconcile.observe import Observer, utc_now
 from dbupgrade.reconcile.podwatches import PodWatches
@@ -52,7 +52,7 @@ class DBUpgrades:
         self._queue: WorkQueue[Key] = WorkQueue(CONTROLLER, _backoff(), LoopClock())
         self._memories = Memories()
         self._databases = Databases(self._stores, self._queue.add)
-        self._lookout = self._build_lookout()
+        self._inputs = self._build_inputs()
         self._controller = Controller(
             CONTROLLER,
             self._queue,
@@ -78,7 +78,7 @@ class DBUpgrades:
 
     async def close(self) -> None:
         """End what looks at the pods and metrics of checks."""
-        await self._lookout.close()
+        await self._inputs.close()
 
     def _build_reconciler(self, recorder: EventRecorder) -> Reconciler:
         settings, cluster = self._settings, Cluster(self._client)
@@ -91,11 +91,11 @@ class DBUpgrades:
             aws_authority=bool(settings.aws_ca_bundle),
         )
         tokens = TokenSecrets(cluster, _signer(settings))
-        observer = Observer(self._stores, cluster, self._lookout, tokens)
-        actor = Actor(cluster, recorder, tokens)
-        return Reconciler(observer, actor, self._databases, self._memories, job_settings)
+        observer = Observer(self._stores, cluster, self._inputs, tokens)
+        actor = Actor(cluster, recorder, tokens, job_settings)
+        return Reconciler(observer, actor, self._databases, self._memories)
 
-    def _build_lookout(self) -> Lookout:
+    def _build_inputs(self) -> InputsOfChecks:
         """Pods that roll out change many at a time: a resource is woken for them a few times a second at most."""
 
         def pods(namespace: str, selector: str) -> ListWatcher:
@@ -105,12 +105,12 @@ class DBUpgrades:
             self._queue.add_after(key, _POD_CHANGES_SECONDS)
 
         ask = MetricsClient(self._client).values
-        return Lookout(PodWatches(pods, wake_soon, utc_now), Samples(ask, self._queue.add, utc_now))
+        return InputsOfChecks(PodWatches(pods, wake_soon, utc_now), Samples(ask, self._queue.add, utc_now))
 
     def _build_reflectors(self) -> list[Reflector]:
         """One reflector for each kind and watched namespace; only Jobs and pods of ours are ever listed."""
         stores = self._stores
-        changes = Changes(self._databases, self._memories, self._lookout, self._queue.add)
+        changes = Changes(self._databases, self._memories, self._inputs, self._queue.add)
         kinds = (
             (DBUPGRADES, stores.resources, changes.resource_changed, self._settings.watch_label_selector),
             (JOBS, stores.jobs, changes.dependent_changed, names.LABEL_UID),

@@ -1,18 +1,25 @@
-"""What `plan` answers: a status, the actions that follow it, and when to look again."""
+"""What `next_step` decides: actions in their order, what to look at for the checks, and when to decide again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Self
 
-from dbupgrade.api.status import CheckStatus, Status
+from dbupgrade.api.status import CheckStatus, Run, Status
 from dbupgrade.decide.metrics import Query
+
+
+@dataclass(frozen=True)
+class WriteStatus:
+    """Write the status under a resourceVersion precondition, if it says more than the one that is stored."""
+
+    status: Status
 
 
 @dataclass(frozen=True)
 class CreateJob:
     """Create the run's Job, or adopt the one that an earlier try has made; its token before it, if it uses one."""
 
-    body: dict[str, Any]
+    run: Run
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class RenewToken:
 
 @dataclass(frozen=True)
 class RemoveToken:
-    """Remove the Secret with the token of a run that has ended."""
+    """Remove the Secret with the token of a run that ends: before the status says so, and nobody knows of it any more."""
 
     name: str
 
@@ -43,32 +50,14 @@ class SetTtl:
     seconds: int
 
 
-Action = CreateJob | RenewToken | DeleteJob | SetTtl
+Action = WriteStatus | CreateJob | RenewToken | RemoveToken | DeleteJob | SetTtl
 
 
 @dataclass(frozen=True)
-class Decision:
-    """The status to write first (under a resourceVersion precondition), then the actions, in order.
-
-    `before` precedes the status: once that says that the run has ended, nobody would know of its token any more.
-
-    `requeue_after` is in seconds. `backoff` asks for a retry with growing delays, for what cannot be watched.
-    `checks` is what is now known of the checks, where the status does not tell it yet.
-    """
-
-    status: Status
-    actions: tuple[Action, ...] = ()
-    before: RemoveToken | None = None
-    requeue_after: float | None = None
-    backoff: bool = False
-    checks: tuple[CheckStatus, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Questions:
+class CheckInputs:
     """What to look at for a resource's checks; nothing else is looked at, or kept, for it.
 
-    `selectors` of pods to watch, of which `refresh` are to be listed anew; `metrics` by the check's definition, of which
+    `selectors` of pods to watch, of which `refresh` are to be listed again; `metrics` by the check's definition, of which
     `ask` are due.
     """
 
@@ -76,3 +65,28 @@ class Questions:
     refresh: frozenset[str] = frozenset()
     metrics: Mapping[str, Query] = field(default_factory=dict)
     ask: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The actions, to be carried out in order. One of them writes the status.
+
+    `requeue_after` is in seconds. `backoff` asks for a retry with growing delays, for what cannot be watched.
+    `checks` is what is now known of the checks, where the status does not have it yet.
+    """
+
+    actions: tuple[Action, ...]
+    requeue_after: float | None = None
+    backoff: bool = False
+    checks: tuple[CheckStatus, ...] | None = None
+    inputs: CheckInputs = field(default_factory=CheckInputs)
+
+    @classmethod
+    def write(cls, status: Status, *then: Action, requeue_after: float | None = None) -> Self:
+        """Write the status, then act."""
+        return cls((WriteStatus(status), *then), requeue_after)
+
+    @property
+    def status(self) -> Status:
+        """The status of the resource after this decision."""
+        return next(action.status for action in self.actions if isinstance(action, WriteStatus))

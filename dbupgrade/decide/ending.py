@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from dbupgrade.api.identity import run_id, runner_hash
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.runner import Runner
 from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import post_checks
-from dbupgrade.decide.decision import Decision, SetTtl
+from dbupgrade.decide.decision import Decision, RemoveToken, SetTtl, WriteStatus
 from dbupgrade.decide.failures import KINDS, Retry
+from dbupgrade.decide.intent import as_of, still_wanted
+from dbupgrade.decide.needs import ReadReport
 from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.decide.statuses import failure_message, held, with_history
 from dbupgrade.pod import engines
@@ -25,24 +26,26 @@ _WITH_TOKEN = {
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 
 
-def finish(observed: Observed, run: Run, current: JobView) -> Decision:
-    """Record how the finished Job `current` ended, and let it go."""
-    pod = newest(observed.pods, current)
+def finish(observed: Observed, run: Run, job: JobView, pod: PodView | None) -> Decision | ReadReport:
+    """Record how the finished `job` ended, its last pod being `pod`, and let it go."""
+    if pod and pod.migrate.exit_code is not None and observed.report is None:
+        return ReadReport(pod)
     for name, view in pod.steps.items() if pod else ():
         run = STEPS[name].recorded(run, view)
-    ttl = expire(observed, current)
     report = observed.report or Report()
-    if current.succeeded and report.failure is None:
-        return replace(_succeeded(observed, run, current, report), actions=(ttl,))
-    if not current.succeeded:
-        report = _or_adopt(observed, run, _why(observed, run, current, pod, report))
-    return Decision(failed(observed, run, report), (ttl,))
+    if job.succeeded and report.failure is None:
+        decision = _succeeded(observed, run, job, report)
+    elif job.succeeded:
+        decision = failed(observed, run, report)
+    else:
+        decision = failed(observed, run, _or_adopt(observed, run, _why(observed, run, job, pod, report)))
+    return replace(decision, actions=(*decision.actions, expire(observed, job)))
 
 
-def _why(observed: Observed, run: Run, current: JobView, pod: PodView | None, report: Report) -> Report:
+def _why(observed: Observed, run: Run, job: JobView, pod: PodView | None, report: Report) -> Report:
     """Why a failed Job failed, from the nearest witness."""
     tries_on = pod is not None and pod.terminal and UNREACHABLE_EXIT_CODE in _exit_codes(pod)
-    if current.failed_reason == "DeadlineExceeded" and not tries_on:
+    if job.failed_reason == "DeadlineExceeded" and not tries_on:
         return Report(failure=Failure.DEADLINE if run.migrate_seen else Failure.NOT_STARTED)
     if pod is None:
         return Report(failure=Failure.INTERRUPTED)
@@ -96,11 +99,11 @@ def _with_token(run: Run, report: Report) -> Report:
     return report
 
 
-def expire(observed: Observed, current: JobView) -> SetTtl:
+def expire(observed: Observed, job: JobView) -> SetTtl:
     """Let the finished Job go, now that its result is recorded."""
     spec = observed.resource.spec
     runner = spec.runner if spec else Runner()
-    return SetTtl(current.name, runner.ttl_seconds_after_finished)
+    return SetTtl(job.name, runner.ttl_seconds_after_finished)
 
 
 def _ended(observed: Observed, run: Run, report: Report, result: RunResult) -> Run:
@@ -126,31 +129,25 @@ def _known_versions(status: Status, report: Report) -> Status:
     return status.model_copy(update={"current_version": current, "pending_count": report.pending})
 
 
-def _succeeded(observed: Observed, run: Run, current: JobView, report: Report) -> Decision:
+def _succeeded(observed: Observed, run: Run, job: JobView, report: Report) -> Decision:
     run = _ended(observed, run, report, RunResult.SUCCEEDED)
     status = _known_versions(with_history(observed.resource.status, run), report)
-    status = status.model_copy(update={"job_completed_at": current.completed or observed.now})
-    return post_checks.settle(as_of(observed, run), status, run)
+    status = status.model_copy(update={"job_completed_at": job.completed or observed.now})
+    decision = post_checks.settle(as_of(observed, run), status, run)
+    return replace(decision, actions=(*remove_token(run), *decision.actions))
 
 
-def failed(observed: Observed, run: Run, report: Report) -> Status:
-    """The status with the failed `run` recorded."""
+def failed(observed: Observed, run: Run, report: Report) -> Decision:
+    """Record the failed `run`."""
     run = _ended(observed, run, report, RunResult.FAILED)
     status = _known_versions(with_history(observed.resource.status, run), report)
-    return failed_status(as_of(observed, run), status, run)
+    status = failed_status(as_of(observed, run), status, run)
+    return Decision((*remove_token(run), WriteStatus(status)))
 
 
-def as_of(observed: Observed, run: Run) -> Observed:
-    """The resource at the generation that `run` is about.
-
-    The spec may have changed since. Then the run says nothing about the spec as it is now: whoever waits for that
-    (kubectl wait, Flux, Argo CD) must take it neither for done nor for failed.
-    """
-    if still_wanted(observed, run):
-        return observed
-    resource = observed.resource
-    generation = max(run.generation, resource.status.observed_generation)
-    return replace(observed, resource=replace(resource, generation=generation))
+def remove_token(run: Run) -> tuple[RemoveToken, ...]:
+    """Remove the token of the ended `run`, if it had one."""
+    return (RemoveToken(run.token_secret),) if run.token_secret else ()
 
 
 def failed_status(observed: Observed, status: Status, run: Run) -> Status:
@@ -167,16 +164,3 @@ def _secret_name(spec: Spec | None) -> str | None:
     connection = spec.database.connection if spec else None
     reference = connection and (connection.url_secret_ref or connection.password_secret_ref)
     return reference.name if reference else None
-
-
-def still_wanted(observed: Observed, run: Run) -> bool:
-    """Whether the spec is still the one that the intent was written for."""
-    spec = observed.resource.spec
-    if spec is None:
-        return False
-    return run.run_id == run_id(observed.resource.namespace, spec) and run.runner_hash == runner_hash(spec)
-
-
-def newest(pods: tuple[PodView, ...], current: JobView) -> PodView | None:
-    """The last pod of `current`: one before it was replaced after a disruption."""
-    return next((pod for pod in reversed(pods) if pod.job_uid == current.uid), None)

@@ -190,6 +190,19 @@ class PodsSeen:
 
 
 @dataclass(frozen=True)
+class UnendedJob:
+    """A Job on the database whose end was not seen. `uid` is that of its resource.
+
+    `may_be_asked`: no watch will show its end, and the API server was not asked about it in this reconcile.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    may_be_asked: bool
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything that one decision depends on. `now` is in UTC, in whole seconds."""
 
@@ -205,22 +218,36 @@ class Observed:
     """This process has just created the Job, and the cache has not shown it yet."""
     pods: tuple[PodView, ...] = field(default=())
     """All pods of the resource, oldest first, those of earlier runs too."""
+    fresh: bool = False
+    """Job and pods were read from the API server, for what the caches must not decide alone."""
     secret: SecretView | None = None
-    """None while nothing wants to start."""
+    """None until it was needed."""
     aws_enabled: bool = False
     """The settings allow AWS authentication."""
     token_written: datetime | None = None
     """When this process has last written the token of the run's Job; None when it has not."""
     report: Report | None = None
-    """What the ended container printed; None while the run goes on."""
+    """What the ended container printed; None until it was needed."""
     busy: str = ""
-    """Who else works on the database, for the message; empty when it is free."""
+    """Who else works on the database, for the message; empty when nobody is seen to."""
+    unended: tuple[UnendedJob, ...] = ()
+    """Jobs that may still be at work on the database, though nothing shows them to be."""
     checks: tuple[CheckStatus, ...] = ()
     """What was last known of the checks; the status may have it in a minute."""
     pods_seen: Mapping[str, PodsSeen] = field(default_factory=dict)
     """Pods of applications, by the selector's text, as far as they were listed."""
     samples: Mapping[str, Sample] = field(default_factory=dict)
     """The last answer of a metrics API for each metric check, by the check's definition."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether somebody else works on the database, or may still do so."""
+        return bool(self.busy or self.unended)
+
+    @property
+    def living_pod(self) -> PodView | None:
+        """A pod of the resource that has not ended, if there is one."""
+        return next((pod for pod in self.pods if not pod.terminal), None)
 
     def last_check(self, phase: CheckPhase, kind: CheckKind, name: str) -> CheckStatus | None:
         """What was last known of a check."""

@@ -1,6 +1,7 @@
 """The verdicts on pod versions, as the status keeps them. Contract, section 4."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.checks import MinPodVersion
@@ -17,22 +18,25 @@ def selectors(spec: Spec) -> frozenset[str]:
     return frozenset(selector_text(check.selector) for check in spec.checks.pre.min_pod_versions)
 
 
-def verdicts(observed: Observed, spec: Spec) -> list[CheckStatus | None]:
-    """The verdict on each check in the spec's order; None where the pods were not listed yet.
+@dataclass(frozen=True)
+class PodLook:
+    """What one look at the pods of a check found.
+
+    `status` is None where the pods were not listed yet. `highest` is the highest version of each container with which the
+    check has let a run start, those of now included.
+    """
+
+    name: str
+    status: CheckStatus | None
+    highest: Mapping[str, str]
+
+
+def look(observed: Observed, spec: Spec) -> list[PodLook]:
+    """The verdict on each check in the spec's order.
 
     Checks with the same selector and container are one: `disallowDowngrade` remembers by these.
     """
-    return [_verdict(observed, name, checks) for name, checks in _by_name(spec).items()]
-
-
-def passed(observed: Observed, spec: Spec) -> dict[str, Mapping[str, str]]:
-    """By a check's name: the highest version of each container with which it has let a run start, now included."""
-    highest: dict[str, Mapping[str, str]] = {}
-    for name, checks in _by_name(spec).items():
-        seen = _seen(observed, checks[0])
-        if seen:
-            highest[name] = _look(observed, name, checks[0], seen).highest
-    return highest
+    return [_look(observed, name, checks) for name, checks in _by_name(spec).items()]
 
 
 def _by_name(spec: Spec) -> dict[str, list[MinPodVersion]]:
@@ -51,7 +55,7 @@ def _seen(observed: Observed, check: MinPodVersion) -> PodsSeen | None:
     return observed.pods_seen.get(selector_text(check.selector))
 
 
-def _look(observed: Observed, name: str, check: MinPodVersion, seen: PodsSeen) -> PodVersions:
+def _versions(observed: Observed, name: str, check: MinPodVersion, seen: PodsSeen) -> PodVersions:
     if seen.problem:
         words = f"pods that match {_where(check)} cannot be listed: {seen.problem}"
         return PodVersions(holds=False, message=words)
@@ -59,12 +63,16 @@ def _look(observed: Observed, name: str, check: MinPodVersion, seen: PodsSeen) -
     return check_pods(check, _where(check), seen.pods, last.highest if last else {})
 
 
-def _verdict(observed: Observed, name: str, checks: list[MinPodVersion]) -> CheckStatus | None:
+def _look(observed: Observed, name: str, checks: list[MinPodVersion]) -> PodLook:
     seen = _seen(observed, checks[0])
     if seen is None:
-        return None
-    found = [_look(observed, name, check, seen) for check in checks]
-    failing = [look for look in found if not look.holds]
+        return PodLook(name, None, {})
+    found = [_versions(observed, name, check, seen) for check in checks]
+    return PodLook(name, _verdict(observed, name, found), found[0].highest)
+
+
+def _verdict(observed: Observed, name: str, found: list[PodVersions]) -> CheckStatus:
+    failing = [versions for versions in found if not versions.holds]
     last = observed.last_check(CheckPhase.PRE, CheckKind.POD_VERSION, name)
     verdict = Verdict.FAILS if failing else Verdict.HOLDS
     lowest = found[0].lowest
@@ -74,7 +82,7 @@ def _verdict(observed: Observed, name: str, checks: list[MinPodVersion]) -> Chec
         name=name,
         verdict=verdict,
         last_value=str(lowest) if lowest else None,
-        message="; ".join(look.message for look in failing or found[:1])[:_MESSAGE_LENGTH],
+        message="; ".join(versions.message for versions in failing or found[:1])[:_MESSAGE_LENGTH],
         since=last.since if last and last.verdict is verdict else observed.now,
         observed_at=last.observed_at if last else None,
         highest=last.highest if last else {},

@@ -9,8 +9,16 @@ import structlog
 
 from dbupgrade.api import names
 from dbupgrade.api.status import Run, Status
-from dbupgrade.decide import progress, transitions
-from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RenewToken, SetTtl
+from dbupgrade.decide import migration, transitions
+from dbupgrade.decide.decision import (
+    CreateJob,
+    Decision,
+    DeleteJob,
+    RemoveToken,
+    RenewToken,
+    SetTtl,
+    WriteStatus,
+)
 from dbupgrade.decide.observed import Observed, Resource, job_from
 from dbupgrade.kube.errors import (
     AlreadyExists,
@@ -21,7 +29,9 @@ from dbupgrade.kube.errors import (
     ServerError,
     Unreachable,
 )
+from dbupgrade.pod.context import JobSettings
 from dbupgrade.pod.identities.aws import AuthError
+from dbupgrade.pod.job import job
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.tokens import ForeignSecretError, TokenSecrets
 from dbupgrade.telemetry.metrics import CHECK_FAILURES, RUN_SECONDS, RUNS
@@ -58,27 +68,31 @@ class Recorder(Protocol):
 
 
 class Actor:
-    """Carries out decisions."""
+    """Carries out decisions; renders the Jobs by the operator's `settings`."""
 
-    def __init__(self, writes: Writes, recorder: Recorder, tokens: TokenSecrets) -> None:
+    def __init__(
+        self, writes: Writes, recorder: Recorder, tokens: TokenSecrets, settings: JobSettings
+    ) -> None:
         self._writes = writes
-        self._tokens = tokens
         self._recorder = recorder
+        self._tokens = tokens
+        self._settings = settings
 
     async def act(self, observed: Observed, version: str, decision: Decision, memory: Memory) -> None:
-        """Write the status if it says more than the observed one at `version`, then act. Raises a KubeError."""
+        """Carry out the actions in their order, for the resource that is stored at `version`. Raises a KubeError."""
         resource = observed.resource
-        if decision.before:
-            await self._tokens.remove(resource, decision.before.name)
-        if transitions.worth_writing(resource.status, decision.status, observed.now):
-            version = await self._write_status(resource, version, decision.status, memory)
         for action in decision.actions:
             match action:
-                case CreateJob(body):
+                case WriteStatus(status):
+                    if transitions.worth_writing(resource.status, status, observed.now):
+                        version = await self._write_status(resource, version, status, memory)
+                case CreateJob(run):
                     now = replace(observed, resource=replace(resource, status=decision.status))
-                    await self._launch(now, version, body, memory)
+                    await self._launch(now, version, run, memory)
                 case RenewToken():
                     await self._renew(observed, memory)
+                case RemoveToken(name):
+                    await self._tokens.remove(resource, name)
                 case DeleteJob(name, uid):
                     await self._delete(resource, name, uid)
                 case SetTtl(name, seconds):
@@ -115,25 +129,20 @@ class Actor:
                 "run_ended", run=ended.job_name, result=ended.result, failure=ended.failure, seconds=seconds
             )
 
-    async def _launch(self, observed: Observed, version: str, body: dict[str, Any], memory: Memory) -> None:
-        """Create the Job of the run in the observed status, which is stored at `version`; tell what stands against it."""
-        resource, run = observed.resource, observed.resource.status.run
-        if run is None:
-            raise ValueError("a Job was to be created without a run")
+    async def _launch(self, observed: Observed, version: str, run: Run, memory: Memory) -> None:
+        """Create the Job of `run`, whose intent is stored at `version`; report what stands against it."""
+        resource = observed.resource
         try:
             refusal = await self._write_token(observed, run, memory)
-            refusal = refusal or await self._create(resource, body, memory)
+            refusal = refusal or await self._create(resource, run, memory)
         except (ServerError, Unreachable) as error:
-            status = progress.not_created(observed, run, error.safe_message)
+            status = migration.not_created(observed, run, error.safe_message)
             if status != resource.status:
                 await self._write_status(resource, version, status, memory)
             raise
         if refusal is not None:
             _log.warning("job_refused", job=run.job_name, error=refusal)
-            if run.token_secret:
-                await self._tokens.remove(resource, run.token_secret)
-            status = progress.refused(observed, run, refusal).status
-            await self._write_status(resource, version, status, memory)
+            await self.act(observed, version, migration.refused(observed, run, refusal), memory)
 
     async def _write_token(self, observed: Observed, run: Run, memory: Memory) -> str | None:
         """Write the token that the run uses, if it does; returns the words of a refusal."""
@@ -160,24 +169,22 @@ class Actor:
         else:
             _log.warning("token_not_renewed", secret=run.token_secret, error=refusal)
 
-    async def _create(self, resource: Resource, body: dict[str, Any], memory: Memory) -> str | None:
+    async def _create(self, resource: Resource, run: Run, memory: Memory) -> str | None:
         """Create or adopt the Job; returns the words of a refusal. Raises AlreadyExists for a foreign Job."""
-        name = body["metadata"]["name"]
         try:
-            await self._writes.create_job(resource.namespace, body)
+            await self._writes.create_job(resource.namespace, job(resource, run, self._settings))
         except AlreadyExists:
-            found = await self._writes.job(resource.namespace, name)
-            run_id = body["metadata"]["annotations"][names.ANNOTATION_RUN_ID]
+            found = await self._writes.job(resource.namespace, run.job_name)
             if found is None:
                 raise  # it has just gone: the next reconcile creates it
             view = job_from(found)
-            if (view.owner_uid, view.run_id) != (resource.uid, run_id):
+            if (view.owner_uid, view.run_id) != (resource.uid, run.run_id):
                 memory.foreign = view
                 raise
         except (Forbidden, Invalid) as error:
             return _refusal(error)
-        memory.created = (name, time.monotonic())
-        _log.info("job_created", job=name)
+        memory.created = (run.job_name, time.monotonic())
+        _log.info("job_created", job=run.job_name)
         return None
 
     async def _delete(self, resource: Resource, name: str, uid: str) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from dbupgrade.api import names
 from dbupgrade.decide.observed import pod_from, resource_from
+from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.databases import Databases
-from dbupgrade.reconcile.lookout import Lookout
 from dbupgrade.reconcile.memory import Memories
 from dbupgrade.reconcile.stores import is_over, label, owner_key
 from dbupgrade.runtime.objects import Key, Object, key_of
@@ -17,10 +17,12 @@ Enqueue = Callable[[Key], None]
 class Changes:
     """The handlers of the watches. `enqueue` puts a key into the work queue at once."""
 
-    def __init__(self, databases: Databases, memories: Memories, lookout: Lookout, enqueue: Enqueue) -> None:
+    def __init__(
+        self, databases: Databases, memories: Memories, inputs: InputsOfChecks, enqueue: Enqueue
+    ) -> None:
         self._databases = databases
         self._memories = memories
-        self._lookout = lookout
+        self._inputs = inputs
         self._enqueue = enqueue
 
     def resource_changed(self, old: Object | None, new: Object | None) -> None:
@@ -32,7 +34,7 @@ class Changes:
         key = key_of(known)
         if new is None:
             self._memories.forget(key)
-            self._lookout.forget(key)
+            self._inputs.forget(key)
             self._databases.forget(resource_from(known))
         else:
             self._enqueue(key)

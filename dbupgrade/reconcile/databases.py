@@ -1,15 +1,16 @@
 """Who may use a database: one resource at a time, and nobody as long as an earlier Job may still be at work on it.
 
-`blocker` and `settle` are called without an await between them, so that no other worker can come between check and claim.
+`busy`, `unended` and `settle` are called without an await between them, so that no other worker can come between check and claim.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.identity import database_identity
 from dbupgrade.decide.decision import CreateJob, Decision
-from dbupgrade.decide.observed import Observed, Resource, resource_from
+from dbupgrade.decide.observed import Observed, Resource, UnendedJob, resource_from
 from dbupgrade.reconcile.claims import Claimant, Claims
 from dbupgrade.reconcile.memory import UnendedJobs
 from dbupgrade.reconcile.stores import BY_DATABASE, Stores, has_unfinished_run, is_over, label
@@ -38,17 +39,33 @@ class Databases:
             if run and run.active:
                 self._claims.settle(run.database, _claimant(resource), holds=True, waits=False)
 
-    def blocker(self, resource: Resource) -> str:
-        """Who else works on the resource's database; empty when it is free for this resource."""
+    def busy(self, resource: Resource) -> str:
+        """Who else works on the resource's database; empty when nobody is seen to."""
         if resource.spec is None:
             return ""
         database = _database(resource)
-        unseen = next(iter(self._others(resource)), None)
-        return (
-            self._claims.busy(database, _claimant(resource))
-            or self._at_work(_scope(resource), database)
-            or (f"the end of Job {unseen.namespace}/{unseen.name} was not seen yet" if unseen else "")
-        )
+        return self._claims.busy(database, _claimant(resource)) or self._at_work(_scope(resource), database)
+
+    def unended(self, resource: Resource, asked: set[UnendedJob]) -> tuple[UnendedJob, ...]:
+        """The Jobs that may still be at work on the resource's database; `asked` are those the API server was asked about.
+
+        Its own run's Job is not among them, as the decision is about that. Of its other Jobs none is being created now: a
+        key is reconciled once at a time.
+        """
+        if resource.spec is None:
+            return ()
+        run = resource.status.run
+        own = Key(resource.namespace, run.job_name) if run and run.active else None
+        found = []
+        for job, uid in self._unended.on(_database(resource), _scope(resource)).items():
+            if job == own:
+                continue
+            settled = uid == resource.uid or self._unended.is_settled(job)
+            unended = UnendedJob(job.namespace, job.name, uid, may_be_asked=settled)
+            if self._stores.jobs.get(job) or unended in asked:
+                unended = replace(unended, may_be_asked=False)
+            found.append(unended)
+        return tuple(found)
 
     def settle(self, observed: Observed, decision: Decision) -> None:
         """Claim or release the database as `decision` says, and wake those that may go on now."""
@@ -57,25 +74,12 @@ class Databases:
         waits = not holds and _waits(observed, decision)
         database = run.database if run and holds else _database(resource) if resource.spec else ""
         self._wake_all(self._claims.settle(database, _claimant(resource), holds=holds, waits=waits))
-        if run and creates_job(decision):
+        if run and any(isinstance(action, CreateJob) for action in decision.actions):
             self._unended.launched(Key(resource.namespace, run.job_name), run.database, resource.uid)
 
-    def lost_jobs(self, resource: Resource) -> dict[Key, str]:
-        """The Jobs on the resource's database that no watch shows, and so none will show the end of.
-
-        With the uid of the resource that each belongs to. Of the resource's own Jobs none is being created now, as a key is
-        reconciled once at a time.
-        """
-        others = self._others(resource) if resource.spec else {}
-        return {
-            job: uid
-            for job, uid in others.items()
-            if not self._stores.jobs.get(job) and (uid == resource.uid or self._unended.is_settled(job))
-        }
-
-    def job_ended(self, job: Key) -> None:
+    def ended(self, job: UnendedJob) -> None:
         """The Job has ended, its pods with it."""
-        self._unended.ended(job)
+        self._unended.ended(Key(job.namespace, job.name))
 
     def job_changed(self, job: Object, *, gone: bool) -> None:
         """Remember a Job until it was seen to end."""
@@ -92,13 +96,6 @@ class Databases:
         """The resource has gone."""
         self._wake_all(self._claims.forget(_claimant(resource)))
 
-    def _others(self, resource: Resource) -> dict[Key, str]:
-        """The unended Jobs on the resource's database except that of its own run, which the decision is about."""
-        run = resource.status.run
-        own = Key(resource.namespace, run.job_name) if run and run.active else None
-        unended = self._unended.on(_database(resource), _scope(resource))
-        return {job: uid for job, uid in unended.items() if job != own}
-
     def _at_work(self, scope: str, database: str) -> str:
         """A Job or pod that is not over, whoever it belongs to: a claim may be gone before its pod is."""
         for kind, store in (("Job", self._stores.jobs), ("pod", self._stores.pods)):
@@ -113,11 +110,6 @@ class Databases:
             self._wake(key)
 
 
-def creates_job(decision: Decision) -> bool:
-    """Whether a Job is created by it."""
-    return any(isinstance(action, CreateJob) for action in decision.actions)
-
-
 def _waits(observed: Observed, decision: Decision) -> bool:
     """Whether the resource waits for its database: not when Atlas's own lock made it busy.
 
@@ -125,7 +117,7 @@ def _waits(observed: Observed, decision: Decision) -> bool:
     """
     condition = find_condition(decision.status.conditions, PROGRESSING)
     busy = condition is not None and condition.reason == Reason.DATABASE_BUSY
-    return busy and (observed.busy != "" or decision.checks is not None)
+    return busy and (observed.blocked or decision.checks is not None)
 
 
 def _claimant(resource: Resource) -> Claimant:

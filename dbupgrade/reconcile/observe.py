@@ -13,12 +13,13 @@ from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import UrlSecretRef
 from dbupgrade.api.spec.migrations import KeyReference
 from dbupgrade.api.status import Run
-from dbupgrade.decide import plan
+from dbupgrade.decide.needs import ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.observed import (
     Observed,
     PodView,
     Resource,
     SecretView,
+    UnendedJob,
     job_from,
     pod_from,
     resource_from,
@@ -30,7 +31,7 @@ from dbupgrade.pod.connection.secrets import AUTHORITY, URL, USER, secret_refere
 from dbupgrade.pod.identities import aws as iam
 from dbupgrade.pod.identity import KEY_URL
 from dbupgrade.pod.job import schemes
-from dbupgrade.reconcile.lookout import Lookout
+from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.stores import BY_UID, Stores, is_over
 from dbupgrade.reconcile.tokens import TokenSecrets
@@ -68,54 +69,56 @@ class Observer:
         self,
         stores: Stores,
         reads: Reads,
-        lookout: Lookout,
+        inputs: InputsOfChecks,
         tokens: TokenSecrets,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.stores = stores
-        self.lookout = lookout
+        self.inputs = inputs
         self._reads = reads
         self._tokens = tokens
         self._clock = clock
 
-    async def observe(self, obj: Object, memory: Memory) -> Observed:
-        """Everything but whether the database is busy, which must be asked without an await after it."""
-        observed = self.lookout.add_seen(key_of(obj), self._cached(resource_from(obj), memory))
-        if plan.doubtful(observed):
-            observed = await self._reread(observed)
-        if plan.needs_secret(observed):
-            observed = replace(observed, secret=await self._secret(observed.resource))
-        pod, run = plan.report_pod(observed), observed.resource.status.run
-        if pod is not None and run is not None:
-            observed = replace(observed, report=await self._report(observed.resource, run, pod, memory))
-        return observed
-
-    async def has_ended(self, job: Key, uid: str) -> bool:
-        """Whether neither the Job nor a pod of its resource `uid` is at work, as the API server has it. Raises a KubeError."""
-        found = await self._reads.job(job.namespace, job.name)  # before its pods, which only a Job can bring
-        if found and not is_over(found):
-            return False
-        return all(is_over(pod) for pod in await self._reads.pods(job.namespace, uid))
-
-    def _cached(self, resource: Resource, memory: Memory) -> Observed:
+    def observe(self, obj: Object, memory: Memory) -> Observed:
+        """What the caches and the memory have of a resource, except who else works on its database."""
+        resource = resource_from(obj)
         run = resource.status.run
         job = self.stores.jobs.get(Key(resource.namespace, run.job_name)) if run else None
         foreign = memory.foreign if run and memory.foreign and memory.foreign.name == run.job_name else None
-        own_jobs = tuple(job_from(each) for each in self._own(self.stores.jobs, resource))
         view = job_from(job) if job else foreign
-        return Observed(
+        started = {run.job_uid, view.uid if view else ""} if run else set()
+        observed = Observed(
             now=self._clock(),
             resource=resource,
             job=view,
-            own_jobs=own_jobs,
+            own_jobs=tuple(job_from(each) for each in self._own(self.stores.jobs, resource)),
             job_expected=run is not None and memory.expects(run.job_name, time.monotonic()),
-            migrate_seen=run is not None
-            and not memory.started_jobs.isdisjoint({run.job_uid, view.uid if view else ""}),
+            migrate_seen=not memory.started_jobs.isdisjoint(started),
             aws_enabled=self._tokens.enabled,
             token_written=_token_written(run, memory),
             pods=self._views(self._own(self.stores.pods, resource)),
             checks=resource.status.checks if memory.checks is None else memory.checks,
         )
+        return self.inputs.add_seen(key_of(obj), observed)
+
+    async def fetch(
+        self, need: ReadRun | ReadSecret | ReadReport, observed: Observed, memory: Memory
+    ) -> Observed:
+        """`observed` with what is needed. Raises a KubeError."""
+        match need:
+            case ReadRun():
+                return await self._reread(observed)
+            case ReadSecret():
+                return replace(observed, secret=await self._secret(observed.resource))
+            case ReadReport(pod):
+                return replace(observed, report=await self._report(observed.resource, pod, memory))
+
+    async def has_ended(self, job: UnendedJob) -> bool:
+        """Whether neither the Job nor a pod of its resource is at work, as the API server has it. Raises a KubeError."""
+        found = await self._reads.job(job.namespace, job.name)  # before its pods, which only a Job can bring
+        if found and not is_over(found):
+            return False
+        return all(is_over(pod) for pod in await self._reads.pods(job.namespace, job.uid))
 
     @staticmethod
     def _own(store: Store, resource: Resource) -> list[Object]:
@@ -130,9 +133,8 @@ class Observer:
             return observed
         job = await self._reads.job(resource.namespace, run.job_name)
         pods = await self._reads.pods(resource.namespace, resource.uid)
-        return replace(
-            observed, job=job_from(job) if job else None, job_expected=False, pods=self._views(pods)
-        )
+        view = job_from(job) if job else None
+        return replace(observed, job=view, job_expected=False, pods=self._views(pods), fresh=True)
 
     def _views(self, pods: Iterable[Object]) -> tuple[PodView, ...]:
         """The pods, oldest first."""
@@ -180,8 +182,10 @@ class Observer:
             return SecretView(problem=Reason.AWS_AUTH_FAILED, message=iam.refusal(aws, identity, error))
         return SecretView()
 
-    async def _report(self, resource: Resource, run: Run, pod: PodView, memory: Memory) -> report.Report:
-        exit_code = pod.migrate.exit_code or 0
+    async def _report(self, resource: Resource, pod: PodView, memory: Memory) -> report.Report:
+        run, exit_code = resource.status.run, pod.migrate.exit_code or 0
+        if run is None:
+            raise ValueError("a report was to be read without a run")
         text = await self._log(resource.namespace, pod, memory)
         secrets = () if exit_code == 0 else await self._known_secrets(resource)
         return engines.named(run.engine).parse(text, exit_code=exit_code, secrets=secrets)

@@ -1,36 +1,37 @@
-"""Reconciles one DBUpgrade: observe, plan, act. The same for every event; what it needs to know, it reads."""
+"""Reconciles one DBUpgrade: observe, decide, act. The same for every event; what it needs to know, it reads."""
 
 from dataclasses import replace
 
-from dbupgrade.decide.observed import Observed
-from dbupgrade.decide.plan import plan, questions
-from dbupgrade.pod.context import JobSettings
+from dbupgrade.decide.decision import Decision
+from dbupgrade.decide.needs import LOOKS, Need, ReadEnds
+from dbupgrade.decide.next_step import next_step
+from dbupgrade.decide.observed import Observed, UnendedJob
 from dbupgrade.reconcile.act import Actor
-from dbupgrade.reconcile.databases import Databases, creates_job
-from dbupgrade.reconcile.memory import Memories
+from dbupgrade.reconcile.databases import Databases
+from dbupgrade.reconcile.memory import Memories, Memory
 from dbupgrade.reconcile.observe import Observer
 from dbupgrade.runtime.controller import Result
-from dbupgrade.runtime.objects import Key, version_of
+from dbupgrade.runtime.objects import Key, Object, version_of
+
+
+class UndecidedError(Exception):
+    """A decision kept asking for more: the key comes back after its back-off."""
+
+    def __init__(self, need: object) -> None:
+        self.safe_message = f"nothing was decided, and {type(need).__name__} is needed again"
+        super().__init__(self.safe_message)
 
 
 class Reconciler:
     """What the workers of the controller do."""
 
-    def __init__(
-        self,
-        observer: Observer,
-        actor: Actor,
-        databases: Databases,
-        memories: Memories,
-        settings: JobSettings,
-    ) -> None:
+    def __init__(self, observer: Observer, actor: Actor, databases: Databases, memories: Memories) -> None:
         self._stores = observer.stores
-        self._lookout = observer.lookout
+        self._inputs = observer.inputs
         self._observer = observer
         self._actor = actor
         self._databases = databases
         self._memories = memories
-        self._settings = settings
 
     async def reconcile(self, key: Key) -> Result:
         """Bring the resource one step on. Raises a KubeError; Conflict when the cache was behind."""
@@ -41,25 +42,50 @@ class Reconciler:
         version = version_of(obj)
         if version == memory.overwritten:
             return Result()  # our own write is on its way to the cache, and brings the key back
-        observed = await self._observer.observe(obj, memory)
-        await self._look_for_lost(observed)
-        current = self._stores.resources.get(key)
-        if current is None or version_of(current) != version:
+        decided = await self._decide(key, obj, memory)
+        if decided is None:
             return Result()  # it changed or went meanwhile, and that has brought the key back
-        # No await from here to the end of `settle`: another worker must not come between check and claim.
-        observed = replace(observed, busy=self._databases.blocker(observed.resource))
-        decision = plan(observed, self._settings)
-        self._databases.settle(observed, decision)
-        self._lookout.look(key, questions(observed))
-        memory.checks = decision.status.checks if decision.checks is None else decision.checks
+        observed, decision = decided
         await self._actor.act(observed, version, decision, memory)
         return Result(requeue_after=decision.requeue_after, backoff=decision.backoff)
 
-    async def _look_for_lost(self, observed: Observed) -> None:
-        """Before a Job is created, ask the API server for the end of those before it that no watch has shown."""
-        lost = self._databases.lost_jobs(observed.resource)
-        if not lost or not creates_job(plan(observed, self._settings)):
-            return
-        for job, uid in lost.items():
-            if await self._observer.has_ended(job, uid):
-                self._databases.job_ended(job)
+    async def _decide(self, key: Key, obj: Object, memory: Memory) -> tuple[Observed, Decision] | None:
+        """Look, and look again at what the decision asks for, until it is made; None when the resource changed meanwhile."""
+        observed = self._observer.observe(obj, memory)
+        asked: set[UnendedJob] = set()
+        step: Decision | Need | None = None
+        for _ in range(LOOKS):
+            current = self._stores.resources.get(key)
+            if current is None or version_of(current) != version_of(obj):
+                return None
+            # No await from here to the end of `settle`: another worker must not come between check and claim.
+            observed = self._with_others(observed, asked)
+            step = next_step(observed)
+            if isinstance(step, Decision):
+                self._databases.settle(observed, step)
+                self._inputs.look_at(key, step.inputs)
+                memory.checks = step.status.checks if step.checks is None else step.checks
+                return observed, step
+            observed = await self._fetch(step, observed, memory, asked)
+        raise UndecidedError(step)
+
+    def _with_others(self, observed: Observed, asked: set[UnendedJob]) -> Observed:
+        """`observed`, with who else works on the database at this moment."""
+        resource = observed.resource
+        return replace(
+            observed,
+            busy=self._databases.busy(resource),
+            unended=self._databases.unended(resource, asked),
+        )
+
+    async def _fetch(
+        self, need: Need, observed: Observed, memory: Memory, asked: set[UnendedJob]
+    ) -> Observed:
+        """Get what is needed. Raises a KubeError."""
+        if not isinstance(need, ReadEnds):
+            return await self._observer.fetch(need, observed, memory)
+        for job in need.jobs:
+            asked.add(job)
+            if await self._observer.has_ended(job):
+                self._databases.ended(job)
+        return observed

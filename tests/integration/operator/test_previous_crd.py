@@ -16,11 +16,11 @@ from dbupgrade.api import names
 from dbupgrade.api.identity import run_id, runner_hash
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Run
-from dbupgrade.decide import admission, plan
-from dbupgrade.decide.decision import CreateJob
+from dbupgrade.decide import admission
+from dbupgrade.decide.decision import CreateJob, Decision
+from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import Observed, SecretView, resource_from
 from dbupgrade.kube.client import Client
-from dbupgrade.pod.context import JobSettings
 from dbupgrade.reconcile.observe import utc_now
 from tests.integration.harness.apiserver import ApiServer
 from tests.integration.harness.crd import CRD_FILE, CRDS, install_crd
@@ -35,9 +35,6 @@ Object = dict[str, Any]
 FOLDER = Path(__file__).parent / "previous"
 BEFORE: list[Object] = list(yaml.safe_load_all((FOLDER / "specs.yaml").read_text()))
 NAMESPACE = "shop"  # the ids are of resources there
-SETTINGS = JobSettings(
-    crane_image="crane:1", atlas_image="atlas:1", psql_image="psql:1", toolkit_image="toolkit:1"
-)
 APPLY = "application/apply-patch+yaml"
 USER = {"fieldManager": "user", "fieldValidation": "Strict"}
 
@@ -128,5 +125,6 @@ def assert_no_run(obj: Object, before: Object) -> None:
     assert runner_hash(resource.spec) == before["runnerHash"]
     assert isinstance(resource.status.run, Run)
     observed = Observed(now=utc_now(), resource=resource, secret=SecretView(version="1"))
-    decision = plan.plan(observed, SETTINGS)
+    decision = next_step(observed)
+    assert isinstance(decision, Decision)
     assert not [action for action in decision.actions if isinstance(action, CreateJob)]

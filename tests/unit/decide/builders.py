@@ -7,10 +7,22 @@ from typing import Any
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, find_condition
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure, Run, RunResult, Status
-from dbupgrade.decide import plan, start
-from dbupgrade.decide.decision import Action, CreateJob, Decision, DeleteJob, RenewToken
+from dbupgrade.decide import intent
+from dbupgrade.decide.decision import (
+    Action,
+    CreateJob,
+    Decision,
+    DeleteJob,
+    RemoveToken,
+    RenewToken,
+    SetTtl,
+    WriteStatus,
+)
+from dbupgrade.decide.needs import LOOKS, Need, ReadEnds, ReadReport, ReadRun, ReadSecret
+from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import JobView, Observed, PodView, Resource, SecretView
 from dbupgrade.pod.context import JobSettings
+from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
 from dbupgrade.pod.view import ContainerView
 
@@ -23,7 +35,6 @@ SETTINGS = JobSettings(
     psql_image="psql.test/psql:1",
     toolkit_image="toolkit.test/toolkit:1",
 )
-SHORT = {"fetch-migrations": "fetch", "wait-for-database": "wait"}
 SECRET = SecretView(version="secret-uid/1")
 DIGEST = "sha256:" + "ab" * 32
 FETCHED = ContainerView(
@@ -31,6 +42,9 @@ FETCHED = ContainerView(
 )
 RUNNING = ContainerView(started=True)
 SELF_HOSTED = {"type": "selfHosted", "connection": {"urlSecretRef": {"name": "orders-db"}}}
+
+
+SHORT = {"fetch-migrations": "fetch", "wait-for-database": "wait"}
 
 
 def later(seconds: float) -> datetime:
@@ -71,7 +85,7 @@ def a_resource(spec: Spec | None = None, *, run: Run | None = None, **changes: A
 def an_intent(spec: Spec | None = None, **changes: Any) -> Run:
     """The run that a fresh resource with `spec` would start now, changed by `changes`."""
     observed = Observed(now=NOW, resource=a_resource(spec), secret=SECRET)
-    return start.intent(observed, spec or a_spec()).model_copy(update=changes)
+    return intent.intent(observed).model_copy(update=changes)
 
 
 def succeeded(run: Run | None = None, **changes: Any) -> Run:
@@ -116,8 +130,8 @@ def a_pod(name: str = "orders-1", **changes: Any) -> PodView:
         deleting=False,
         unschedulable=False,
         scheduled=NOW,
-        migrate=ContainerView(),
         steps=steps,
+        migrate=ContainerView(),
     )
     return replace(pod, **changes)
 
@@ -132,16 +146,39 @@ def an_ended_pod(exit_code: int, name: str = "orders-1", **changes: Any) -> PodV
 
 
 def observe(resource: Resource | None = None, **changes: Any) -> Observed:
-    """What is observed at NOW; the Secret is there when the decision wants it, unless `changes` says otherwise."""
-    observed = Observed(now=NOW, resource=resource or a_resource())
-    observed = replace(observed, **changes)
-    if observed.secret is None and plan.needs_secret(observed):
-        observed = replace(observed, secret=SECRET)
-    return observed
+    """What is observed at NOW, before anything more is needed."""
+    return replace(Observed(now=NOW, resource=resource or a_resource()), **changes)
+
+
+def answered(observed: Observed, need: Need) -> Observed:
+    """`observed` with what is needed: the caches were right, the Secret is there, nothing was printed, all has ended."""
+    match need:
+        case ReadRun():
+            return replace(observed, fresh=True, job_expected=False)
+        case ReadSecret():
+            return replace(observed, secret=SECRET)
+        case ReadReport():
+            return replace(observed, report=Report())
+        case ReadEnds():
+            return replace(observed, unended=())
+
+
+def walk(observed: Observed) -> tuple[list[Need], Decision]:
+    """All that is needed for a decision, one after the other, and the decision."""
+    needs: list[Need] = []
+    while not isinstance(step := next_step(observed), Decision):
+        assert len(needs) < LOOKS, needs
+        needs.append(step)
+        observed = answered(observed, step)
+    return needs, step
 
 
 def decide(observed: Observed) -> Decision:
-    return plan.plan(observed, SETTINGS)
+    return walk(observed)[1]
+
+
+def needs(observed: Observed) -> list[Need]:
+    return walk(observed)[0]
 
 
 def again(observed: Observed, decision: Decision, **changes: Any) -> Observed:
@@ -168,17 +205,24 @@ def message(status: Status) -> str:
 
 
 def words(actions: tuple[Action, ...]) -> list[str]:
-    return [_word(action) for action in actions]
+    """What is done besides writing the status."""
+    return [_word(action) for action in actions if not isinstance(action, WriteStatus)]
 
 
 def _word(action: Action) -> str:
-    if isinstance(action, CreateJob):
-        return f"create {action.body['metadata']['name']}"
-    if isinstance(action, RenewToken):
-        return "renew token"
-    if isinstance(action, DeleteJob):
-        return f"delete {action.name} {action.uid}"
-    return f"expire {action.name} in {action.seconds}"
+    match action:
+        case CreateJob(run):
+            return f"create {run.job_name}"
+        case RenewToken():
+            return "renew token"
+        case RemoveToken(name):
+            return f"remove {name}"
+        case DeleteJob(name, uid):
+            return f"delete {name} {uid}"
+        case SetTtl(name, seconds):
+            return f"expire {name} in {seconds}"
+        case WriteStatus():
+            return "write status"
 
 
 def the_run(decision: Decision) -> Run:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from dbupgrade.api.status import Failure
-from dbupgrade.decide import plan
+from dbupgrade.decide.needs import ReadReport, ReadRun
+from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import Observed
 from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
-    NOW,
     a_job,
     a_migrating_pod,
     a_pod,
@@ -18,6 +18,7 @@ from tests.unit.decide.builders import (
     an_intent,
     decide,
     later,
+    needs,
     observe,
     succeeded,
     words,
@@ -67,9 +68,9 @@ DOUBTFUL = [
 
 @pytest.mark.parametrize("observed", DOUBTFUL)
 def test_is_read_anew(observed: Observed) -> None:
-    assert plan.doubtful(observed)
+    assert next_step(observed) == ReadRun()
     deleting = replace(observed.resource, deleting=True)
-    assert not plan.doubtful(replace(observed, resource=deleting)), "nothing is decided about it any more"
+    assert needs(replace(observed, resource=deleting)) == [], "nothing is decided about it any more"
 
 
 CERTAIN = [
@@ -112,7 +113,7 @@ CERTAIN = [
 
 @pytest.mark.parametrize("observed", CERTAIN)
 def test_is_decided_from_the_caches(observed: Observed) -> None:
-    assert not plan.doubtful(observed)
+    assert ReadRun() not in needs(observed)
 
 
 @pytest.mark.parametrize("observed", CERTAIN)
@@ -143,14 +144,12 @@ def test_what_the_caches_decide_takes_no_job_for_gone_and_gives_none_up(observed
         ),
         pytest.param(observe(a_resource()), None, id="not without a run"),
         pytest.param(
-            observe(
-                a_resource(run=an_intent(finished_at=NOW)), job=a_job(succeeded=True), pods=(an_ended_pod(0),)
-            ),
+            observe(a_resource(run=succeeded()), job=a_job(succeeded=True), pods=(an_ended_pod(0),)),
             None,
             id="not once the end is recorded",
         ),
     ],
 )
 def test_whose_output_is_read(observed: Observed, name: str | None) -> None:
-    pod = plan.report_pod(observed)
-    assert (pod.name if pod else None) == name
+    pods = [need.pod.name for need in needs(replace(observed, report=None)) if isinstance(need, ReadReport)]
+    assert pods == ([name] if name else [])

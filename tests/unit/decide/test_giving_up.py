@@ -74,7 +74,7 @@ def cannot_start(pod: PodView | None, seconds: float) -> Observed:
 @pytest.mark.parametrize(("pod", "failure", "grace"), CANNOT_START)
 def test_a_run_that_cannot_start_has_a_grace(pod: PodView | None, failure: Failure, grace: int) -> None:
     decision = decide(cannot_start(pod, grace - 1))
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert the_run(decision).failure is None
     assert conditions(decision.status) == PENDING
     assert decision.requeue_after == 1
@@ -101,7 +101,7 @@ def test_the_message_tells_what_keeps_the_pod_from_starting() -> None:
 
 def test_the_grace_of_an_image_begins_when_the_pod_has_a_node() -> None:
     pod = replace(waiting("fetch", "ErrImagePull"), scheduled=later(100))
-    assert decide(cannot_start(pod, 159)).actions == ()
+    assert words(decide(cannot_start(pod, 159)).actions) == []
     assert words(decide(cannot_start(pod, 160)).actions) == DELETE
 
 
@@ -109,14 +109,14 @@ def test_a_run_whose_pod_has_gone_after_it_migrated_is_left_to_its_job() -> None
     migrating = decide(observe(STARTED, job=a_job(), pods=(a_migrating_pod(),), now=later(500)))
     observed = again(observe(STARTED, job=a_job(), now=later(600)), migrating)
     decision = decide(observed)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert the_run(decision).failure is None
     assert conditions(decision.status) == conditions(migrating.status)
 
 
 def test_a_job_that_tells_of_a_pod_which_is_not_seen_is_not_given_up_for_want_of_one() -> None:
     decision = decide(observe(STARTED, job=a_job(had_pod=True), now=later(600)))
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert conditions(decision.status) == PENDING
 
 
@@ -166,7 +166,7 @@ BEGINS = [
 @pytest.mark.parametrize(("resource", "job", "pod", "limit"), BEGINS)
 def test_when_a_grace_begins(resource: Resource, job: JobView, pod: PodView | None, limit: int) -> None:
     observed = observe(resource, job=job, pods=(pod,) if pod else (), now=later(limit - 1))
-    assert decide(observed).actions == ()
+    assert words(decide(observed).actions) == []
     assert decide(observed).requeue_after == 1
     assert words(decide(replace(observed, now=later(limit))).actions) == DELETE
 
@@ -192,7 +192,7 @@ def test_a_run_that_was_seen_migrating_is_never_given_up_whatever_its_next_pod_d
     pods = (*earlier, pod) if pod else earlier
     observed = observe(resource, job=a_job(), pods=pods, migrate_seen=remembered, now=later(grace + 9999))
     decision = decide(observed)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert the_run(decision).failure is None
     assert the_run(decision).migrate_seen
     assert conditions(decision.status) == MIGRATING
@@ -213,7 +213,7 @@ def test_the_grace_fits_the_deadline(deadline: int, grace: float) -> None:
     resource = a_resource(spec, run=an_intent(spec, job_uid="job-uid"))
     observed = observe(resource, job=a_job(), pods=(a_pod(unschedulable=True),))
     assert decide(observed).requeue_after == grace
-    assert decide(observed).actions == ()
+    assert words(decide(observed).actions) == []
     assert words(decide(replace(observed, now=later(grace))).actions) == DELETE
 
 
@@ -230,7 +230,7 @@ GIVEN_UP = a_resource(run=an_intent(job_uid="job-uid", failure=Failure.IMAGE_PUL
 def test_the_removal_is_asked_for_again_until_it_is_under_way() -> None:
     assert words(decide(observe(GIVEN_UP, job=a_job(), pods=(a_pod(),))).actions) == DELETE
     under_way = decide(observe(GIVEN_UP, job=a_job(deleting=True), pods=(a_pod(),)))
-    assert under_way.actions == ()
+    assert words(under_way.actions) == []
     assert under_way.requeue_after == 5, "a watch that hangs would not tell that the Job has gone"
 
 
@@ -254,7 +254,7 @@ def test_a_migration_that_started_before_its_job_was_removed_goes_on() -> None:
     assert the_run(decision).failure is None
     assert the_run(decision).migrate_seen
     assert conditions(decision.status) == MIGRATING
-    assert decision.actions == ()
+    assert words(decision.actions) == []
 
 
 def test_a_job_that_failed_before_it_was_removed_is_told_as_it_failed_if_it_migrated() -> None:
@@ -279,13 +279,13 @@ def test_a_migration_that_ended_after_all_is_told_as_it_ended() -> None:
 def test_a_migration_that_starts_while_its_job_is_removed_is_remembered_until_it_has_gone() -> None:
     observed = observe(GIVEN_UP, job=a_job(deleting=True), pods=(a_migrating_pod(),))
     decision = decide(observed)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert (the_run(decision).failure, the_run(decision).migrate_seen) == (Failure.IMAGE_PULL, True)
     gone = decide(again(observed, decision, job=None, pods=()))
     assert the_run(gone).failure is Failure.INTERRUPTED
     assert conditions(gone.status) == STALLED
     for seconds in (60, 9999):
-        assert decide(again(observed, gone, job=None, pods=(), now=later(seconds))).actions == ()
+        assert words(decide(again(observed, gone, job=None, pods=(), now=later(seconds))).actions) == []
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import CheckPhase, Status, Verdict
-from dbupgrade.decide import plan, windows
-from dbupgrade.decide.decision import Decision, Questions
+from dbupgrade.decide import windows
+from dbupgrade.decide.decision import CheckInputs, Decision
 from dbupgrade.decide.metrics import Sample
 from tests.unit.decide.builders import (
     IMAGE_2,
@@ -64,8 +64,8 @@ class Play:
         return decision
 
     @property
-    def asks(self) -> Questions:
-        return plan.questions(self.observed)
+    def asks(self) -> CheckInputs:
+        return decide(self.observed).inputs
 
 
 def test_a_job_that_succeeds_begins_the_bake_time_and_frees_the_spec() -> None:
@@ -89,7 +89,7 @@ def test_a_check_is_asked_for_when_its_bake_time_is_over() -> None:
     assert decision.requeue_after == 15
     decision = play.sees(5, lag="4")
     assert conditions(decision.status) == WAITING
-    assert play.asks == Questions()
+    assert play.asks == CheckInputs()
     assert decision.requeue_after == 55
     play.sees(60)
     assert len(play.asks.ask) == 1
@@ -98,7 +98,7 @@ def test_a_check_is_asked_for_when_its_bake_time_is_over() -> None:
     assert message(decision.status).startswith("applied 2 files")
     assert [check.verdict for check in decision.status.checks] == [Verdict.HOLDS, Verdict.HOLDS]
     assert decision.requeue_after is None
-    assert play.asks == Questions()
+    assert play.asks == CheckInputs()
 
 
 def test_a_check_that_fails_is_told_and_looked_at_until_it_holds() -> None:
@@ -106,7 +106,7 @@ def test_a_check_that_fails_is_told_and_looked_at_until_it_holds() -> None:
     decision = play.sees(0, lag="7")
     assert conditions(decision.status) == FAILED
     assert "but lag: external metric replication_lag is 7, wanted < 5" in message(decision.status)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert decision.requeue_after == 15
     play.sees(15)
     assert len(play.asks.ask) == 1

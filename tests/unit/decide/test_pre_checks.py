@@ -7,8 +7,8 @@ import pytest
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status, Verdict
-from dbupgrade.decide import plan, windows
-from dbupgrade.decide.decision import Decision, Questions
+from dbupgrade.decide import windows
+from dbupgrade.decide.decision import CheckInputs, Decision
 from dbupgrade.decide.metrics import Query, Sample
 from dbupgrade.decide.observed import Observed, PodsSeen
 from dbupgrade.decide.versions import AppPod
@@ -66,8 +66,8 @@ class Play:
         self.observed = replace(self.observed, checks=self.observed.resource.status.checks, samples={})
 
     @property
-    def asks(self) -> Questions:
-        return plan.questions(self.observed)
+    def asks(self) -> CheckInputs:
+        return decide(self.observed).inputs
 
 
 def started(decision: Decision) -> bool:
@@ -86,7 +86,7 @@ def test_nothing_is_said_before_the_pods_were_listed() -> None:
     decision = play.sees(0)
     assert decision.status == Status()
     assert decision.requeue_after == 30
-    assert play.asks == Questions(selectors=frozenset({"app=web"}))
+    assert play.asks == CheckInputs(selectors=frozenset({"app=web"}))
 
 
 def test_old_pods_hold_the_run_and_are_named() -> None:
@@ -106,7 +106,7 @@ def test_old_pods_hold_the_run_and_are_named() -> None:
             observed_at=NOW,
         ),
     )
-    assert decision.actions == ()
+    assert words(decision.actions) == []
 
 
 def test_pods_that_were_just_listed_let_the_run_start() -> None:
@@ -281,12 +281,12 @@ def test_what_has_held_long_enough_holds_until_it_breaks() -> None:
 def test_a_missing_secret_comes_first_and_nothing_is_looked_at() -> None:
     play = Play(metrics=[METRIC])
     assert conditions(play.sees(0, secret=NO_SECRET).status)[2] == Reason.SECRET_NOT_FOUND
-    assert play.asks == Questions()
+    assert play.asks == CheckInputs()
 
 
 def test_a_suspended_resource_looks_at_nothing() -> None:
     resource = a_resource(a_spec(suspend=True, checks={"pre": {"metrics": [METRIC]}}))
-    assert plan.questions(observe(resource)) == Questions()
+    assert decide(observe(resource)).inputs == CheckInputs()
 
 
 def test_a_busy_database_is_told_once_all_checks_hold_and_they_are_looked_at_on() -> None:

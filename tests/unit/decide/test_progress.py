@@ -7,8 +7,8 @@ import pytest
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult, Status
+from dbupgrade.decide.migration import not_created, refused
 from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
-from dbupgrade.decide.progress import not_created, refused
 from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
     FETCHED,
@@ -61,7 +61,7 @@ def test_a_suspended_resource_still_finishes_what_it_began() -> None:
 def test_an_intent_waits_for_the_database_before_its_job_is_created() -> None:
     observed = observe(ACTIVE, busy="shop/other is migrating it")
     decision = decide(observed)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert the_run(decision) == ACTIVE.status.run
     assert conditions(decision.status) == PENDING
     assert message(decision.status) == "run 1 waits for the database: shop/other is migrating it"
@@ -79,7 +79,7 @@ def test_a_run_whose_job_exists_does_not_wait_for_the_database(job: JobView) -> 
 
 def test_a_job_that_was_just_created_is_awaited() -> None:
     decision = decide(observe(ACTIVE, job_expected=True))
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert decision.status == ACTIVE.status
     assert decision.requeue_after == 5
 
@@ -153,7 +153,7 @@ def test_an_intent_that_is_not_wanted_ends_before_the_new_spec_is_held(
 ) -> None:
     decision = decide(observed)
     run = the_run(decision)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert (run.result, run.failure, run.finished_at) == (RunResult.FAILED, Failure.SUPERSEDED, NOW)
     assert decision.status.history == (run,)
     held = decide(again(observed, decision))
@@ -164,7 +164,7 @@ def test_an_intent_that_is_not_wanted_ends_before_the_new_spec_is_held(
 def test_an_intent_that_meets_a_foreign_job_ends_if_the_next_one_is_held() -> None:
     observed = observe(ACTIVE, job=a_job(owner_uid="somebody"), busy="somebody")
     decision = decide(observed)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert the_run(decision).failure is Failure.SUPERSEDED
     later_on = decide(again(observed, decision, busy="", now=later(12)))
     assert words(later_on.actions) == [f"create {names.job_name(NAME, UID, 2)}"]
@@ -182,7 +182,7 @@ def test_a_living_pod_is_awaited_before_anything_else_happens(
 ) -> None:
     observed = replace(observe(ACTIVE, pods=(a_migrating_pod(),)), resource=resource)
     decision = decide(observed)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert conditions(decision.status) == reason
     assert message(decision.status) == "waiting for pod orders-1 to end, whose Job is gone"
 
@@ -193,7 +193,7 @@ def test_a_job_that_somebody_deleted_is_cancelled_and_stalled() -> None:
     assert (run.result, run.failure) == (RunResult.FAILED, Failure.CANCELLED)
     assert conditions(decision.status) == ("False", "False", Reason.JOB_FAILED, True)
     assert "the Job was deleted" in message(decision.status)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
 
 
 def test_a_job_seen_before_is_not_expected_even_if_it_was_just_created() -> None:
@@ -229,7 +229,7 @@ def test_an_adopted_job_is_noted_and_pending() -> None:
     decision = decide(observe(ACTIVE, job=a_job()))
     assert the_run(decision).job_uid == "job-uid"
     assert conditions(decision.status) == PENDING
-    assert decision.actions == ()
+    assert words(decision.actions) == []
 
 
 def test_a_job_that_migrates_is_named_and_that_it_does_is_stored() -> None:
@@ -253,7 +253,7 @@ def test_a_run_that_has_migrated_says_the_same_when_its_pod_is_replaced(pods: tu
     migrating = decide(observe(STARTED, job=a_job(), pods=(a_migrating_pod(),)))
     observed = again(observe(STARTED, job=a_job(), pods=pods, now=later(600)), migrating)
     assert decide(observed).status == migrating.status
-    assert decide(observed).actions == ()
+    assert words(decide(observed).actions) == []
 
 
 def test_what_the_process_remembers_of_the_migration_is_stored() -> None:
@@ -323,5 +323,5 @@ def test_a_job_that_the_api_server_refuses_ends_the_run_with_its_words() -> None
         "exceeded quota: pods",
     )
     assert conditions(decision.status) == ("False", "False", Reason.JOB_FAILED, False)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert "exceeded quota: pods" in message(decision.status)

@@ -9,9 +9,11 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.identity import database_identity, run_id, runner_hash
 from dbupgrade.api.status import Failure, Run, Status
-from dbupgrade.decide import plan
 from dbupgrade.decide.decision import CreateJob
+from dbupgrade.decide.needs import ReadSecret
+from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import Observed, SecretView
+from dbupgrade.pod.job import job
 from tests.unit.decide.builders import (
     IMAGE_1,
     IMAGE_2,
@@ -31,6 +33,7 @@ from tests.unit.decide.builders import (
     decide,
     failed,
     message,
+    needs,
     observe,
     succeeded,
     the_run,
@@ -139,7 +142,7 @@ def test_is_held(observed: Observed, reason: tuple[Reason, bool], text: str) -> 
     decision = decide(observed)
     assert conditions(decision.status) == ("False", "False", *reason)
     assert text in message(decision.status)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert decision.status.run is None
 
 
@@ -198,12 +201,11 @@ def test_a_pod_that_has_ended_holds_nothing() -> None:
     ],
 )
 def test_the_secret_is_read_only_when_it_decides(observed: Observed, wanted: bool) -> None:
-    assert plan.needs_secret(observed) is wanted
+    assert (ReadSecret() in needs(observed)) is wanted
 
 
-def test_a_run_that_may_start_without_its_secret_being_read_is_an_error() -> None:
-    with pytest.raises(ValueError, match="Secret was not read"):
-        plan.plan(Observed(now=NOW, resource=a_resource()), SETTINGS)
+def test_nothing_starts_before_the_secret_was_read() -> None:
+    assert next_step(Observed(now=NOW, resource=a_resource())) == ReadSecret()
 
 
 def test_the_first_run_is_an_intent_and_then_a_job_of_that_name() -> None:
@@ -231,10 +233,11 @@ def test_the_first_run_is_an_intent_and_then_a_job_of_that_name() -> None:
 
 def test_the_job_carries_the_identity_of_the_intent() -> None:
     decision = decide(observe())
-    create = decision.actions[0]
+    create = decision.actions[1]
     assert isinstance(create, CreateJob)
-    assert create.body["metadata"]["annotations"][names.ANNOTATION_RUN_ID] == the_run(decision).run_id
-    assert create.body["metadata"]["ownerReferences"][0]["uid"] == UID
+    metadata = job(a_resource(), create.run, SETTINGS)["metadata"]
+    assert metadata["annotations"][names.ANNOTATION_RUN_ID] == the_run(decision).run_id
+    assert metadata["ownerReferences"][0]["uid"] == UID
 
 
 def test_a_new_run_forgets_when_the_last_one_completed() -> None:

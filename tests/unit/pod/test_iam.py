@@ -12,8 +12,9 @@ from dbupgrade.api.identity import database_identity
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import Aws
 from dbupgrade.api.status import Failure, Run
-from dbupgrade.decide import plan, validation
-from dbupgrade.decide.decision import CreateJob, RemoveToken, RenewToken
+from dbupgrade.decide import validation
+from dbupgrade.decide.decision import CreateJob, Decision, RemoveToken, RenewToken, WriteStatus
+from dbupgrade.decide.needs import ReadSecret
 from dbupgrade.decide.observed import Observed, SecretView
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.pod.identities import aws as iam
@@ -37,6 +38,7 @@ from tests.unit.decide.builders import (
     decide,
     later,
     message,
+    needs,
     observe,
     the_run,
     words,
@@ -211,7 +213,7 @@ def test_a_run_has_a_secret_of_its_own_and_remembers_it() -> None:
     run = the_run(decision)
     assert run.token_secret == names.token_secret(run.job_name) == f"{run.job_name}-token"
     assert run.secret_version is None
-    assert isinstance(decision.actions[0], CreateJob)
+    assert isinstance(decision.actions[1], CreateJob)
 
 
 def test_with_both_blocks_aws_wins_and_selfhosted_ignores_it() -> None:
@@ -344,7 +346,7 @@ def test_other_databases_get_no_authority() -> None:
 def test_when_a_token_is_renewed(changes: dict[str, Any], renewed: bool) -> None:
     decision = decide(on(**changes))
     assert (RenewToken() in decision.actions) is renewed
-    assert decision.before is None
+    assert not removals(decision)
 
 
 @pytest.mark.parametrize(("age", "after"), [(0, 300.0), (250, 50.0), (300, 30.0)])
@@ -367,34 +369,41 @@ def removed(run: Run) -> RemoveToken:
     return RemoveToken(run.token_secret)
 
 
+def removals(decision: Decision) -> list[RemoveToken]:
+    """The removals of tokens, which all come before the status is written."""
+    kinds = [type(action) for action in decision.actions]
+    assert RemoveToken not in kinds[kinds.index(WriteStatus) :]
+    return [action for action in decision.actions if isinstance(action, RemoveToken)]
+
+
 def test_the_token_is_removed_before_the_end_is_told() -> None:
     run = an_aws_run()
     decision = decide(on(job=a_job(run, succeeded=True, completed=NOW), pods=(an_ended_pod(0),)))
-    assert decision.before == removed(run)
+    assert removals(decision) == [removed(run)]
     assert not the_run(decision).active
 
 
 def test_it_is_removed_after_a_failure_and_after_a_cancelled_job() -> None:
     run = an_aws_run()
     failed = decide(on(job=a_job(run, failed_reason="BackoffLimitExceeded"), pods=(an_ended_pod(1),)))
-    assert failed.before == removed(run)
+    assert removals(failed) == [removed(run)]
     seen = run.model_copy(update={"job_uid": "job-uid"})
     gone = decide(observe(a_resource(SPEC, run=seen), aws_enabled=True))
     assert the_run(gone).failure is Failure.CANCELLED
-    assert gone.before == removed(run)
+    assert removals(gone) == [removed(run)]
 
 
 def test_it_stays_while_the_job_is_removed() -> None:
     pod = a_pod(fetch=ContainerView(waiting_reason="ImagePullBackOff"))
     decision = decide(on(pods=(pod,), now=later(61)))
     assert words(decision.actions) == [f"delete {an_aws_run().job_name} job-uid"]
-    assert decision.before is None
+    assert not removals(decision)
 
 
 def test_a_finished_run_has_nothing_to_remove() -> None:
     run = an_aws_run()
     ended = on(job=a_job(run, succeeded=True, completed=NOW), pods=(an_ended_pod(0),))
-    assert decide(again(ended, decide(ended))).before is None
+    assert not removals(decide(again(ended, decide(ended))))
 
 
 @pytest.mark.parametrize("changes", [{"secret": REFUSED}, {"aws_enabled": False}])
@@ -403,8 +412,8 @@ def test_an_intent_without_a_session_ends_so_that_the_reason_is_told(changes: di
     observed = replace(observe(a_resource(SPEC, run=run), aws_enabled=True), **changes)
     decision = decide(observed)
     assert the_run(decision).failure is Failure.SUPERSEDED
-    assert decision.before == removed(run)
-    assert decision.actions == ()
+    assert removals(decision) == [removed(run)]
+    assert words(decision.actions) == [f"remove {run.token_secret}"]
 
 
 @pytest.mark.parametrize(
@@ -429,9 +438,9 @@ def test_a_rejected_token_is_retried_with_another_one(reported: Failure, failure
 
 
 def test_the_session_is_asked_for_only_when_it_decides() -> None:
-    assert plan.needs_secret(Observed(now=NOW, resource=a_resource(SPEC), aws_enabled=True))
-    assert not plan.needs_secret(Observed(now=NOW, resource=a_resource(SPEC)))
-    assert not plan.needs_secret(on())
+    assert ReadSecret() in needs(observe(a_resource(SPEC), aws_enabled=True))
+    assert ReadSecret() not in needs(observe(a_resource(SPEC)))
+    assert ReadSecret() not in needs(on())
 
 
 @pytest.mark.parametrize("text", [TOKEN, f"dial {TOKEN}: refused", f"'{TOKEN}'"])

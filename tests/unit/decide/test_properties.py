@@ -11,11 +11,20 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, Reason, find_condition
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import HISTORY_LENGTH, Failure, Status
-from dbupgrade.decide import plan
-from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, SetTtl
+from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RemoveToken, SetTtl, WriteStatus
 from dbupgrade.decide.metrics import Sample
-from dbupgrade.decide.observed import JobView, Observed, PodsSeen, PodView, SecretView
+from dbupgrade.decide.needs import LOOKS, Need, ReadEnds, ReadReport, ReadRun, ReadSecret
+from dbupgrade.decide.next_step import next_step
+from dbupgrade.decide.observed import (
+    JobView,
+    Observed,
+    PodsSeen,
+    PodView,
+    SecretView,
+    UnendedJob,
+)
 from dbupgrade.decide.versions import AppPod, check_pods
+from dbupgrade.pod.job import job
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
@@ -92,6 +101,7 @@ PODS: list[PodView] = [
     an_ended_pod(0, job_uid="of an earlier Job"),
 ]
 CANNOT_START = {Failure.IMAGE_PULL, Failure.NO_POD, Failure.UNSCHEDULABLE}
+UNENDED = [UnendedJob("shop", f"job-{number}", UID, may_be_asked=number > 1) for number in range(3)]
 FAILURES = [None, Failure.SQL, Failure.AUTHENTICATION, Failure.DATABASE_UNREACHABLE, Failure.DATABASE_LOCKED]
 
 
@@ -110,6 +120,8 @@ class Seen:
     secret: SecretView
     report: Report | None
     busy: str
+    unended: tuple[UnendedJob, ...]
+    still_unended: bool
     age: int | None
     """Of all that was seen for the checks, in seconds; None when nothing was."""
     value: str
@@ -134,6 +146,8 @@ seen = st.builds(
     secret=st.sampled_from([SECRET, SECRET, SecretView(version="secret-uid/2"), NO_SECRET, BAD_URL]),
     report=st.sampled_from(FAILURES).map(lambda failure: Report(failure=failure, to_version="1", applied=1)),
     busy=st.sampled_from(["", "", "", "shop/other is migrating it"]),
+    unended=st.lists(st.sampled_from(UNENDED), max_size=2).map(tuple),
+    still_unended=st.booleans(),
     age=st.sampled_from([0, 0, 3, 20, None]),
     value=st.sampled_from(["4", "4", "5", "NaN"]),
     image=st.sampled_from(["web:2.0", "web:2.1", "web:1.9", "web:latest"]),
@@ -141,7 +155,7 @@ seen = st.builds(
 
 
 def observed(seen: Seen, status: Status, seconds: int) -> Observed:
-    """`seen` as the observer would gather it: the Secret and the report only when they are asked for."""
+    """`seen` as it is observed, before anything more is needed; of the checks, what was asked for."""
     resource = replace(
         a_resource(seen.spec, retry=seen.retry, status=status), spec=seen.spec, spec_error="bad"
     )
@@ -158,33 +172,61 @@ def observed(seen: Seen, status: Status, seconds: int) -> Observed:
         job_expected=seen.expected,
         pods=seen.pods,
         busy=seen.busy,
+        unended=seen.unended,
         checks=status.checks,
     )
-    if plan.needs_secret(result):
-        result = replace(result, secret=seen.secret)
-    asked = plan.questions(result)
-    if seen.age is not None:
-        at = later(seconds - seen.age)
-        pods = PodsSeen(at, (AppPod("web-1", True, (("app", seen.image),)),))
-        result = replace(
-            result,
-            pods_seen=dict.fromkeys(asked.selectors, pods),
-            samples=dict.fromkeys(asked.metrics, Sample(at, (("the metric", seen.value),))),
-        )
-    if plan.report_pod(result):
-        result = replace(result, report=seen.report)
-    return result
+    if seen.age is None:
+        return result
+    asked = walk(seen, result)[1].inputs
+    at = later(seconds - seen.age)
+    pods = PodsSeen(at, (AppPod("web-1", True, (("app", seen.image),)),))
+    return replace(
+        result,
+        pods_seen=dict.fromkeys(asked.selectors, pods),
+        samples=dict.fromkeys(asked.metrics, Sample(at, (("the metric", seen.value),))),
+    )
 
 
-def decide(observed: Observed) -> Decision:
-    decision = plan.plan(observed, SETTINGS)
+def answered(seen: Seen, observed: Observed, need: Need) -> Observed:
+    match need:
+        case ReadRun():
+            return replace(observed, fresh=True, job_expected=False)
+        case ReadSecret():
+            return replace(observed, secret=seen.secret)
+        case ReadReport():
+            return replace(observed, report=seen.report)
+        case ReadEnds(jobs):
+            asked = {replace(job, may_be_asked=False) for job in jobs} if seen.still_unended else set()
+            return replace(observed, unended=tuple(asked))
+
+
+def walk(seen: Seen, observed: Observed) -> tuple[Observed, Decision]:
+    """All that was observed in the end, and the decision: nothing is needed twice, so it comes to an end."""
+    needed: list[type[Need]] = []
+    while not isinstance(step := next_step(observed), Decision):
+        assert type(step) not in needed
+        needed.append(type(step))
+        observed = answered(seen, observed, step)
+    assert len(needed) < LOOKS
+    return observed, step
+
+
+def decide(seen: Seen, first: Observed) -> Decision:
+    observed, decision = walk(seen, first)
     creates_only_what_may_be(observed, decision)
     touches_only_what_is_ours(observed, decision)
     lets_a_migration_alone(observed, decision)
     counts_up(observed.resource.status, decision.status)
     numbers_a_new_run_after_all_jobs(observed, decision)
     speaks_with_one_voice(decision.status)
+    writes_the_status_once_and_before_a_job(decision)
     return decision
+
+
+def writes_the_status_once_and_before_a_job(decision: Decision) -> None:
+    kinds = [type(action) for action in decision.actions]
+    assert kinds.count(WriteStatus) == 1
+    assert set(kinds[: kinds.index(WriteStatus)]) <= {RemoveToken}
 
 
 def creates_only_what_may_be(observed: Observed, decision: Decision) -> None:
@@ -194,11 +236,12 @@ def creates_only_what_may_be(observed: Observed, decision: Decision) -> None:
             run = decision.status.run
             assert run
             assert run.active
-            metadata = action.body["metadata"]
+            assert action.run == run
+            metadata = job(observed.resource, run, SETTINGS)["metadata"]
             assert metadata["name"] == run.job_name
             assert metadata["annotations"][names.ANNOTATION_RUN_ID] == run.run_id
             assert observed.job is None or observed.job.name != run.job_name
-            assert not observed.busy
+            assert not observed.blocked
             if observed.resource.status.run != run:
                 checks_hold(observed)
 
@@ -297,15 +340,16 @@ def at_rest(moment: Seen, status: Status, seconds: int) -> Status:
     """The status when `moment` stands still: reached after a few writes, or the operator would write for ever."""
     for _ in range(_MOVES_AT_MOST):
         before = status.run
-        status = decide(observed(moment, status, seconds)).status
+        status = decide(moment, observed(moment, status, seconds)).status
         if status.run and before and status.run.job_name != before.job_name:
             moment = replace(moment, job=None)  # a new name: its Job is not there yet
-    assert decide(observed(moment, status, seconds)).status == status
+    assert decide(moment, observed(moment, status, seconds)).status == status
     return status
 
 
 @given(seen)
 def test_the_same_observation_gives_the_same_decision(moment: Seen) -> None:
-    one = observed(moment, Status(), 0)
-    assert plan.plan(one, SETTINGS) == plan.plan(one, SETTINGS)
-    assert plan.plan(again(one, decide(one)), SETTINGS) == plan.plan(again(one, decide(one)), SETTINGS)
+    one = walk(moment, observed(moment, Status(), 0))[0]
+    assert next_step(one) == next_step(one)
+    after = again(one, decide(moment, one))
+    assert walk(moment, after) == walk(moment, after)

@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from dbupgrade.decide.decision import Questions
+from dbupgrade.decide.decision import CheckInputs
 from dbupgrade.decide.observed import Observed
 from dbupgrade.reconcile.podwatches import PodWatches
 from dbupgrade.reconcile.samples import Samples
 from dbupgrade.runtime.objects import Key
 
-_NOTHING = Questions()
+_NOTHING = CheckInputs()
 
 
-class Lookout:
+class InputsOfChecks:
     """What was seen so far, and what to look at next; nothing here waits."""
 
     def __init__(self, pods: PodWatches, samples: Samples) -> None:
@@ -22,14 +22,14 @@ class Lookout:
         """`observed` with what was seen of the resource's pods and metrics."""
         return replace(observed, pods_seen=self._pods.seen(key), samples=self._samples.seen(key))
 
-    def look(self, key: Key, questions: Questions) -> None:
+    def look_at(self, key: Key, inputs: CheckInputs) -> None:
         """Look at this for the resource and at nothing else; its key is woken when something was seen."""
-        self._pods.want(key, questions.selectors, questions.refresh)
-        self._samples.want(key, questions.metrics, questions.ask)
+        self._pods.want(key, inputs.selectors, inputs.refresh)
+        self._samples.want(key, inputs.metrics, inputs.ask)
 
     def forget(self, key: Key) -> None:
         """The resource is gone."""
-        self.look(key, _NOTHING)
+        self.look_at(key, _NOTHING)
 
     async def close(self) -> None:
         """Look at nothing any more."""

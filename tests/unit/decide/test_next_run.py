@@ -8,9 +8,9 @@ import pytest
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, Run, Status
-from dbupgrade.decide import plan
-from dbupgrade.decide.decision import Questions
+from dbupgrade.decide.decision import CheckInputs
 from dbupgrade.decide.failures import KINDS, Retry, retry_delay
+from dbupgrade.decide.needs import ReadSecret
 from dbupgrade.decide.observed import JobView, Observed, SecretView
 from tests.unit.decide.builders import (
     IMAGE_1,
@@ -29,6 +29,7 @@ from tests.unit.decide.builders import (
     failed,
     later,
     message,
+    needs,
     observe,
     succeeded,
     the_run,
@@ -206,7 +207,7 @@ STAYS = [
 @pytest.mark.parametrize(("observed", "told"), STAYS)
 def test_starts_nothing(observed: Observed, told: tuple[str, str, str, bool]) -> None:
     decision = decide(observed)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert decision.status.run == observed.resource.status.run
     assert conditions(decision.status) == told
 
@@ -218,7 +219,7 @@ def test_a_retry_annotation_after_a_success_is_remembered() -> None:
     failed_later = replace(
         observed.resource, status=decision.status.model_copy(update={"run": failed(Failure.CHECKSUM)})
     )
-    assert decide(observe(failed_later)).actions == ()
+    assert words(decide(observe(failed_later)).actions) == []
 
 
 def test_a_retry_annotation_that_was_taken_away_is_still_remembered() -> None:
@@ -244,23 +245,23 @@ def test_a_passing_failure_is_looked_at_again_when_its_delay_is_over(failure: Fa
     decision = decide(after(failed(failure), now=later(0.5)))
     assert decision.requeue_after == pytest.approx(delay.total_seconds() - 0.5)
     due = after(failed(failure), now=later(delay.total_seconds()))
-    assert len(decide(due).actions) == 1
+    assert len(words(decide(due).actions)) == 1
 
 
 @pytest.mark.parametrize("failure", SECRET_FAILURES)
 def test_a_failure_of_the_secret_is_looked_at_every_half_minute(failure: Failure) -> None:
     run = failed(failure, an_intent(secret_version="secret-uid/1"))
     assert decide(after(run)).requeue_after == 30
-    assert plan.needs_secret(after(run))
-    assert len(decide(after(run, secret=CHANGED_SECRET)).actions) == 1
+    assert needs(after(run)) == [ReadSecret()]
+    assert len(words(decide(after(run, secret=CHANGED_SECRET)).actions)) == 1
 
 
 @pytest.mark.parametrize("failure", TERMINAL)
 def test_a_terminal_failure_is_not_looked_at_again(failure: Failure) -> None:
     observed = after(failed(failure), secret=CHANGED_SECRET, now=later(1e6))
     assert decide(observed).requeue_after is None
-    assert decide(observed).actions == ()
-    assert not plan.needs_secret(observed)
+    assert words(decide(observed).actions) == []
+    assert needs(replace(observed, secret=None)) == []
 
 
 def test_every_failure_is_of_one_of_the_three_kinds() -> None:
@@ -277,7 +278,7 @@ def test_a_spec_that_became_unusable_after_a_success_is_told() -> None:
     resource = replace(a_resource(run=succeeded()), spec=None, spec_error="spec.database: bad")
     decision = decide(observe(resource))
     assert conditions(decision.status) == ("False", "False", Reason.INVALID_SPEC, True)
-    assert decision.actions == ()
+    assert words(decision.actions) == []
 
 
 def test_a_resource_that_is_being_deleted_is_left_alone() -> None:
@@ -285,7 +286,7 @@ def test_a_resource_that_is_being_deleted_is_left_alone() -> None:
         resource = a_resource(a_spec(IMAGE_2), run=run, deleting=True)
         decision = decide(observe(resource, pods=(a_migrating_pod(),)))
         assert decision.status == resource.status
-        assert decision.actions == ()
+        assert words(decision.actions) == []
         assert decision.requeue_after is None
 
 
@@ -360,7 +361,7 @@ def test_a_job_that_the_status_knows_nothing_of_is_waited_for_and_said_to_be_the
 ) -> None:
     """The status was lost in a run, or an older one came back from a backup."""
     decision = decide(observe(a_resource(status=status), own_jobs=(a_job(),), busy="Job x is at work"))
-    assert decision.actions == ()
+    assert words(decision.actions) == []
     assert decision.status.run == status.run
     assert conditions(decision.status) == ("False", "False", Reason.DATABASE_BUSY, False)
     assert message(decision.status) == (
@@ -382,7 +383,7 @@ def test_the_number_after_a_run_is_after_its_own_and_after_those_of_the_jobs(
 def test_after_a_success_the_checks_before_it_are_not_looked_at(checks: dict[str, Any]) -> None:
     observed = after(succeeded(), checks={"pre": checks})
     assert conditions(decide(observed).status) == COMPLETE
-    assert plan.questions(observed) == Questions()
+    assert decide(observed).inputs == CheckInputs()
 
 
 def test_going_back_to_an_old_image_says_that_the_database_is_ahead() -> None:

@@ -1,0 +1,33 @@
+"""The gates before a run, in their order. Each is looked at only if all before it are open."""
+
+from dbupgrade.decide.gates import busy, checks, secret, spec
+from dbupgrade.decide.gates.gate import OPEN, Answer, Gate
+from dbupgrade.decide.needs import Need
+from dbupgrade.decide.observed import Observed
+
+SPEC = Gate("spec", spec.look)
+SECRET = Gate("secret", secret.look)
+CHECKS = Gate("checks", checks.look)
+BUSY = Gate("busy", busy.look)
+GATES: tuple[Gate, ...] = (SPEC, SECRET, CHECKS, BUSY)
+
+
+class Walk:
+    """One walk through the gates, which may pause between two of them; no gate is looked at twice."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+        self._passed = 0
+        self._found = OPEN
+
+    def through(self, last: Gate) -> Answer | Need:
+        """What the gates up to `last` say together: the first that holds the run back, and what the checks found."""
+        for gate in GATES[self._passed : GATES.index(last) + 1]:
+            if self._found.held:
+                break
+            answer = gate.look(self._observed)
+            if not isinstance(answer, Answer):
+                return answer
+            self._passed += 1
+            self._found = Answer(answer.held, answer.checks or self._found.checks)
+        return self._found

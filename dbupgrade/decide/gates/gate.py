@@ -1,0 +1,66 @@
+"""What a gate answers. A gate is one reason for which a run may have to wait; it knows no other, and nothing of Jobs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dbupgrade.api.conditions import Reason
+from dbupgrade.api.status import CheckStatus
+from dbupgrade.decide.decision import CheckInputs
+from dbupgrade.decide.needs import Need
+from dbupgrade.decide.observed import Observed
+
+RECHECK_SECONDS = 30.0  # for what no watch brings
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why no run may start now.
+
+    `stalled`: nothing will change without a person. `backoff` and `requeue_after`: when to look again, see Decision.
+    """
+
+    reason: Reason
+    message: str
+    stalled: bool = False
+    backoff: bool = False
+    requeue_after: float | None = None
+
+
+@dataclass(frozen=True)
+class CheckResults:
+    """What the checks before a run found.
+
+    `now` are the verdicts of now; `passed` are those with which a run is let start. `inputs` is what to look at, and
+    `next_look` in how many seconds, whatever changes.
+    """
+
+    now: tuple[CheckStatus, ...] = ()
+    passed: tuple[CheckStatus, ...] = ()
+    inputs: CheckInputs = field(default_factory=CheckInputs)
+    next_look: float = RECHECK_SECONDS
+
+
+@dataclass(frozen=True)
+class Pause:
+    """No run may start before more was seen, and there is nothing to report yet. `known` is what is known of the checks."""
+
+    known: tuple[CheckStatus, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a gate found; it is open unless something holds the run back."""
+
+    held: Hold | Pause | None = None
+    checks: CheckResults | None = None
+
+
+OPEN = Answer()
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate, by its name."""
+
+    name: str
+    look: Callable[[Observed], Answer | Need]

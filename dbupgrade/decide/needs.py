@@ -1,0 +1,35 @@
+"""What must be looked at before anything can be decided. Whoever asked `next_step` fetches it, and asks again."""
+
+from dataclasses import dataclass
+
+from dbupgrade.decide.observed import PodView, UnendedJob
+
+
+@dataclass(frozen=True)
+class ReadRun:
+    """The Job of the active run and its pods, from the API server: an absence in the caches may only be a delay."""
+
+
+@dataclass(frozen=True)
+class ReadSecret:
+    """The Secret with the database URL; with AWS authentication, whether the role gives a session."""
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What the container `migrate` of an ended pod printed."""
+
+    pod: PodView
+
+
+@dataclass(frozen=True)
+class ReadEnds:
+    """Whether these Jobs have ended: each was at work on the database, and no watch will show its end."""
+
+    jobs: tuple[UnendedJob, ...]
+
+
+Need = ReadRun | ReadSecret | ReadReport | ReadEnds
+
+LOOKS = 6
+"""How often a decision may be asked for before it is made: each need is met once, and `ReadEnds` again if more Jobs got lost."""
