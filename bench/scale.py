@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.burst import parse, print_figures
 from bench.process import cpu_seconds, resident_mib
+from dbupgrade.api.record import to_json
 from dbupgrade.decide.decision import Decision
 from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import JobView, Observed, SecretView, resource_from
@@ -44,13 +45,13 @@ def finished_status(obj: dict[str, Any]) -> dict[str, Any]:
     started = _decided(Observed(now=now, resource=resource, secret=SecretView(version="uid/1")))
     run = started.run
     assert run is not None
-    running = resource_from({**obj, "status": _dump(started)})
+    running = resource_from({**obj, "status": to_json(started)})
     job = JobView(
         name=run.job_name, uid="j", owner_uid=resource.uid, run_id=run.run_id, sequence=1, created=now,
         completed=now, succeeded=True, failed_reason=None, deleting=False, has_ttl=True, had_pod=True,
     )  # fmt: skip
     report = Report(to_version="20250101000000", applied=3, pending=0)
-    return _dump(_decided(Observed(now=now, resource=running, job=job, report=report, fresh=True)))
+    return to_json(_decided(Observed(now=now, resource=running, job=job, report=report, fresh=True)))
 
 
 def _decided(observed: Observed) -> Status:
@@ -58,10 +59,6 @@ def _decided(observed: Observed) -> Status:
     if not isinstance(decision, Decision):
         raise TypeError(f"{decision} is needed")
     return decision.status
-
-
-def _dump(status: Status) -> dict[str, Any]:
-    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 async def fill(admin: Client, namespace: str, number: int) -> None:

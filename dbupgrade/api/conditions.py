@@ -1,11 +1,13 @@
 """Conditions, their types and every reason, in one file; and how a condition changes."""
 
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
-from dbupgrade.api.spec.base import Model
+from dbupgrade.api.record import Record
 
 READY = "Ready"
 PROGRESSING = "Progressing"
@@ -41,27 +43,38 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(Model):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Condition(Record):
     """A standard metav1 condition."""
 
-    type: str = Field(
-        min_length=1, max_length=316, description="Type of the condition: Ready, Progressing or Stalled."
-    )
-    status: ConditionStatus = Field(description="Status of the condition: True, False or Unknown.")
-    observed_generation: int = Field(
-        0, description="Generation of the spec that the condition describes. Defaults to 0."
-    )
-    last_transition_time: datetime = Field(description="Time of the last change of the condition's status.")
-    reason: str = Field(
-        min_length=1,
-        max_length=1024,
-        description="Why the condition has its status, in one word, for programs.",
-    )
-    message: str = Field(
-        "",
-        max_length=32768,
-        description='Why the condition has its status, in words, for people. Defaults to "".',
-    )
+    type: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=316, description="Type of the condition: Ready, Progressing or Stalled."
+        ),
+    ]
+    status: Annotated[ConditionStatus, Field(description="Status of the condition: True, False or Unknown.")]
+    observed_generation: Annotated[
+        int, Field(description="Generation of the spec that the condition describes. Defaults to 0.")
+    ] = 0
+    last_transition_time: Annotated[
+        datetime, Field(description="Time of the last change of the condition's status.")
+    ]
+    reason: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=1024,
+            description="Why the condition has its status, in one word, for programs.",
+        ),
+    ]
+    message: Annotated[
+        str,
+        Field(
+            max_length=32768,
+            description='Why the condition has its status, in words, for people. Defaults to "".',
+        ),
+    ] = ""
 
 
 def set_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[Condition, ...]:
@@ -77,7 +90,7 @@ def set_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[Co
             continue
         placed = True
         since = old.last_transition_time if old.status == new.status else new.last_transition_time
-        result.append(new.model_copy(update={"last_transition_time": since}))
+        result.append(replace(new, last_transition_time=since))
     return tuple(result) if placed else (*result, new)
 
 

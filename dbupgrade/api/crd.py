@@ -6,10 +6,12 @@ with null, no titles (apiextensions.k8s.io/v1, "Specifying a structural schema")
 
 from typing import Any
 
+from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import TupleSchema, WithDefaultSchema
 
 from dbupgrade.api import lock, names
+from dbupgrade.api.record import Record
 from dbupgrade.api.spec import Spec, immutable
 from dbupgrade.api.spec.base import Model
 from dbupgrade.api.status import Status
@@ -38,9 +40,9 @@ class _ModelSchema(GenerateJsonSchema):
         return inner
 
 
-def structural(model: type[Model]) -> Schema:
+def structural(model: type[Model | Record]) -> Schema:
     """The structural schema of `model`."""
-    schema = model.model_json_schema(by_alias=True, schema_generator=_ModelSchema)
+    schema = TypeAdapter(model).json_schema(by_alias=True, schema_generator=_ModelSchema)
     definitions = schema.pop("$defs", {})
     result = _resolve(schema, definitions)
     if not isinstance(result, dict):

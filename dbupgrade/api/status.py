@@ -3,14 +3,17 @@
 Everything here survives a restart of the operator and is free of credentials.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Condition
-from dbupgrade.api.spec.base import Model, list_map
+from dbupgrade.api.record import Record
+from dbupgrade.api.spec.base import list_map
 from dbupgrade.api.spec.migrations import Engine
 
 HISTORY_LENGTH = 10
@@ -77,102 +80,133 @@ class Failure(StrEnum):
         return cls.UNKNOWN
 
 
-class Finding(Model):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding(Record):
     """Something that the lint found in a new migration."""
 
-    file: str = Field(max_length=255, description="Name of the file.")
-    line: int = Field(ge=1, description="Line in the file at which the statement begins.")
-    level: str = Field(max_length=16, description="How serious the finding is: error or warning.")
-    rule: str = Field(max_length=64, description="Name of the rule that found it.")
-    what: str = Field(max_length=256, description="What the migration does there.")
-    safer: str = Field(max_length=512, description="What to write instead.")
+    file: Annotated[str, Field(max_length=255, description="Name of the file.")]
+    line: Annotated[int, Field(ge=1, description="Line in the file at which the statement begins.")]
+    level: Annotated[str, Field(max_length=16, description="How serious the finding is: error or warning.")]
+    rule: Annotated[str, Field(max_length=64, description="Name of the rule that found it.")]
+    what: Annotated[str, Field(max_length=256, description="What the migration does there.")]
+    safer: Annotated[str, Field(max_length=512, description="What to write instead.")]
 
 
-class Lint(Model):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lint(Record):
     """What the lint of the new migrations found."""
 
-    files: int = Field(description="Number of files that are new to the database.")
-    errors: int = Field(description="Number of findings that are errors.")
-    warnings: int = Field(description="Number of findings that are warnings.")
-    findings: tuple[Finding, ...] = Field(
-        (),
-        max_length=LINT_FINDINGS,
-        description=f"The first {LINT_FINDINGS} findings, errors first. The log of the pod has all of them.",
-    )
+    files: Annotated[int, Field(description="Number of files that are new to the database.")]
+    errors: Annotated[int, Field(description="Number of findings that are errors.")]
+    warnings: Annotated[int, Field(description="Number of findings that are warnings.")]
+    findings: Annotated[
+        tuple[Finding, ...],
+        Field(
+            max_length=LINT_FINDINGS,
+            description=f"The first {LINT_FINDINGS} findings, errors first. The log of the pod has all of them.",
+        ),
+    ] = ()
 
 
-class Run(Model):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run(Record):
     """One run: intent, progress and result. A run without finishedAt is active."""
 
-    job_name: str = Field(description="Name of the Job.")
-    sequence: int = Field(description="Number of the run, counted from the first run of this DBUpgrade.")
-    attempt: int = Field(
-        1, description="Number of the run among those in a row that have the same runId. Defaults to 1."
-    )
-    run_id: str = Field(
-        description="Identifies what is run: image, folder, baseline, engine, command and database. When it changes, a new run starts."
-    )
-    runner_hash: str = Field(
-        "",
-        description="Identifies how it is run (delivery, policy, runner and the like). When it changes, a failed run is retried. "
-        'Defaults to "".',
-    )
-    job_uid: str | None = Field(
-        None, description="UID of the Job, once it has been seen. Until then, the Job may still be created."
-    )
-    migrate_seen: bool = Field(
-        False,
-        description="Whether the container that migrates has been seen to have started. Defaults to false.",
-    )
-    database: str = Field(
-        "",
-        description="Identifies the database, in the same way as the label of the Job. "
-        'Runs with the same value wait for each other. Defaults to "".',
-    )
-    image: str = Field(description="Image that contains the migrations.")
-    engine: str = Field(
-        default_factory=lambda: str(Engine.ATLAS),
-        description="Engine that applied the migrations: Atlas, Psql or Command. Defaults to Atlas.",
-    )
-    digest: str | None = Field(None, description="Digest of the image from which the files were taken.")
-    generation: int = Field(description="Generation of the spec with which the run started.")
-    secret_version: str | None = Field(
-        None, description="UID and resourceVersion of the Secret with which the run started."
-    )
-    adopts: bool = Field(
-        False,
-        description="Whether the database is adopted at spec.migrations.baseline, because the run before it found tables and no "
-        "history. Defaults to false.",
-    )
-    token_secret: str | None = Field(
-        None,
-        description="Name of the Secret with the AWS token of the run. It is removed when the run has ended.",
-    )
-    creation_problem: str | None = Field(
-        None,
-        max_length=1024,
-        description="Why the Job could not be created so far. The creation is retried.",
-    )
-    started_at: datetime = Field(description="Time at which the run started.")
-    finished_at: datetime | None = Field(
-        None, description="Time at which the run ended. Not set while it is active."
-    )
-    result: RunResult | None = Field(None, description="How the run ended: Succeeded or Failed.")
-    failure: Failure | None = Field(
-        None,
-        description="Class of the failure, if the run failed or is being given up, for example SQLError.",
-    )
-    from_version: str | None = Field(None, description="Version of the database before the run.")
-    to_version: str | None = Field(None, description="Version of the database after the run.")
-    image_version: str | None = Field(None, description="Version of the last migration file in the image.")
-    applied_count: int | None = Field(None, description="Number of files that the run applied.")
-    lint: Lint | None = Field(None, description="What the lint found, with spec.policy.lint.")
-    failed_file: str | None = Field(None, description="Name of the file that failed.")
-    failed_statement: str | None = Field(
-        None,
-        description="Beginning of the statement that failed, without string literals that may be secret.",
-    )
-    error: str | None = Field(None, description="Error message, free of credentials.")
+    job_name: Annotated[str, Field(description="Name of the Job.")]
+    sequence: Annotated[
+        int, Field(description="Number of the run, counted from the first run of this DBUpgrade.")
+    ]
+    attempt: Annotated[
+        int,
+        Field(description="Number of the run among those in a row that have the same runId. Defaults to 1."),
+    ] = 1
+    run_id: Annotated[
+        str,
+        Field(
+            description="Identifies what is run: image, folder, baseline, engine, command and database. When it changes, a new run starts."
+        ),
+    ]
+    runner_hash: Annotated[
+        str,
+        Field(
+            description="Identifies how it is run (delivery, policy, runner and the like). When it changes, a failed run is retried. "
+            'Defaults to "".'
+        ),
+    ] = ""
+    job_uid: Annotated[
+        str | None,
+        Field(description="UID of the Job, once it has been seen. Until then, the Job may still be created."),
+    ] = None
+    migrate_seen: Annotated[
+        bool,
+        Field(
+            description="Whether the container that migrates has been seen to have started. Defaults to false."
+        ),
+    ] = False
+    database: Annotated[
+        str,
+        Field(
+            description="Identifies the database, in the same way as the label of the Job. "
+            'Runs with the same value wait for each other. Defaults to "".'
+        ),
+    ] = ""
+    image: Annotated[str, Field(description="Image that contains the migrations.")]
+    engine: Annotated[
+        str,
+        Field(description="Engine that applied the migrations: Atlas, Psql or Command. Defaults to Atlas."),
+    ] = field(default_factory=lambda: str(Engine.ATLAS))
+    digest: Annotated[
+        str | None, Field(description="Digest of the image from which the files were taken.")
+    ] = None
+    generation: Annotated[int, Field(description="Generation of the spec with which the run started.")]
+    secret_version: Annotated[
+        str | None, Field(description="UID and resourceVersion of the Secret with which the run started.")
+    ] = None
+    adopts: Annotated[
+        bool,
+        Field(
+            description="Whether the database is adopted at spec.migrations.baseline, because the run before it found tables and no "
+            "history. Defaults to false."
+        ),
+    ] = False
+    token_secret: Annotated[
+        str | None,
+        Field(
+            description="Name of the Secret with the AWS token of the run. It is removed when the run has ended."
+        ),
+    ] = None
+    creation_problem: Annotated[
+        str | None,
+        Field(
+            max_length=1024, description="Why the Job could not be created so far. The creation is retried."
+        ),
+    ] = None
+    started_at: Annotated[datetime, Field(description="Time at which the run started.")]
+    finished_at: Annotated[
+        datetime | None, Field(description="Time at which the run ended. Not set while it is active.")
+    ] = None
+    result: Annotated[RunResult | None, Field(description="How the run ended: Succeeded or Failed.")] = None
+    failure: Annotated[
+        Failure | None,
+        Field(
+            description="Class of the failure, if the run failed or is being given up, for example SQLError."
+        ),
+    ] = None
+    from_version: Annotated[str | None, Field(description="Version of the database before the run.")] = None
+    to_version: Annotated[str | None, Field(description="Version of the database after the run.")] = None
+    image_version: Annotated[
+        str | None, Field(description="Version of the last migration file in the image.")
+    ] = None
+    applied_count: Annotated[int | None, Field(description="Number of files that the run applied.")] = None
+    lint: Annotated[Lint | None, Field(description="What the lint found, with spec.policy.lint.")] = None
+    failed_file: Annotated[str | None, Field(description="Name of the file that failed.")] = None
+    failed_statement: Annotated[
+        str | None,
+        Field(
+            description="Beginning of the statement that failed, without string literals that may be secret."
+        ),
+    ] = None
+    error: Annotated[str | None, Field(description="Error message, free of credentials.")] = None
 
     @property
     def kind(self) -> RunKind:
@@ -207,68 +241,104 @@ class CheckKind(StrEnum):
     METRIC = "Metric"
 
 
-class CheckStatus(Model):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckStatus(Record):
     """What was last seen of one check."""
 
-    phase: CheckPhase = Field(description="When the check is made: Pre (before a run) or Post (after it).")
-    kind: CheckKind = Field(description="What the check looks at: PodVersion or Metric.")
-    name: str = Field(
-        description="Name of a check of a metric; selector and container of a check of pods' versions."
+    phase: Annotated[
+        CheckPhase, Field(description="When the check is made: Pre (before a run) or Post (after it).")
+    ]
+    kind: Annotated[CheckKind, Field(description="What the check looks at: PodVersion or Metric.")]
+    name: Annotated[
+        str,
+        Field(
+            description="Name of a check of a metric; selector and container of a check of pods' versions."
+        ),
+    ]
+    verdict: Annotated[
+        Verdict,
+        Field(
+            description="Outcome of the check: Holds, Fails, or Waiting (it holds, but not yet for long enough)."
+        ),
+    ]
+    last_value: Annotated[
+        str | None,
+        Field(
+            description="Last value of the metric, or lowest version of the pods. "
+            "Without a change of the verdict it is updated once a minute at most."
+        ),
+    ] = None
+    message: Annotated[
+        str, Field(max_length=1024, description='What was seen and what is wanted. Defaults to "".')
+    ] = ""
+    since: Annotated[
+        datetime,
+        Field(
+            description="Time of the last change of the verdict. With the verdict Waiting, time from which bakeSeconds are counted."
+        ),
+    ]
+    observed_at: Annotated[datetime | None, Field(description="Time at which the check was last made.")] = (
+        None
     )
-    verdict: Verdict = Field(
-        description="Outcome of the check: Holds, Fails, or Waiting (it holds, but not yet for long enough)."
-    )
-    last_value: str | None = Field(
-        None,
-        description="Last value of the metric, or lowest version of the pods. "
-        "Without a change of the verdict it is updated once a minute at most.",
-    )
-    message: str = Field("", max_length=1024, description='What was seen and what is wanted. Defaults to "".')
-    since: datetime = Field(
-        description="Time of the last change of the verdict. With the verdict Waiting, time from which bakeSeconds are counted."
-    )
-    observed_at: datetime | None = Field(None, description="Time at which the check was last made.")
-    definition: str = Field(
-        "",
-        description='Identifies the check as it is written in the spec. When it changes, the check starts again. Defaults to "".',
-    )
-    highest: dict[str, str] = Field(
-        {},
-        description="Highest version of each container with which the check let a run start, for disallowDowngrade.",
-    )
+    definition: Annotated[
+        str,
+        Field(
+            description='Identifies the check as it is written in the spec. When it changes, the check starts again. Defaults to "".'
+        ),
+    ] = ""
+    highest: Annotated[
+        dict[str, str],
+        Field(
+            description="Highest version of each container with which the check let a run start, for disallowDowngrade."
+        ),
+    ] = field(default_factory=dict)
 
 
-class Status(Model):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status(Record):
     """What the operator has seen and done."""
 
-    observed_generation: int = Field(
-        -1,  # keeps kstatus from taking an unseen resource for done
-        description="Generation of the spec that the status describes. Defaults to -1: no generation has been observed yet.",
-    )
-    conditions: tuple[Condition, ...] = Field(
-        (),
-        max_length=8,
-        description="Ready (migrated, and all checks hold), Progressing (a run or its checks are in progress) and Stalled (nothing "
-        "will happen until somebody intervenes).",
-        json_schema_extra=list_map("type"),
-    )
-    checks: tuple[CheckStatus, ...] = Field(
-        (),
-        description="What was last seen of each check in spec.checks.",
-        json_schema_extra=list_map("phase", "kind", "name"),
-    )
-    job_completed_at: datetime | None = Field(
-        None,
-        description="Time at which the Job of the last run succeeded, from which bakeSeconds are counted. Not set while a run is active.",
-    )
-    current_version: str | None = Field(None, description="Version of the database after the last run.")
-    pending_count: int | None = Field(
-        None, description="Number of migration files that have not been applied yet."
-    )
-    last_handled_retry: str | None = Field(
-        None, description=f"Last value of the annotation {names.ANNOTATION_RETRY} that caused a retry."
-    )
-    run: Run | None = Field(None, description="The run that is active, or else the last one.")
-    history: tuple[Run, ...] = Field(
-        (), max_length=HISTORY_LENGTH, description=f"The last {HISTORY_LENGTH} runs, newest first."
-    )
+    # The default keeps kstatus from taking an unseen resource for done.
+    observed_generation: Annotated[
+        int,
+        Field(
+            description="Generation of the spec that the status describes. Defaults to -1: no generation has been observed yet."
+        ),
+    ] = -1
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            max_length=8,
+            description="Ready (migrated, and all checks hold), Progressing (a run or its checks are in progress) and Stalled (nothing "
+            "will happen until somebody intervenes).",
+            json_schema_extra=list_map("type"),
+        ),
+    ] = ()
+    checks: Annotated[
+        tuple[CheckStatus, ...],
+        Field(
+            description="What was last seen of each check in spec.checks.",
+            json_schema_extra=list_map("phase", "kind", "name"),
+        ),
+    ] = ()
+    job_completed_at: Annotated[
+        datetime | None,
+        Field(
+            description="Time at which the Job of the last run succeeded, from which bakeSeconds are counted. Not set while a run is active."
+        ),
+    ] = None
+    current_version: Annotated[
+        str | None, Field(description="Version of the database after the last run.")
+    ] = None
+    pending_count: Annotated[
+        int | None, Field(description="Number of migration files that have not been applied yet.")
+    ] = None
+    last_handled_retry: Annotated[
+        str | None,
+        Field(description=f"Last value of the annotation {names.ANNOTATION_RETRY} that caused a retry."),
+    ] = None
+    run: Annotated[Run | None, Field(description="The run that is active, or else the last one.")] = None
+    history: Annotated[
+        tuple[Run, ...],
+        Field(max_length=HISTORY_LENGTH, description=f"The last {HISTORY_LENGTH} runs, newest first."),
+    ] = ()

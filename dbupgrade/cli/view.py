@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dbupgrade.api import conditions, names
+from dbupgrade.api.record import from_json, to_json
 from dbupgrade.api.status import CheckStatus, Run, Status
 from dbupgrade.cli import style
 from dbupgrade.cli.pods import Object, phase, problem
@@ -37,7 +38,7 @@ class Seen:
             bool(spec.get("suspend")),
             _secret_name(spec),
             str((metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, "")),
-            Status.model_validate(obj.get("status") or {}),
+            from_json(Status, obj.get("status") or {}),
         )
 
     @property
@@ -108,7 +109,7 @@ def _secret_name(spec: Object) -> str | None:
 
 def summary(seen: Seen, pods: list[Object]) -> Object:
     """Everything that `status` shows, for JSON and YAML."""
-    status = seen.status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    status = to_json(seen.status)
     return {
         "namespace": seen.namespace,
         "name": seen.name,

@@ -107,32 +107,31 @@ def expire(observed: Observed, job: JobView) -> SetTtl:
 
 
 def _ended(observed: Observed, run: Run, report: Report, result: RunResult) -> Run:
-    return run.model_copy(
-        update={
-            "finished_at": observed.now,
-            "creation_problem": None,
-            "result": result,
-            "failure": report.failure,
-            "from_version": report.from_version,
-            "to_version": report.to_version,
-            "applied_count": report.applied,
-            "failed_file": report.failed_file,
-            "failed_statement": report.failed_statement,
-            "error": report.error,
-        }
+    return replace(
+        run,
+        finished_at=observed.now,
+        creation_problem=None,
+        result=result,
+        failure=report.failure,
+        from_version=report.from_version,
+        to_version=report.to_version,
+        applied_count=report.applied,
+        failed_file=report.failed_file,
+        failed_statement=report.failed_statement,
+        error=report.error,
     )
 
 
 def _known_versions(status: Status, report: Report) -> Status:
     """Versions from Atlas's report; without one the last known stay, and what is pending is unknown."""
     current = report.to_version or status.current_version
-    return status.model_copy(update={"current_version": current, "pending_count": report.pending})
+    return replace(status, current_version=current, pending_count=report.pending)
 
 
 def _succeeded(observed: Observed, run: Run, job: JobView, report: Report) -> Decision:
     run = _ended(observed, run, report, RunResult.SUCCEEDED)
     status = _known_versions(with_history(observed.resource.status, run), report)
-    status = status.model_copy(update={"job_completed_at": job.completed or observed.now})
+    status = replace(status, job_completed_at=job.completed or observed.now)
     decision = post_checks.settle(as_of(observed, run), status, run)
     return replace(decision, actions=(*remove_token(run), *decision.actions))
 

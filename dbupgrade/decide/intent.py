@@ -80,7 +80,7 @@ def _hold(observed: Observed, hold: Hold, checks: CheckResults | None) -> Decisi
     status, after = observed.resource.status, hold.requeue_after
     if checks:
         others = (check for check in status.checks if check.phase is CheckPhase.POST)
-        status = status.model_copy(update={"checks": (*checks.now, *others)})
+        status = replace(status, checks=(*checks.now, *others))
         after = checks.next_look if after is None else min(after, checks.next_look)
     status = held(observed, status, hold.reason, hold.message, stalled=hold.stalled)
     decision = Decision.write(status, requeue_after=after)
@@ -89,13 +89,12 @@ def _hold(observed: Observed, hold: Hold, checks: CheckResults | None) -> Decisi
 
 def _start(observed: Observed, checks: tuple[CheckStatus, ...]) -> Decision:
     run = intent(observed)
-    status = observed.resource.status.model_copy(
-        update={
-            "run": run,
-            "checks": checks,
-            "job_completed_at": None,
-            "last_handled_retry": observed.resource.retry or observed.resource.status.last_handled_retry,
-        }
+    status = replace(
+        observed.resource.status,
+        run=run,
+        checks=checks,
+        job_completed_at=None,
+        last_handled_retry=observed.resource.retry or observed.resource.status.last_handled_retry,
     )
     message = f"starting run {run.sequence} with {run.image}: Job {run.job_name}"
     return Decision.write(running(observed, status, Reason.JOB_PENDING, message), CreateJob(run))

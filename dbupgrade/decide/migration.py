@@ -59,7 +59,7 @@ def settled(observed: Observed, run: Run) -> Decision:
     if run.result is RunResult.SUCCEEDED:
         # A retry asked for after a success has nothing to retry, and must not linger until the next failure.
         handled = resource.retry or resource.status.last_handled_retry
-        status = resource.status.model_copy(update={"last_handled_retry": handled})
+        status = replace(resource.status, last_handled_retry=handled)
         decision = post_checks.settle(observed, status, run)
         return replace(decision, actions=decision.actions + expiring)
     status = failed_status(observed, resource.status, run)
@@ -79,12 +79,12 @@ def not_created(observed: Observed, run: Run, message: str) -> Status:
     status = observed.resource.status
     if run.creation_problem is not None:
         return status
-    run = run.model_copy(update={"creation_problem": message[:1024]})
+    run = replace(run, creation_problem=message[:1024])
     text = (
         f"Job {run.job_name} could not be created and is retried: {message}. If this lasts, check the API server and its "
         "admission webhooks."
     )
-    status = status.model_copy(update={"run": run})
+    status = replace(status, run=run)
     return running(as_of(observed, run), status, Reason.JOB_PENDING, text)
 
 
@@ -154,7 +154,7 @@ def _report_progress(observed: Observed, on: task.Waiting | task.Starting | task
 
 
 def _report(observed: Observed, run: Run, reason: Reason, message: str) -> Decision:
-    status = observed.resource.status.model_copy(update={"run": run})
+    status = replace(observed.resource.status, run=run)
     return Decision.write(running(observed, status, reason, message))
 
 

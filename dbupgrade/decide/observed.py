@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
+from dbupgrade.api.record import from_json
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
 from dbupgrade.decide.metrics import Sample
@@ -65,7 +66,7 @@ def status_from(status: Object) -> Status:
     """
     for lost in ((), ("history", "checks"), tuple(status)):
         try:
-            return Status.model_validate({key: value for key, value in status.items() if key not in lost})
+            return from_json(Status, {key: value for key, value in status.items() if key not in lost})
         except ValidationError:
             continue
     return Status()

@@ -1,7 +1,7 @@
 """The verdicts on pod versions, as the status keeps them. Contract, section 4."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.checks import MinPodVersion
@@ -88,4 +88,4 @@ def _verdict(observed: Observed, name: str, found: list[PodVersions]) -> CheckSt
         highest=last.highest if last else {},
     )
     # Looked at without end, and mostly nothing is new: then the status stays as it is.
-    return status if status == last else status.model_copy(update={"observed_at": observed.now})
+    return status if status == last else replace(status, observed_at=observed.now)

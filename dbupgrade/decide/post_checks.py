@@ -23,7 +23,7 @@ def settle(observed: Observed, status: Status, run: Run) -> Decision:
     checks = spec.checks.post.metrics
     found = [windows.after_run(observed, check, completed) for check in checks]
     before = (check for check in status.checks if check.phase is CheckPhase.PRE)
-    status = status.model_copy(update={"checks": (*before, *found)})
+    status = replace(status, checks=(*before, *found))
     failing = [check for check in found if check.verdict is Verdict.FAILS]
     waiting = [check for check in found if check.verdict is Verdict.WAITING]
     if failing:

@@ -1,5 +1,7 @@
 """The three shapes that a status can have, and the words for a finished run."""
 
+from dataclasses import replace
+
 from dbupgrade.api.conditions import (
     PROGRESSING,
     READY,
@@ -66,7 +68,7 @@ def _with(
             last_transition_time=observed.now,
         )
         conditions = set_condition(conditions, new)
-    return status.model_copy(update={"conditions": conditions, "observed_generation": generation})
+    return replace(status, conditions=conditions, observed_generation=generation)
 
 
 def with_history(status: Status, run: Run) -> Status:
@@ -78,7 +80,7 @@ def with_history(status: Status, run: Run) -> Status:
     history = status.history
     if history and retried_automatically(run) and same_failure(history[0], run):
         history = history[1:]
-    return status.model_copy(update={"run": run, "history": (run, *history)[:HISTORY_LENGTH]})
+    return replace(status, run=run, history=(run, *history)[:HISTORY_LENGTH])
 
 
 def retried_automatically(run: Run) -> bool:

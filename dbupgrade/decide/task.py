@@ -4,7 +4,7 @@ The stage of a run's Job follows from what was observed, and what it means for t
 caches alone must not decide, as an absence in them may only be a delay, the stage is not known before a fresh read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dbupgrade.api.status import Failure, Run
@@ -125,7 +125,7 @@ def stage(observed: Observed, run: Run) -> Stage | ReadRun:
     if job.finished and not observed.fresh and (pod is None or not pod.terminal):
         return ReadRun()
     if job.succeeded or (job.finished and run.failure is None):
-        return Ended(run.model_copy(update={"failure": None}), job, pod)
+        return Ended(replace(run, failure=None), job, pod)
     return _unfinished(observed, run, job, pod)
 
 
@@ -156,8 +156,8 @@ def _unfinished(observed: Observed, run: Run, job: JobView, pod: PodView | None)
     if not (observed.fresh or job.finished):
         return ReadRun()
     if run.migrate_seen and not job.deleting:  # it started meanwhile: that counts more than our impatience
-        return AtWork(run.model_copy(update={"failure": None}), job, pod)
-    return GivenUp(run.model_copy(update={"failure": failure}), job, failure)
+        return AtWork(replace(run, failure=None), job, pod)
+    return GivenUp(replace(run, failure=failure), job, failure)
 
 
 def _belongs_to(job: JobView, observed: Observed, run: Run) -> bool:
@@ -180,7 +180,7 @@ def _why_gone(observed: Observed, run: Run) -> Failure:
 def _seen(observed: Observed, run: Run, job: JobView) -> Run:
     """`run` with what is now known for good: its Job exists, and whether the main container has ever started."""
     started = _has_started(observed, run, job.uid)
-    return run.model_copy(update={"job_uid": job.uid, "migrate_seen": started, "creation_problem": None})
+    return replace(run, job_uid=job.uid, migrate_seen=started, creation_problem=None)
 
 
 def _has_started(observed: Observed, run: Run, job_uid: str | None) -> bool:

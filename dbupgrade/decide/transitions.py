@@ -1,6 +1,6 @@
 """What a change of status means to others: whether it is written, Events, and the run that has just ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dbupgrade.api.conditions import PROGRESSING, Condition, Reason, find_condition
@@ -53,18 +53,18 @@ def _lasting(status: Status) -> Status:
     """The status without what changes with each look at a check."""
     checks = tuple(_without_values(check) for check in status.checks)
     conditions = tuple(_without_values_of_checks(condition) for condition in status.conditions)
-    return status.model_copy(update={"checks": checks, "conditions": conditions})
+    return replace(status, checks=checks, conditions=conditions)
 
 
 def _without_values(check: CheckStatus) -> CheckStatus:
     # A window that is open survives a restart only if its last observation is known.
     window = (CheckPhase.PRE, CheckKind.METRIC, Verdict.WAITING)
     observed_at = check.observed_at if (check.phase, check.kind, check.verdict) == window else None
-    return check.model_copy(update={"last_value": None, "message": "", "observed_at": observed_at})
+    return replace(check, last_value=None, message="", observed_at=observed_at)
 
 
 def _without_values_of_checks(condition: Condition) -> Condition:
-    return condition.model_copy(update={"message": ""}) if condition.reason in _TELL_OF_CHECKS else condition
+    return replace(condition, message="") if condition.reason in _TELL_OF_CHECKS else condition
 
 
 def failed_checks(old: Status, new: Status) -> tuple[CheckStatus, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import structlog
 
 from dbupgrade.api import names
+from dbupgrade.api.record import to_json
 from dbupgrade.api.status import Run, Status
 from dbupgrade.decide import migration, transitions
 from dbupgrade.decide.decision import (
@@ -100,7 +101,7 @@ class Actor:
 
     async def _write_status(self, resource: Resource, version: str, status: Status, memory: Memory) -> str:
         """Write `status` over that of `resource` at `version`; returns the new version."""
-        body = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        body = to_json(status)
         new = await self._writes.replace_status(resource.namespace, resource.name, body, version)
         if new != version:
             memory.overwritten = version

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from dbupgrade.api.record import to_json
 from dbupgrade.cli import explain as explanations
 from dbupgrade.cli import session, style, view
 from dbupgrade.cli.options import Output, Target
@@ -34,7 +35,7 @@ def history(target: Target, form: Output) -> None:
 
     async def show(on: Session) -> None:
         runs = (await on.get()).status.history
-        data = [run.model_dump(mode="json", by_alias=True, exclude_none=True) for run in runs]
+        data = [to_json(run) for run in runs]
         rows = [view.history_row(run, session.now()) for run in runs]
         _print(form, data, view.table(view.HISTORY_HEADS, rows) if rows else ["No run has ended yet."])
 

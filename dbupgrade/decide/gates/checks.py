@@ -5,6 +5,7 @@ starts only when all checks hold by observations of the last few seconds, or by 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from dbupgrade.api.conditions import Reason
@@ -80,4 +81,4 @@ def _passed(check: CheckStatus, pods: list[pod_checks.PodLook]) -> CheckStatus:
     if check.kind is not CheckKind.POD_VERSION:
         return check
     highest = next((look.highest for look in pods if look.name == check.name), {})
-    return check.model_copy(update={"highest": highest})
+    return replace(check, highest=dict(highest))

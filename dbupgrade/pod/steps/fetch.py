@@ -5,7 +5,7 @@ only. Its last words go to the container's termination message: `error=Class`, o
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from dbupgrade.api.spec import Spec
@@ -111,7 +111,7 @@ class Fetch(Step):
     def recorded(self, run: Run, view: ContainerView) -> Run:
         """`run` with what was fetched."""
         fetched = parse(view.message)
-        return run.model_copy(update={"digest": fetched.digest, "image_version": fetched.last or None})
+        return replace(run, digest=fetched.digest, image_version=fetched.last or None)
 
 
 def _pull_secret(index: int, name: str) -> Object:

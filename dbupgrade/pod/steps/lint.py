@@ -5,9 +5,10 @@ sentences, no SQL.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.policy import LintMode
@@ -30,7 +31,8 @@ ERROR = "error"
 _NAMED = 3  # findings in a message
 
 
-class Told(BaseModel):
+@dataclass(frozen=True)
+class Told:
     """What the lint found, or why it could not be done."""
 
     lint: Lint | None = None
@@ -42,11 +44,14 @@ class Told(BaseModel):
         """As it is written; findings that are too many for the space are left out."""
         findings = self.lint.findings if self.lint else ()
         for count in range(len(findings), -1, -1):
-            lint = self.lint and self.lint.model_copy(update={"findings": findings[:count]})
-            text = self.model_copy(update={"lint": lint}).model_dump_json(exclude_none=True)
+            lint = self.lint and replace(self.lint, findings=findings[:count])
+            text = _TOLD.dump_json(replace(self, lint=lint), exclude_none=True).decode()
             if len(text.encode()) <= MAX_BYTES:
                 break
         return text
+
+
+_TOLD = TypeAdapter(Told)
 
 
 def told(files: int, findings: Sequence[Finding], *, refuse: bool) -> Told:
@@ -61,7 +66,7 @@ def told(files: int, findings: Sequence[Finding], *, refuse: bool) -> Told:
 def parse(message: str) -> Told:
     """Read a termination message; one that cannot be read says nothing, and is never copied."""
     try:
-        return Told.model_validate_json(message)
+        return _TOLD.validate_json(message)
     except ValidationError:
         return Told()
 
@@ -135,4 +140,4 @@ class LintMigrations(Step):
 
     def recorded(self, run: Run, view: ContainerView) -> Run:
         """`run` with what was found."""
-        return run.model_copy(update={"lint": parse(view.message).lint})
+        return replace(run, lint=parse(view.message).lint)

@@ -1,6 +1,7 @@
 """`lint`: say what in new files breaks production."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
@@ -82,7 +83,7 @@ def _pending(call: Call) -> tuple[State, bool]:
         return state, False
     if baseline := call.settings.baseline:
         new = [file for file in state.pending if file.version > baseline]
-        return state.model_copy(update={"pending": new}), False
+        return replace(state, pending=new), False
     if address.has_schema(call.atlas.url):
         return state, True
     call.output.event(

@@ -5,10 +5,10 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from dbupgrade.api.status import Failure
 from dbupgrade.pod import report
@@ -50,14 +50,15 @@ class Revision(BaseModel):
     total: int
 
 
-class State(BaseModel):
+@dataclass(frozen=True)
+class State:
     """Folder and database compared."""
 
     current: Text = ""
     error: Text = ""
-    available: list[File] = []
-    pending: list[File] = []
-    applied: list[Revision] = []
+    available: list[File] = field(default_factory=list)
+    pending: list[File] = field(default_factory=list)
+    applied: list[Revision] = field(default_factory=list)
 
     @classmethod
     def without_history(cls, paths: list[Path]) -> "State":
@@ -80,6 +81,9 @@ class State(BaseModel):
             for file in self.available
             if applied and min(applied) < file.version < self.current and file.version not in applied
         ]
+
+
+_STATE = TypeAdapter(State)
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,10 @@ class Atlas:
             "migrate", "status", "--dir", f"file://{folder}", "--format", _STATUS, *self._target()
         )
         try:
-            state = State.model_validate_json(done.stdout)
+            state = _STATE.validate_json(done.stdout)
         except ValidationError:
             raise AtlasError(Failure.UNKNOWN, "Atlas gave a status that cannot be read") from None
-        return state.model_copy(update={"current": ""}) if state.current == _NONE_APPLIED else state
+        return replace(state, current="") if state.current == _NONE_APPLIED else state
 
     def apply_next(self, folder: Path, *, lock_seconds: float, baseline: str = "") -> Report:
         """Apply the next file; what happened is in the report."""

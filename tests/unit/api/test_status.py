@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dbupgrade.api.record import from_json, to_json
 from dbupgrade.api.status import Failure, Run
 
 STARTED: dict[str, Any] = {
@@ -20,21 +21,21 @@ STARTED: dict[str, Any] = {
 @pytest.mark.parametrize("failure", Failure)
 def test_a_failure_is_read_as_it_was_written(failure: Failure) -> None:
     assert Failure(str(failure)) is failure
-    assert Run.model_validate({**STARTED, "failure": str(failure)}).failure is failure
+    assert from_json(Run, {**STARTED, "failure": str(failure)}).failure is failure
 
 
 @pytest.mark.parametrize("name", ["FromTheFuture", "", "sqlerror"])
 def test_a_failure_that_is_not_known_is_read_as_unknown(name: str) -> None:
     assert Failure(name) is Failure.UNKNOWN
-    assert Run.model_validate({**STARTED, "failure": name}).failure is Failure.UNKNOWN
+    assert from_json(Run, {**STARTED, "failure": name}).failure is Failure.UNKNOWN
 
 
 def test_a_run_without_a_failure_has_none() -> None:
-    assert Run.model_validate(STARTED).failure is None
+    assert from_json(Run, STARTED).failure is None
 
 
 @pytest.mark.parametrize(("stored", "seen"), [({}, False), ({"migrateSeen": True}, True)])
 def test_that_migrate_was_seen_is_stored_with_the_run(stored: dict[str, Any], seen: bool) -> None:
-    run = Run.model_validate({**STARTED, **stored})
+    run = from_json(Run, {**STARTED, **stored})
     assert run.migrate_seen is seen
-    assert run.model_dump(by_alias=True)["migrateSeen"] is seen
+    assert to_json(run)["migrateSeen"] is seen

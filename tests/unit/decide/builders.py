@@ -26,6 +26,8 @@ from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
 from dbupgrade.pod.view import ContainerView
 
+Object = dict[str, Any]
+
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 NAMESPACE, NAME, UID = "shop", "orders", "0b7c9a52-0000-4000-8000-000000000001"
 IMAGE_1, IMAGE_2 = "registry.test/orders:1.0", "registry.test/orders:2.0"
@@ -66,7 +68,7 @@ def a_resource(spec: Spec | None = None, *, run: Run | None = None, **changes: A
     status = changes.pop("status", Status())
     if run is not None:
         history = () if run.active else (run,)
-        status = status.model_copy(update={"run": run, "history": history})
+        status = replace(status, run=run, history=history)
     resource = Resource(
         namespace=NAMESPACE,
         name=NAME,
@@ -85,18 +87,18 @@ def a_resource(spec: Spec | None = None, *, run: Run | None = None, **changes: A
 def an_intent(spec: Spec | None = None, **changes: Any) -> Run:
     """The run that a fresh resource with `spec` would start now, changed by `changes`."""
     observed = Observed(now=NOW, resource=a_resource(spec), secret=SECRET)
-    return intent.intent(observed).model_copy(update=changes)
+    return replace(intent.intent(observed), **changes)
 
 
 def succeeded(run: Run | None = None, **changes: Any) -> Run:
-    known = {"to_version": "20240102000000", "image_version": "20240102000000", "applied_count": 2}
-    ended = {"finished_at": NOW, "result": RunResult.SUCCEEDED, "job_uid": "job-uid"}
-    return (run or an_intent()).model_copy(update={**ended, **known, **changes})
+    known: Object = {"to_version": "20240102000000", "image_version": "20240102000000", "applied_count": 2}
+    ended: Object = {"finished_at": NOW, "result": RunResult.SUCCEEDED, "job_uid": "job-uid"}
+    return replace(run or an_intent(), **{**ended, **known, **changes})
 
 
 def failed(failure: Failure, run: Run | None = None, **changes: Any) -> Run:
-    ended = {"finished_at": NOW, "result": RunResult.FAILED, "failure": failure, "job_uid": "job-uid"}
-    return (run or an_intent()).model_copy(update={**ended, **changes})
+    ended: Object = {"finished_at": NOW, "result": RunResult.FAILED, "failure": failure, "job_uid": "job-uid"}
+    return replace(run or an_intent(), **{**ended, **changes})
 
 
 def a_job(run: Run | None = None, **changes: Any) -> JobView:

@@ -216,9 +216,7 @@ def test_a_retry_annotation_after_a_success_is_remembered() -> None:
     observed = after(succeeded(), retry="1")
     decision = decide(observed)
     assert decision.status.last_handled_retry == "1"
-    failed_later = replace(
-        observed.resource, status=decision.status.model_copy(update={"run": failed(Failure.CHECKSUM)})
-    )
+    failed_later = replace(observed.resource, status=replace(decision.status, run=failed(Failure.CHECKSUM)))
     assert words(decide(observe(failed_later)).actions) == []
 
 

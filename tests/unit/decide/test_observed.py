@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dbupgrade.api import names
+from dbupgrade.api.record import to_json
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide.observed import (
@@ -75,13 +76,13 @@ def test_a_spec_that_is_missing_names_what_it_must_have() -> None:
 @pytest.mark.parametrize("run", [succeeded(), failed(Failure.SQL, failed_file="a.sql", error="bad")])
 def test_a_status_survives_being_stored(run: Run) -> None:
     status = Status(run=run, history=(run,), job_completed_at=NOW, last_handled_retry="1")
-    stored = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    stored = to_json(status)
     assert status_from(stored) == status
 
 
 def stored(run: Run, **changes: Any) -> dict[str, Any]:
     status = Status(run=run, history=(run,), observed_generation=2, current_version="1")
-    return {**status.model_dump(mode="json", by_alias=True, exclude_none=True), **changes}
+    return {**to_json(status), **changes}
 
 
 def test_a_run_of_a_status_that_names_no_engine_was_one_of_atlas() -> None:

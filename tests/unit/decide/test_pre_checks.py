@@ -138,7 +138,7 @@ def test_the_versions_of_a_run_are_remembered_until_the_next() -> None:
     play = Play(minPodVersions=[check])
     first = play.sees(0, pods_seen={"app=web": pods("web:2.5")})
     assert started(first)
-    status = first.status.model_copy(update={"run": succeeded(first.status.run)})
+    status = replace(first.status, run=succeeded(first.status.run))
     play = Play(status, minPodVersions=[{**check, "minVersion": "2.1"}])
     play.observed = replace(play.observed, resource=replace(play.observed.resource, spec=a_spec("i:9", checks={"pre": {"minPodVersions": [check]}})))  # fmt: skip
     decision = play.sees(9, pods_seen={"app=web": pods("web:2.4", heard=9)})

@@ -1,5 +1,7 @@
 """The shapes of a status, its history, and the words for a finished run."""
 
+from dataclasses import replace
+
 import pytest
 
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, Reason, find_condition
@@ -208,7 +210,7 @@ def test_what_was_applied_before_a_failed_file_is_counted() -> None:
     said = "SQLError in 2.sql: a statement failed: syntax error (statement: SELEC)"
     assert statuses.what_failed(run) == said
     for count, words in ((1, "1 file was"), (2, "2 files were")):
-        found = statuses.what_failed(run.model_copy(update={"applied_count": count}))
+        found = statuses.what_failed(replace(run, applied_count=count))
         assert found == f"{said}; {words} applied before it, and the database is at 1"
 
 

@@ -50,7 +50,7 @@ def a_check(verdict: Verdict, **changes: Any) -> CheckStatus:
         since=NOW,
         observed_at=NOW,
     )
-    return check.model_copy(update=changes)
+    return replace(check, **changes)
 
 
 def checked(*checks: CheckStatus, message: str = "lag: it is 7") -> Status:

@@ -387,7 +387,7 @@ def test_it_is_removed_after_a_failure_and_after_a_cancelled_job() -> None:
     run = an_aws_run()
     failed = decide(on(job=a_job(run, failed_reason="BackoffLimitExceeded"), pods=(an_ended_pod(1),)))
     assert removals(failed) == [removed(run)]
-    seen = run.model_copy(update={"job_uid": "job-uid"})
+    seen = replace(run, job_uid="job-uid")
     gone = decide(observe(a_resource(SPEC, run=seen), aws_enabled=True))
     assert the_run(gone).failure is Failure.CANCELLED
     assert removals(gone) == [removed(run)]

@@ -9,6 +9,8 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.identity import database_identity
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.migrations import Migrations
 from dbupgrade.decide.observed import job_from
 from dbupgrade.pod import report
 from dbupgrade.pod.connection.access import Access
@@ -292,8 +294,10 @@ def test_dollars_are_escaped_wherever_kubernetes_expands_them() -> None:
 
 def test_a_value_with_dollars_would_arrive_as_it_is() -> None:
     spec = a_spec()
-    migrations = spec.migrations.model_copy(update={"image": "a$(DATABASE_URL)", "dir": "/$(HOME)$$"})
-    spec = spec.model_copy(update={"migrations": migrations})
+    migrations = Migrations.model_construct(
+        **{**dict(spec.migrations), "image": "a$(DATABASE_URL)", "dir": "/$(HOME)$$"}
+    )
+    spec = Spec.model_construct(**{**dict(spec), "migrations": migrations})
     found = environment(fetching(job(a_resource(spec), an_intent(spec), SETTINGS)))
     assert unescaped(found["IMAGE"]) == "a$(DATABASE_URL)"
     assert unescaped(found["FOLDER"]) == "/$(HOME)$$"
