@@ -48,10 +48,17 @@ def _run(arguments: list[str]) -> int:
 def _migrate(arguments: list[str]) -> int:
     try:
         from dbupgrade.toolkit.main import main as migrate  # noqa: PLC0415 - its packages are optional
+
+        return migrate(arguments)
     except ModuleNotFoundError as error:
-        print(f"dbupgrade: {error.name} is missing: install requirements-toolkit.lock", file=sys.stderr)
+        package = (error.name or "").partition(".")[0]
+        if package == "dbupgrade":
+            raise
+        print(
+            f"dbupgrade: `migrate` needs the package {package}: pip install 'dbupgrade[toolkit]'",
+            file=sys.stderr,
+        )
         return USAGE_ERROR
-    return migrate(arguments)
 
 
 def _manifests(command: str) -> list[dict[str, Any]]:
