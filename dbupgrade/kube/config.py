@@ -62,6 +62,8 @@ def in_cluster(
 
 async def from_kubeconfig(path: str, context: str | None = None) -> Configuration:
     """Use a kubeconfig: client certificates, tokens, token files and exec plugins."""
+    if not _exists(path):
+        raise ConfigurationError(f"kubeconfig {path} does not exist")
     configuration = _new()
     try:
         loader = await load_kube_config(path, context, configuration, persist_config=False)
@@ -90,6 +92,11 @@ def default_namespace(kubeconfig: str | None = None, context: str | None = None)
         except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
             raise ConfigurationError(f"kubeconfig {part}: malformed ({type(error).__name__})") from None
     return str((contexts.get(context or "") or {}).get("namespace") or "default")
+
+
+def _exists(path: str) -> bool:
+    """Whether any of the files in a kubeconfig's path is there."""
+    return any(Path(part).exists() for part in path.split(os.pathsep))
 
 
 def _read(path: Path) -> str:
