@@ -25,9 +25,6 @@ ANNOTATION_FORCE_DELETE = f"{GROUP}/force-delete"
 
 WEBHOOK_PATH = "/validate-dbupgrade-subbug-learning-v1alpha1-dbupgrade"
 
-CONTAINER_FETCH = "fetch-migrations"
-CONTAINER_WAIT = "wait-for-database"
-CONTAINER_LINT = "lint"
 CONTAINER_MIGRATE = "migrate"
 
 _JOB_NAME_LENGTH = 63  # the Job controller copies the name into a label of each pod

@@ -3,6 +3,7 @@
 from typing import Any
 
 from dbupgrade.api import names
+from dbupgrade.pod.steps.fetch import Fetch
 
 Object = dict[str, Any]
 
@@ -50,10 +51,10 @@ def has_ended(pod: Object) -> bool:
 
 def talkative(pod: Object) -> str:
     """The container whose log says more: `migrate`, unless the run never got that far."""
-    first = (pod.get("status") or {}).get("initContainerStatuses")
-    if has_started(pod, names.CONTAINER_MIGRATE) or not first:
+    before = (pod.get("status") or {}).get("initContainerStatuses")
+    if has_started(pod, names.CONTAINER_MIGRATE) or not before:
         return names.CONTAINER_MIGRATE
-    return names.CONTAINER_FETCH
+    return Fetch.name
 
 
 def _containers(pod: Object) -> list[Object]:

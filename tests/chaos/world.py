@@ -21,6 +21,7 @@ from dbupgrade.kube.errors import KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
 from dbupgrade.pod.report import MARK
+from dbupgrade.pod.steps.fetch import Fetch
 from tests.chaos.ledger import Ledger, Object, is_finished, label
 from tests.integration.harness.namespaces import DBUPGRADES
 
@@ -101,7 +102,7 @@ class World:
         name = pod["metadata"]["name"]
         status = {
             "phase": "Running",
-            "initContainerStatuses": [_container(names.CONTAINER_FETCH, _terminated(0))],
+            "initContainerStatuses": [_container(Fetch.name, _terminated(0))],
             "containerStatuses": [_container(names.CONTAINER_MIGRATE, {"running": {"startedAt": now()}})],
         }
         async with self._kubelets[name]:
@@ -184,7 +185,7 @@ class World:
         name = pod["metadata"]["name"]
         status = {
             "phase": "Succeeded" if succeed else "Failed",
-            "initContainerStatuses": [_container(names.CONTAINER_FETCH, _terminated(0))],
+            "initContainerStatuses": [_container(Fetch.name, _terminated(0))],
             "containerStatuses": [_container(names.CONTAINER_MIGRATE, _terminated(0 if succeed else 1))],
         }
         async with self._kubelets[name]:

@@ -20,6 +20,7 @@ from dbupgrade.kube.errors import AlreadyExists, KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
 from dbupgrade.pod.report import MARK
+from dbupgrade.pod.steps.fetch import Fetch
 from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class StandIn:
         status = {
             "phase": "Running",
             "startTime": _now(),
-            "initContainerStatuses": [_container(names.CONTAINER_FETCH, _terminated(0, fetched))],
+            "initContainerStatuses": [_container(Fetch.name, _terminated(0, fetched))],
             "containerStatuses": [_container(names.CONTAINER_MIGRATE, {"running": {"startedAt": _now()}})],
         }
         await self._pods.patch(
