@@ -25,34 +25,128 @@ if [ -z "$reference" ]; then
   fail FetchFailed "no credentials led to the image"
 fi
 
+files=/work/files layer=/work/layer inner=${FOLDER#/}
+mkdir -p "$files"
 # A pipe would hide a failure of crane, so its exit code goes through a file.
-mkdir -p "/work/files"
-extract() {
-  rm -f "$HOME/export"
-  { crane export $insecure --platform "linux/$arch" "$reference" - || echo failed > "$HOME/export"; } |
-    tar -x --no-same-permissions -f - -C "/work/files" -- "${FOLDER#/}" 2> "$HOME/tar"
+image() {
+  rm -f "$HOME/failed"
+  crane export $insecure --platform "linux/$arch" "$reference" - || echo failed > "$HOME/failed"
 }
-if ! extract; then
+whole() { [ ! -e "$HOME/failed" ] || fail FetchFailed "crane could not read the image"; }
+unpack() { to=$1; shift; tar -x --no-same-permissions -f - -C "$to" -- "$@" 2> "$HOME/tar"; }
+readable() { chmod -R u+rwX "$1"; }
+extract() {
+  extracted=yes
+  image | unpack "$files" "$inner" || extracted=no
   # busybox cannot write into a folder that it has just made read-only, but leaves alone one that is there.
-  if grep -q 'Permission denied' "$HOME/tar" && chmod -R u+w "/work/files" && extract; then :
-  else extracted=no; fi
-fi
-[ ! -e "$HOME/export" ] || fail FetchFailed "crane could not read the image"
+  if [ "$extracted" = no ] && grep -q 'Permission denied' "$HOME/tar" && readable "$files"; then
+    extracted=yes
+    image | unpack "$files" "$inner" || extracted=no
+  fi
+  whole
+  readable "$files"
+}
 
-folder="/work/files$FOLDER"
+# A path without `.`, `..` and empty parts.
+cleaned() {
+  left=$1/ result=
+  while [ -n "$left" ]; do
+    part=${left%%/*} left=${left#*/}
+    case $part in
+      '' | .) ;;
+      ..) case $result in */*) result=${result%/*} ;; *) result= ;; esac ;;
+      *) result=${result:+$result/}$part ;;
+    esac
+  done
+  printf '%s' "$result"
+}
+
+# Where the way to the folder leads over the first symbolic link on it; the links of the image are in a file, as tar lists them.
+detour() {
+  way='' rest=$inner
+  while [ "${rest#*/}" != "$rest" ]; do
+    way=${way:+$way/}${rest%%/*} rest=${rest#*/}
+    while IFS= read -r line; do
+      case ${line%% -> *} in *" $way") ;; *) continue ;; esac
+      target=${line##* -> }
+      case $target in /*) ;; *) target=${way%"${way##*/}"}$target ;; esac
+      cleaned "$target/$rest"
+      return
+    done < "$HOME/links"
+  done
+}
+
+extract
+for _ in 1 2 3 4 5 6 7 8; do
+  if [ -e "$files/$inner" ] || [ -L "$files/$inner" ]; then break; fi
+  if [ ! -e "$HOME/links" ]; then
+    image | tar -tv -f - 2> "$HOME/tar" | { grep '^l' || true; } > "$HOME/links"
+    whole
+  fi
+  next=$(detour)
+  [ -n "$next" ] || break
+  inner=$next
+  extract
+done
+
+folder=$files/$inner
 [ ! -L "$folder" ] || fail UnsafeLink "the folder is a symbolic link"
 [ -d "$folder" ] || fail MissingFolder "the image has no folder $FOLDER"
 # A layer need not have an entry for the folder itself, which is what busybox misses then.
-if [ "${extracted:-yes}" = no ] && ! grep -qi 'not found in archive' "$HOME/tar"; then
+if [ "$extracted" = no ] && ! grep -qi 'not found in archive' "$HOME/tar"; then
   cat "$HOME/tar" >&2
   if grep -qiE 'hard ?link' "$HOME/tar"; then fail UnsafeLink "a hard link leaves the folder"; fi
   fail FetchFailed "tar could not extract the folder"
 fi
+
 leaving=$(find "$folder" -type l | while IFS= read -r link; do
   target=$(readlink -f "$link" || true)
   case "$target" in "$folder"/*) ;; *) echo "$link" ;; esac
 done)
 [ -z "$leaving" ] || fail UnsafeLink "links that leave the folder: $leaving"
+
+# crane gives a hard link the content that its target has in the newest layer, but it has that of the layer which made the
+# link. So linked files are taken once more, each from the newest layer that has it. What is not a layer has none of them,
+# nor has a layer that is compressed with something else than gzip. All is read to its end: else crane would fail, too.
+layer() {
+  rm -rf "$layer" "$HOME/failed" "$HOME/plain"
+  # busybox leaves the mode of a folder alone that is there, and one of mode 555 could not be filled.
+  mkdir -p "$layer/$inner"
+  { crane blob $insecure "${reference%@*}@$1" || echo failed > "$HOME/failed"; } |
+    if [ "$2" = gzip ]; then gunzip -c 2> /dev/null || { echo yes > "$HOME/plain"; cat > /dev/null; }; else cat; fi |
+    { unpack "$layer" "$inner" "./$inner" || true; cat > /dev/null; }
+  whole
+  readable "$layer"
+  find "$layer" -type l -exec rm -f {} + # one could lead to the pull secrets
+}
+take() {
+  : > "$HOME/left"
+  while IFS= read -r file; do
+    from=$layer/$inner${file#"$folder"}
+    if [ ! -f "$from" ]; then echo "$file" >> "$HOME/left"; continue; fi
+    rm -f "$file"
+    cp "$from" "$file"
+  done < "$HOME/linked"
+  mv "$HOME/left" "$HOME/linked"
+}
+find "$folder" -type f -links +1 > "$HOME/linked"
+if [ -s "$HOME/linked" ]; then
+  crane manifest $insecure "$reference" > "$HOME/manifest" || fail FetchFailed "crane could not read the manifest"
+  grep -o '"digest"[[:space:]]*:[[:space:]]*"sha256:[0-9a-f]*"' "$HOME/manifest" | sed 's/.*"sha/sha/; s/"//; 1!G; h; $!d' > "$HOME/digests"
+  while [ -s "$HOME/linked" ] && read -r digest; do
+    layer "$digest" gzip
+    [ ! -e "$HOME/plain" ] || layer "$digest" none
+    take
+  done < "$HOME/digests"
+  [ ! -s "$HOME/linked" ] || fail UnsafeLink "hard links whose content no layer has: $(cat "$HOME/linked")"
+  rm -rf "$layer"
+fi
+
+if [ "$inner" != "${FOLDER#/}" ]; then
+  mkdir -p "$files${FOLDER%/*}"
+  mv "$folder" "$files$FOLDER"
+  folder=$files$FOLDER
+fi
 size=$(du -sk "$folder" | cut -f1)
 [ "$size" -le 262144 ] || fail FolderTooLarge "the folder has $size KiB"
 last=$(find "$folder" -maxdepth 1 -name '*.sql' \( -type f -o -type l \) | sort | tail -n 1)

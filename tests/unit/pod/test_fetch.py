@@ -1,12 +1,15 @@
 """The fetch script run for real, by two shells with their own tar, against a crane that is a few lines of shell."""
 
+import gzip
+import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +23,17 @@ DIGEST = "sha256:" + "0f" * 32
 APPLETS = [
     "cat",
     "chmod",
+    "cp",
     "cut",
     "du",
     "find",
+    "gunzip",
     "mkdir",
     "mv",
     "printf",
     "readlink",
     "rm",
+    "sed",
     "sh",
     "sort",
     "tail",
@@ -53,8 +59,16 @@ case "$1" in
   export)
     cat "$FAKE/image.tar"
     [ ! -e "$FAKE/breaks" ] ;;
+  manifest) cat "$FAKE/manifest" ;;
+  blob)
+    for blob do :; done
+    cat "$FAKE/blobs/${blob#*@sha256:}" ;;
 esac
 """
+
+
+Entry = tarfile.TarInfo | tuple[str, str]
+Pack = Callable[[bytes], bytes]
 
 
 @dataclass
@@ -75,17 +89,26 @@ class Pod:
 
     def image(self, *entries: tarfile.TarInfo | tuple[str, str], cut: bool = False) -> None:
         """Files as (name, text), and links as made by `link`."""
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
-            for entry in entries:
-                if isinstance(entry, tarfile.TarInfo):
-                    tar.addfile(entry)
-                else:
-                    info = tarfile.TarInfo(entry[0])
-                    info.size = len(entry[1].encode())
-                    tar.addfile(info, io.BytesIO(entry[1].encode()))
-        data = buffer.getvalue()
+        data = archive(*entries)
         (self.root / "fake" / "image.tar").write_bytes(data[:700] if cut else data)
+
+    def layers(self, *layers: list[Entry], pack: Pack = gzip.compress, indent: int | None = None) -> None:
+        """An image of layers, the oldest first; crane exports each name as the newest layer has it, that layer first."""
+        flat: dict[str, Entry] = {}
+        for layer in reversed(layers):
+            for entry in layer:
+                flat.setdefault(named(entry).removeprefix("./"), entry)
+        self.image(*flat.values())
+        blobs = self.root / "fake" / "blobs"
+        blobs.mkdir()
+        digests = []
+        for blob in (b'{"config": 1}', *(pack(archive(*layer)) for layer in layers)):
+            digests.append(hashlib.sha256(blob).hexdigest())
+            (blobs / digests[-1]).write_bytes(blob)
+        config, *packed = ({"size": 1, "digest": f"sha256:{digest}"} for digest in digests)
+        based = {"org.opencontainers.image.base.digest": f"sha256:{'9' * 64}"}
+        manifest = {"layers": packed, "config": config, "annotations": based}
+        (self.root / "fake" / "manifest").write_text(json.dumps(manifest, indent=indent))
 
     def run(
         self, folder: str = "/migrations", image: str = "registry.test/orders:1", insecure: str = "false"
@@ -127,6 +150,23 @@ class Pod:
     def files(self) -> list[str]:
         top = self.root / "work" / "files"
         return sorted(str(path.relative_to(top)) for path in top.rglob("*") if not path.is_dir())
+
+
+def archive(*entries: Entry) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for entry in entries:
+            if isinstance(entry, tarfile.TarInfo):
+                tar.addfile(entry)
+            else:
+                info = tarfile.TarInfo(entry[0])
+                info.size = len(entry[1].encode())
+                tar.addfile(info, io.BytesIO(entry[1].encode()))
+    return buffer.getvalue()
+
+
+def named(entry: Entry) -> str:
+    return entry.name if isinstance(entry, tarfile.TarInfo) else entry[0]
 
 
 def link(name: str, target: str, *, hard: bool = False) -> tarfile.TarInfo:
@@ -332,11 +372,21 @@ def test_an_archive_that_was_cut_though_crane_knows_nothing_of_it(pod: Pod) -> N
     assert pod.said == Fetched(failure=Failure.FETCH)
 
 
-@pytest.mark.parametrize("mode", [0o555, 0o755, 0o700, 0o2755], ids=oct)
-def test_a_folder_of_any_mode_that_its_owner_may_read(pod: Pod, mode: int) -> None:
+@pytest.mark.parametrize("mode", [0o000, 0o111, 0o555, 0o755, 0o700, 0o2755], ids=oct)
+def test_a_folder_of_any_mode(pod: Pod, mode: int) -> None:
     pod.image(folder("migrations", mode), SQL, SUM)
     assert pod.run() == 0
     assert pod.files == [SQL[0], SUM[0]]
+    assert pod.said.last == "20240101"
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o222, 0o644], ids=oct)
+def test_the_engine_may_read_a_file_of_any_mode(pod: Pod, mode: int) -> None:
+    file = tarfile.TarInfo("migrations/1_a.sql")
+    file.mode = mode
+    pod.image(MIGRATIONS, file)
+    assert pod.run() == 0
+    assert (pod.root / "work/files/migrations/1_a.sql").stat().st_mode & 0o600 == 0o600
 
 
 def test_a_layer_without_an_entry_for_the_folder(pod: Pod) -> None:
@@ -409,3 +459,123 @@ def test_input_is_never_code(pod: Pod, text: str) -> None:
     assert pod.said == Fetched(failure=Failure.MISSING_FOLDER)
     assert pod.calls[0].endswith(f"--full-ref registry.test/{text}")
     assert not list(pod.root.rglob("pwned"))
+
+
+# --- links on the way to the folder ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        pytest.param([link("app/current", "releases/3")], id="relative"),
+        pytest.param([link("app/current", "/app/releases/3")], id="absolute"),
+        pytest.param([link("app/current", "../app/./releases//3")], id="upwards and back"),
+        pytest.param([link("app/current", "../../../app/releases/3")], id="above the root there is the root"),
+        pytest.param([link("app/current", "last"), link("app/last", "releases/3")], id="a chain"),
+    ],
+)
+def test_the_way_to_the_folder_may_lead_over_links(pod: Pod, links: list[tarfile.TarInfo]) -> None:
+    more: list[Entry] = [
+        link("app/current.old", "releases/2"),
+        ("app/releases/3/sql/1_a.sql", "x"),
+        ("app/other", "y"),
+    ]
+    pod.image(*links, *more)
+    assert pod.run("/app/current/sql") == 0
+    assert "app/current/sql/1_a.sql" in pod.files
+    assert not [file for file in pod.files if not file.endswith("/sql/1_a.sql")]
+    assert pod.said.last == "1"
+
+
+@pytest.mark.parametrize(
+    ("entries", "failure"),
+    [
+        ([link("app/current", "current")], Failure.MISSING_FOLDER),
+        ([link("app/current", "/nowhere")], Failure.MISSING_FOLDER),
+        ([link("app/current", "/")], Failure.MISSING_FOLDER),
+        ([link("app/current", "v3"), link("app/v3/sql", "/etc")], Failure.UNSAFE_LINK),
+        (
+            [link("app/current", "v3"), folder("app/v3/sql"), link("app/v3/sql/1_a.sql", "/etc/passwd")],
+            Failure.UNSAFE_LINK,
+        ),
+    ],
+    ids=[
+        "a circle",
+        "to nothing",
+        "to the root",
+        "to a link in the folder's place",
+        "to a folder with a link",
+    ],
+)
+def test_a_way_that_leads_to_no_folder(pod: Pod, entries: list[Entry], failure: Failure) -> None:
+    pod.image(("etc/1_a.sql", "x"), *entries)
+    assert pod.run("/app/current/sql") == 1
+    assert pod.said == Fetched(failure=failure)
+
+
+# --- hard links --------------------------------------------------------------------------------------------------
+
+OLD, NEW = ("migrations/1_a.sql", "old"), ("migrations/1_a.sql", "new")
+LINK = link("migrations/2_b.sql", "migrations/1_a.sql", hard=True)
+
+
+def contents(pod: Pod) -> list[str]:
+    return [(pod.root / "work/files/migrations" / name).read_text() for name in ("1_a.sql", "2_b.sql")]
+
+
+@pytest.mark.parametrize(
+    ("pack", "indent"),
+    [(gzip.compress, None), (gzip.compress, 2), (bytes, None)],
+    ids=["gzip", "indented", "plain"],
+)
+def test_a_hard_link_keeps_its_content_when_a_later_layer_replaces_its_target(
+    pod: Pod, pack: Pack, indent: int | None
+) -> None:
+    pod.layers([folder("migrations", 0o555), OLD, LINK], [("other", "x")], [NEW], pack=pack, indent=indent)
+    assert pod.run() == 0
+    assert contents(pod) == ["new", "old"]
+
+
+def test_hard_links_of_one_layer_are_the_same_file(pod: Pod) -> None:
+    pod.layers([MIGRATIONS, OLD, LINK], [("migrations/3_c.sql", "x")])
+    assert pod.run() == 0
+    assert contents(pod) == ["old", "old"]
+    assert pod.said.last == "3"
+
+
+def test_names_in_layers_may_begin_with_a_dot(pod: Pod) -> None:
+    dotted = link("./migrations/2_b.sql", "./migrations/1_a.sql", hard=True)
+    pod.layers([MIGRATIONS, ("./migrations/1_a.sql", "old"), dotted], [NEW])
+    pod.image(NEW, LINK)
+    assert pod.run() == 0
+    assert contents(pod) == ["new", "old"]
+
+
+def test_a_hard_link_in_a_layer_that_cannot_be_read_is_named(pod: Pod) -> None:
+    pod.layers([MIGRATIONS, OLD, LINK], [NEW], pack=lambda data: b"(\xb5/\xfd" + data[::-1])
+    assert pod.run() == 1
+    assert pod.said == Fetched(failure=Failure.UNSAFE_LINK)
+
+
+@pytest.mark.parametrize("lost", ["manifest", "blobs"])
+def test_a_registry_that_fails_when_links_are_read_again(pod: Pod, lost: str) -> None:
+    pod.layers([MIGRATIONS, OLD, LINK], [NEW])
+    (pod.root / "fake" / lost).rename(pod.root / "fake" / "lost")
+    assert pod.run() == 1
+    assert pod.said == Fetched(failure=Failure.FETCH)
+
+
+def test_a_link_in_an_older_layer_leads_nowhere(pod: Pod) -> None:
+    pod.pull_secret("000")
+    (pod.root / "pull-secrets/000/2_b.sql").write_text("hunter2")
+    way = link("migrations/old", f"{pod.root}/pull-secrets/000")
+    pod.layers([MIGRATIONS, SQL, way], [folder("migrations/old"), ("migrations/old/1_a.sql", "new")])
+    pod.image(
+        MIGRATIONS,
+        SQL,
+        ("migrations/old/1_a.sql", "new"),
+        link("migrations/old/2_b.sql", "migrations/old/1_a.sql", hard=True),
+    )
+    assert pod.run() == 1
+    assert pod.said == Fetched(failure=Failure.UNSAFE_LINK)
+    assert "hunter2" not in "".join(path.read_text() for path in (pod.root / "work").rglob("*.sql"))
