@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
 ENVIRONMENT_PREFIX = "DBUPGRADE_"
@@ -97,7 +98,7 @@ class Settings(BaseSettings):
         """An image that changes under a running operator would change what runs: latest is refused."""
         tag = value.rpartition("/")[2].partition(":")[2]
         if "@sha256:" not in value and tag in {"", "latest"}:
-            raise ValueError("pin the image to a version or a digest, not to latest")
+            raise PydanticCustomError("not_pinned", "pin the image to a version or a digest, not to latest")
         return value
 
 
@@ -121,4 +122,4 @@ def load(arguments: list[str]) -> Settings:
 
 def _explain(location: tuple[int | str, ...], message: str) -> str:
     name = "_".join(str(part) for part in location).upper()
-    return f"{ENVIRONMENT_PREFIX}{name}: {message.removeprefix('Value error, ')}"
+    return f"{ENVIRONMENT_PREFIX}{name}: {message}"

@@ -65,9 +65,7 @@ async def test_a_job_that_a_dead_webhook_holds_back_is_told_and_created_when_it_
     async with a_webhook_that_is_down(scene):
         await scene.start()
         await scene.create()
-        resource = await scene.until(
-            lambda found: "could not be created" in condition(found, "Ready")["message"]
-        )
+        resource = await scene.until(lambda found: "creationProblem" in run_of(found))
         told = condition(resource, "Progressing")
         assert (told["status"], told["reason"]) == ("True", "JobPending")
         assert "failed calling webhook" in told["message"]
@@ -89,8 +87,9 @@ async def test_a_creation_without_an_answer_is_told(scene: Scene) -> None:
     scene.inject(JOB_CREATION, Stall())
     await scene.start()
     await scene.create()
-    resource = await scene.until(lambda found: "could not be created" in condition(found, "Ready")["message"])
-    assert "no answer in time" in condition(resource, "Ready")["message"]
+    resource = await scene.until(lambda found: "creationProblem" in run_of(found))
+    assert "no answer in time" in run_of(resource)["creationProblem"]
+    assert run_of(resource)["creationProblem"] in condition(resource, "Ready")["message"]
     await scene.until_ready()
     await scene.quiet()
     assert len(scene.standin.created) == 1
