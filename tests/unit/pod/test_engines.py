@@ -1,31 +1,16 @@
-"""What an engine makes of its Job, and what is read of its report."""
+"""What engines have in common: the connection, the certificates, what is a new run, and what is refused."""
 
-import base64
-import json
 from typing import Any
 
 import pytest
 
 from dbupgrade.api.identity import database_identity, run_id, runner_hash
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import Failure
 from dbupgrade.decide import validation
-from dbupgrade.pod.connection.secrets import described
-from dbupgrade.pod.engines import ENGINES
-from dbupgrade.pod.engines.psql.report import PROBLEMS
-from dbupgrade.pod.engines.psql.script import SCRIPT
 from dbupgrade.pod.job import job
-from dbupgrade.pod.report import MARK, Report
-from dbupgrade.pod.steps import wait as wait_for
-from dbupgrade.pod.view import ContainerView
-from tests.unit.decide.builders import FETCHED as DONE
 from tests.unit.decide.builders import (
-    IMAGE_1,
     NAMESPACE,
-    RUNNING,
     SETTINGS,
-    a_job,
-    a_pod,
     a_resource,
     a_spec,
     an_intent,
@@ -33,7 +18,6 @@ from tests.unit.decide.builders import (
     decide,
     message,
     observe,
-    the_run,
 )
 
 Object = dict[str, Any]
@@ -68,34 +52,6 @@ def environment(container: Object) -> Object:
 
 
 # --- the Job -----------------------------------------------------------------------------------------------------
-
-
-def test_psql_gets_the_files_the_url_and_no_argument_with_either() -> None:
-    container = migrate(migrations={"engine": "Psql", "baseline": "007"})
-    assert container["image"] == SETTINGS.psql_image
-    assert container["command"][:2] == ["sh", "-c"]
-    assert container["command"][2].replace("$$", "$") == SCRIPT
-    assert environment(container) == {
-        "DATABASE_URL": {"name": "orders-db", "key": "url"},
-        "MIGRATIONS": "/migrations",
-        "BASELINE": "007",
-        "HOME": "/tmp",
-    }
-    assert [mount["name"] for mount in container["volumeMounts"]] == ["work", "tmp"]
-
-
-def test_psql_gets_the_parts_as_libpq_names_them() -> None:
-    assert environment(migrate(migrations={"engine": "Psql"}, database=IN_PARTS)) == {
-        "PGHOST": "db",
-        "PGPORT": "5432",
-        "PGDATABASE": "orders",
-        "PGUSER": {"name": "login", "key": "username"},
-        "PGPASSWORD": {"name": "login", "key": "pw"},
-        "PGSSLMODE": "require",
-        "PGOPTIONS": '-c search_path="tenant"',
-        "MIGRATIONS": "/migrations",
-        "HOME": "/tmp",
-    }
 
 
 def test_atlas_makes_its_url_of_the_parts_from_its_environment() -> None:
@@ -141,49 +97,6 @@ def test_the_certificates_of_the_database_reach_the_container_that_lints() -> No
     lint = next(container for container in template["spec"]["initContainers"] if container["name"] == "lint")
     assert environment(lint)["PGSSLROOTCERT"] == "/etc/dbupgrade-ca/ca.crt"
     assert {"name": "authority", "mountPath": "/etc/dbupgrade-ca", "readOnly": True} in lint["volumeMounts"]
-
-
-def test_a_command_runs_in_the_users_image_without_extraction() -> None:
-    env = [
-        {"name": "A", "value": "$(DB_PASSWORD)"},
-        {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}},
-    ]
-    spec = pod(migrations={**COMMAND, "env": env}, database=IN_PARTS)["spec"]
-    (container,) = spec["containers"]
-    assert "initContainers" not in spec
-    assert (container["image"], container["command"]) == (IMAGE_1, ["npm"])
-    assert container["args"] == ["run", "migrate $$(DB_HOST)"]
-    assert {entry["name"]: entry for entry in container["env"]}["A"]["value"] == "$$(DB_PASSWORD)"
-    names = {
-        "HOME",
-        "DB_HOST",
-        "DB_PORT",
-        "DB_DATABASE",
-        "DB_USER",
-        "DB_PASSWORD",
-        "DB_SCHEMA",
-        "DB_SSLMODE",
-        "A",
-        "B",
-    }
-    assert {entry["name"] for entry in container["env"]} == names
-    assert [volume["name"] for volume in spec["volumes"]] == ["tmp"]
-    assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-
-
-def test_the_wait_is_a_container_of_its_own_after_the_fetch_and_has_no_password() -> None:
-    spec = pod(database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})["spec"]
-    fetch, wait = spec["initContainers"]
-    assert (fetch["name"], wait["name"], wait["image"]) == (
-        "fetch-migrations",
-        "wait-for-database",
-        SETTINGS.psql_image,
-    )
-    assert environment(wait) == {
-        "PGHOST": "db", "PGPORT": "5432", "PGDATABASE": "orders", "WAIT_SECONDS": "30", "HOME": "/tmp",
-    }  # fmt: skip
-    assert wait["command"][2].replace("$$", "$") == wait_for.SCRIPT
 
 
 def test_only_failures_to_connect_are_tried_again_by_the_job() -> None:
@@ -274,103 +187,3 @@ def test_what_makes_no_sense_is_refused_also_without_admission(changes: Object, 
     decision = decide(observe(a_resource(spec)))
     assert conditions(decision.status)[2:] == ("InvalidSpec", True)
     assert told in message(decision.status)
-
-
-# --- reports -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("log", "exit_code", "failure", "error"),
-    [
-        ("all is well", 0, None, None),
-        ("", 3, Failure.COMMAND, "exit code 3"),
-        ("one\ntwo pw-1 three\n", 3, Failure.COMMAND, "exit code 3: one two *** three"),
-        ("at postgres://u:x@h/d", 1, Failure.COMMAND, "exit code 1: at ***"),
-        ("insert 'hunter2' failed", 1, Failure.COMMAND, "exit code 1: insert '***' failed"),
-        ("anything", 75, Failure.DATABASE_UNREACHABLE, "exit code 75: anything"),
-        ("Error: connect ECONNREFUSED 10.0.0.1:5432", 1, Failure.DATABASE_UNREACHABLE, None),
-        ("getaddrinfo ENOTFOUND db", 1, Failure.DATABASE_UNREACHABLE, None),
-        ("password authentication failed for user", 1, Failure.AUTHENTICATION, None),
-        ("error: PAM authentication failed for user", 1, Failure.AUTHENTICATION, None),
-        ("read ECONNRESET", 1, Failure.COMMAND, "exit code 1: read ECONNRESET"),
-    ],
-)
-def test_the_end_of_a_command(log: str, exit_code: int, failure: Failure | None, error: str | None) -> None:
-    report = ENGINES["Command"].parse(log, exit_code=exit_code, secrets=("pw-1",))
-    assert report.failure is failure
-    assert error is None or report.error == error
-
-
-def test_the_end_of_a_long_log_is_kept_and_a_secret_at_the_cut_is_not_seen() -> None:
-    log = "x" * 3000 + "pw-1" * 1000 + "\nthe end"
-    report = ENGINES["Command"].parse(log, exit_code=1, secrets=("pw-1",))
-    assert report.error
-    assert report.error.endswith("the end")
-    assert "pw-1" not in report.error
-    assert len(report.error.encode()) <= 1024
-
-
-def output(errors: str = "", **changes: Any) -> str:
-    body = {"exit": 3, "phase": "files", "problem": "", "file": "002.sql", "from": "001", "to": "001", "pending": 2,
-            "applied": 0, "errors": base64.b64encode(errors.encode()).decode(), **changes}  # fmt: skip
-    return f"psql: noise\n{MARK}{json.dumps(body)}\n"
-
-
-ERROR = (
-    'psql:/migrations/002.sql:7: ERROR:  relation "secret" does not exist at character 15\n'
-    "psql:/migrations/002.sql:7: STATEMENT:  SELECT *\n  FROM secret WHERE a = 'hunter2';\n"
-)
-
-
-def test_a_statement_that_failed_in_psql() -> None:
-    report = ENGINES["Psql"].parse(output(ERROR), exit_code=1)
-    assert report == Report(
-        failure=Failure.SQL, from_version="001", to_version="001", applied=0, pending=2, failed_file="002.sql",
-        failed_statement="SELECT * FROM secret WHERE a = '***';",
-        error='line 7: relation "secret" does not exist at character 15',
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("log", ["", "Error", f"{MARK}{{", f"{MARK}[]", f'{MARK}{{"exit": "x"}}'])
-def test_a_psql_report_that_cannot_be_read_says_nothing(log: str) -> None:
-    assert ENGINES["Psql"].parse(log, exit_code=0) == Report()
-    assert ENGINES["Psql"].parse(log, exit_code=1) == Report(failure=Failure.UNKNOWN)
-
-
-@pytest.mark.parametrize("word", PROBLEMS)
-def test_every_problem_of_the_script_is_known(word: str) -> None:
-    assert word in SCRIPT
-    report = ENGINES["Psql"].parse(output(problem=f"{word} 001.sql"), exit_code=1)
-    assert report.failure is PROBLEMS[word][0]
-
-
-# --- the wait ----------------------------------------------------------------------------------------------------
-
-
-def waited(exit_code: int, **job_changes: Any) -> Any:
-    spec = a_spec(database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})
-    wait = ContainerView(started=True, exit_code=exit_code, end_reason="Error")
-    run = an_intent(spec, job_uid="job-uid")
-    ended = a_pod(terminal=True, fetch=DONE, wait=wait)
-    changes = {"failed_reason": "BackoffLimitExceeded", **job_changes}
-    return decide(observe(a_resource(spec, run=run), job=a_job(run, **changes), pods=(ended,)))
-
-
-@pytest.mark.parametrize("reason", ["BackoffLimitExceeded", "DeadlineExceeded"])
-def test_a_database_that_never_came_is_named_and_tried_again(reason: str) -> None:
-    decision = waited(75, failed_reason=reason)
-    assert the_run(decision).failure is Failure.DATABASE_UNREACHABLE
-    assert "db:5432 accepted no connections within 30 s" in message(decision.status)
-    assert conditions(decision.status)[3] is False
-
-
-def test_the_wait_is_told_while_it_lasts() -> None:
-    spec = a_spec(database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})
-    run = an_intent(spec, job_uid="job-uid")
-    waiting = a_pod(fetch=DONE, wait=RUNNING)
-    decision = decide(observe(a_resource(spec, run=run), job=a_job(run), pods=(waiting,)))
-    assert "waits until the database accepts connections" in message(decision.status)
-
-
-def test_what_a_secret_holds_is_not_in_the_words_for_a_database() -> None:
-    assert described(a_spec().database) == "the server of the database URL in Secret orders-db"
