@@ -6,8 +6,11 @@ import pytest
 
 from dbupgrade.api.identity import database_identity, run_id, runner_hash
 from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.decide import validation
-from dbupgrade.pod.job import job
+from dbupgrade.pod.engines import ENGINES, named
+from dbupgrade.pod.job import job, schemes
+from dbupgrade.pod.steps import STEPS
 from tests.unit.decide.builders import (
     NAMESPACE,
     SETTINGS,
@@ -187,3 +190,33 @@ def test_what_makes_no_sense_is_refused_also_without_admission(changes: Object, 
     decision = decide(observe(a_resource(spec)))
     assert conditions(decision.status)[2:] == ("InvalidSpec", True)
     assert told in message(decision.status)
+
+
+# --- the tables --------------------------------------------------------------------------------------------------
+
+
+def test_every_engine_of_the_crd_is_in_the_table_and_one_of_a_newer_operator_is_read_as_atlas() -> None:
+    assert set(ENGINES) == set(Engine)
+    assert named("Psql") is ENGINES[Engine.PSQL]
+    assert named("Later") is ENGINES[Engine.ATLAS]
+
+
+def test_the_containers_of_a_pod_have_names_of_their_own() -> None:
+    assert "migrate" not in STEPS
+    assert [name for name, step in STEPS.items() if step.name != name] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, ("postgres", "mysql", "mariadb")),
+        ({"migrations": {"engine": "Psql"}}, ("postgres", "postgresql")),
+        ({"migrations": COMMAND}, ("postgres", "mysql", "mariadb", "postgresql")),
+        ({"runner": {"waitForDatabaseSeconds": 5}}, ("postgres",)),
+        ({"migrations": COMMAND, "runner": {"waitForDatabaseSeconds": 5}}, ("postgres", "postgresql")),
+    ],
+)
+def test_a_url_may_begin_as_all_that_runs_in_the_pod_takes_it(
+    changes: Object, wanted: tuple[str, ...]
+) -> None:
+    assert schemes(a_spec(**changes)) == wanted
