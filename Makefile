@@ -58,6 +58,10 @@ types: venv ## Check types
 unit: venv ## Decisions and machinery, without input or output
 	.venv/bin/pytest tests/unit -n 2
 
+.PHONY: engine
+engine: venv ## The engine in images/atlas: Go's tests, vet, formatter and linter (part of packaging)
+	.venv/bin/pytest tests/packaging/test_engine.py
+
 .PHONY: packaging
 packaging: build ## Chart, kustomize, alerts, health checks, scripts and workflows, with the real tools
 	.venv/bin/pytest tests/packaging -n 2

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     )
 
     crane_image: str = Field("subbug/dbupgrade-crane:0.22.1", description="image with crane, sh and tar")
-    atlas_image: str = Field("subbug/dbupgrade-atlas:0.13.1", description="image with atlas")
+    atlas_image: str = Field("subbug/dbupgrade-atlas:0.1.0", description="image with atlas")
     psql_image: str = Field(
         "docker.io/library/postgres:17.6-alpine",
         description="image with psql, pg_isready and sh, for engine Psql and for the wait for a database",

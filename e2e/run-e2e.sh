@@ -16,7 +16,7 @@ build() { # name, dockerfile, context
 }
 build dbupgrade-operator Dockerfile .
 build dbupgrade-crane images/crane/Dockerfile e2e/tools/crane
-build dbupgrade-atlas images/atlas/Dockerfile e2e/tools/atlas
+build dbupgrade-atlas images/atlas/Dockerfile images/atlas
 docker build --quiet --tag "$registry/dbupgrade-migrate:$tag" --build-arg "ATLAS_IMAGE=$registry/dbupgrade-atlas:$tag" \
   --file images/migrate/Dockerfile .
 docker push --quiet "$registry/dbupgrade-migrate:$tag"

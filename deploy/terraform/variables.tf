@@ -223,7 +223,7 @@ variable "images" {
   description = "Images of mode `job`: `crane` (with sh and tar) fetches files, `atlas` and `psql` apply them; `psql` (with sh, psql and pg_isready) also waits for the database."
   type = object({
     crane = optional(string, "subbug/dbupgrade-crane:0.22.1")
-    atlas = optional(string, "subbug/dbupgrade-atlas:0.13.1")
+    atlas = optional(string, "subbug/dbupgrade-atlas:0.1.0")
     psql  = optional(string, "docker.io/library/postgres:17.6-alpine")
   })
   default  = {}

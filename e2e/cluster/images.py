@@ -100,12 +100,13 @@ class Registry:
         return reference
 
     def push_node_images(self) -> None:
-        """Push what every pod needs (pause) and what the operator's Jobs use (crane, atlas)."""
+        """Push what every pod needs (pause) and what the operator's Jobs use (crane, engines)."""
         images, layers = NodeImages.on(self.address), make_layers(self.bin_dir)
         for reference, entrypoint in (
             (images.pause, ("/bin/busybox", "sleep", "infinity")),
             (images.crane, ("crane",)),
             (images.atlas, ("atlas",)),
+            (images.atlas_cli, ("atlas",)),
             (images.psql, ("psql",)),
         ):
             name = reference.removeprefix(f"{self.address}/")
@@ -131,6 +132,9 @@ class NodeImages:
     pause: str
     crane: str
     atlas: str
+    """Our engine."""
+    atlas_cli: str
+    """Atlas's own command line, which users may bring."""
     psql: str
 
     @classmethod
@@ -139,7 +143,9 @@ class NodeImages:
         return cls(
             pause=f"{registry}/pause:1",
             crane=f"{registry}/dbupgrade/crane:{tools.CRANE.version}",
-            atlas=f"{registry}/dbupgrade/atlas:{tools.ATLAS.version}",
+            # Its code is ours, and changes without its version.
+            atlas=f"{registry}/dbupgrade/atlas:{tools.cache_name(tools.ENGINE)}",
+            atlas_cli=f"{registry}/dbupgrade/atlas-cli:{tools.ATLAS.version}",
             psql=f"{registry}/dbupgrade/psql:{debian.postgresql_bin().parent.name}",
         )
 
@@ -207,7 +213,8 @@ def make_layers(bin_dir: Path) -> dict[str, Path]:
     return {
         "pause": _kept("pause", {"/bin/busybox": BUSYBOX}),
         "crane": _kept("crane", _base() | _busybox() | _tool(bin_dir, "crane")),
-        "atlas": _kept("atlas", _base() | _tool(bin_dir, "atlas")),
+        "atlas": _kept("atlas", _base() | _tool(bin_dir, "engine", "atlas")),
+        "atlas-cli": _kept("atlas-cli", _base() | _tool(bin_dir, "atlas")),
         "psql": _kept(
             "psql",
             _base() | _busybox() | programs(*(debian.postgresql_bin() / n for n in ("psql", "pg_isready"))),
@@ -227,8 +234,8 @@ def _kept(name: str, contents: Mapping[str, Content]) -> Path:
     return kept
 
 
-def _tool(bin_dir: Path, name: str) -> dict[str, Content]:
-    return {f"/usr/local/bin/{name}": (bin_dir / name).resolve()}
+def _tool(bin_dir: Path, name: str, program: str = "") -> dict[str, Content]:
+    return {f"/usr/local/bin/{program or name}": (bin_dir / name).resolve()}
 
 
 def programs(*paths: Path) -> dict[str, Content]:

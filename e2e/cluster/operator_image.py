@@ -54,7 +54,7 @@ def build() -> Path:
 
 def build_migrate() -> Path:
     """Return the toolkit's image in the same way."""
-    atlas = tools.binary(tools.ATLAS.name).resolve()
+    atlas = tools.binary(tools.ENGINE.name).resolve()
     kept = tools.cache_dir() / "images" / f"migrate-{atlas.name}-{_key(MIGRATE_SOURCES)}"
     tools.install(
         kept, lambda target: _bud("images/migrate/Dockerfile", target, f"ATLAS_IMAGE={_atlas_image(atlas)}")

@@ -42,6 +42,7 @@ class Cluster:
     host_ip: str
     crane_image: str
     atlas_image: str
+    atlas_cli_image: str
     psql_image: str
     bin_dir: Path
 
@@ -59,6 +60,7 @@ class Cluster:
             host_ip=slot.host_ip,
             crane_image=images.crane,
             atlas_image=images.atlas,
+            atlas_cli_image=images.atlas_cli,
             psql_image=images.psql,
             bin_dir=bin_dir,
         )

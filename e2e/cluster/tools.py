@@ -141,6 +141,7 @@ TOOLS = (
         15,
     ),
     Tool("kstatus", "kstatus", "sigs.k8s.io/cli-utils", ".", 15),
+    Tool("staticcheck", "staticcheck", "honnef.co/go/tools", "honnef.co/go/tools/cmd/staticcheck", 30),
     Tool("glua", "glua", "github.com/yuin/gopher-lua", "github.com/yuin/gopher-lua/cmd/glua", 5),
     Tool("tofu", "tofu", "github.com/opentofu/opentofu", "github.com/opentofu/opentofu/cmd/tofu", 180),
     _provider("gavinbunney", "kubectl", 60),
@@ -161,13 +162,17 @@ def binary(name: str) -> Path:
 def sources(name: str) -> Path:
     """Return the folder with the sources of a tool's module, for what it holds beside the program."""
     tool = _named(name)
-    command = [str(_go().path), "mod", "download", "-json", tool.module]
-    done = subprocess.run(
-        command, cwd=tool.path, env=_go_environment(), capture_output=True, text=True, check=False
-    )
+    done = go("mod", "download", "-json", tool.module, folder=tool.path)
     if done.returncode != 0:
         raise BuildError(f"{tool.module} could not be downloaded: {done.stdout}{done.stderr}")
     return Path(json.loads(done.stdout)["Dir"])
+
+
+def go(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the Go command that builds the tools in the folder of a module."""
+    command = [str(_go().path), *arguments]
+    environment = _go_environment()
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def _named(name: str) -> Tool:
@@ -251,6 +256,11 @@ def _cached(tool: Tool) -> Path:
     major, minor, *_ = _go().version
     digest.update(f"{_flags(tool)} {tool.package} go{major}.{minor}".encode())
     return cache_dir() / "tools" / f"{tool.name}-{tool.version}-{digest.hexdigest()[:12]}"
+
+
+def cache_name(tool: Tool) -> str:
+    """What follows from all that goes into a tool."""
+    return _cached(tool).name
 
 
 @dataclass(frozen=True)

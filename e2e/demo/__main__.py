@@ -40,7 +40,7 @@ def main() -> int:
 def _story(cluster: Cluster) -> Story:
     kubectl = Kubectl(binary("kubectl"), cluster.kubeconfig, NAME)
     database = Database(cluster.database_admin_url, NAME)
-    return Story(cluster, binary("atlas"), Shop(kubectl), database, Follower(kubectl, NAME))
+    return Story(cluster, binary("engine"), Shop(kubectl), database, Follower(kubectl, NAME))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -60,7 +59,8 @@ func checkURL(text string) error {
 		return errors.New("required flag \"url\" not set")
 	}
 	u, err := url.Parse(text)
-	if err != nil {
+	// An @ behind the host: a character that ends it stands in the password as it is, and the driver would go elsewhere.
+	if err != nil || u.Host != "" && strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") && u.User == nil {
 		return errors.New("sql/sqlclient: parse open url: the URL of the database is malformed; user and password must be percent-encoded")
 	}
 	switch strings.TrimSuffix(u.Scheme, "+unix") {
@@ -141,8 +141,3 @@ type hidden struct {
 
 func (h *hidden) Error() string { return h.text }
 func (h *hidden) Unwrap() error { return h.cause }
-
-// isGone says whether the connection broke, so that nobody knows how far a statement came.
-func isGone(err error) bool {
-	return errors.Is(err, driver.ErrBadConn)
-}

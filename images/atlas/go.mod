@@ -1,4 +1,4 @@
-module dbupgrade/engine
+module dbupgrade.dev/images/atlas
 
 go 1.26.4
 

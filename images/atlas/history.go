@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
-	"github.com/lib/pq"
 )
 
 const (
@@ -207,6 +206,3 @@ func (h *history) DeleteRevision(ctx context.Context, version string) error {
 	delete(h.rows, version)
 	return nil
 }
-
-// literal is a text in a statement for PostgreSQL, however it is set to read backslashes.
-func literal(text string) string { return pq.QuoteLiteral(text) }

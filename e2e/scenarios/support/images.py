@@ -26,7 +26,7 @@ def checksums(cluster: Cluster, files: Mapping[str, str]) -> bytes:
         for name, text in files.items():
             (Path(scratch) / name).write_text(text)
         subprocess.run(
-            [cluster.bin_dir / "atlas", "migrate", "hash", "--dir", f"file://{scratch}"],
+            [cluster.bin_dir / "engine", "migrate", "hash", "--dir", f"file://{scratch}"],
             check=True,
             capture_output=True,
         )

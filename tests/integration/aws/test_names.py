@@ -47,7 +47,7 @@ def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
     (folder / "migrations").mkdir()
     (folder / "migrations" / "1_first.sql").write_text("CREATE TABLE here (id int);\n")
     (folder / "atlas.hcl").write_text(CONFIG)
-    found = Atlas(tools.binary("atlas"), folder)
+    found = Atlas(tools.binary("engine"), folder)
     assert found.run("hash") == ""
     return found
 

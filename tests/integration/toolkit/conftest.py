@@ -112,7 +112,7 @@ class Toolkit:
     def environment(self, **variables: str) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
-            "ATLAS_BIN": str(tools.binary("atlas")),
+            "ATLAS_BIN": str(tools.binary("engine")),
             "MIGRATION_DIR": str(self.folder),
             "MIGRATE_FORMAT": "json",
             "DATABASE_URL": self.server.url(self.database),

@@ -22,7 +22,7 @@ VALID = "select indexrelid::regclass::text || ' ' || indisvalid from pg_index wh
 
 
 def plain_atlas(toolkit: Toolkit) -> str:
-    command = [str(tools.binary("atlas")), "migrate", "status", "--dir", f"file://{toolkit.folder}"]
+    command = [str(tools.binary("engine")), "migrate", "status", "--dir", f"file://{toolkit.folder}"]
     return subprocess.run(
         [*command, "--url", toolkit.server.url(toolkit.database), "--format", "{{ .Status }}"],
         capture_output=True,
