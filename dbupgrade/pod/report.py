@@ -1,7 +1,7 @@
 """From what Atlas printed to what the operator may say about it.
 
 Atlas prints the report of `TEMPLATE` when a run got as far as planning, and `Error: …` lines otherwise. The first is
-parsed, the second only classified: its text may hold the URL, so it is never copied.
+parsed, the second classified: its text may hold the URL, so of what no class explains only the last line is shown, masked.
 """
 
 import re
@@ -60,6 +60,9 @@ class _Output(BaseModel):
     error: Text
 
 
+_ERROR = "Error: "
+# A file whose statements cannot be told from each other.
+_UNREADABLE = re.compile(r'scanning statements from "([^"]*)": (.*)', re.DOTALL)
 _NEEDS_NO_TRANSACTION = "cannot run inside a transaction block"
 
 
@@ -69,7 +72,7 @@ def with_hint(error: str, header: str) -> str:
 
 
 _CLASSES: tuple[tuple[Failure, str], ...] = (
-    (Failure.CHECKSUM, r"checksum (mismatch|file not found)"),
+    (Failure.CHECKSUM, r"checksum (mismatch|file not found|file format invalid)"),
     (Failure.NOT_CLEAN, r"is not clean"),
     (Failure.BASELINE_NOT_FOUND, r"baseline version .* not found"),
     (Failure.MISSING_FOLDER, r"sql/migrate: stat .*no such file or directory|sql/migrate: .*not a dir"),
@@ -100,6 +103,15 @@ _CLASSES: tuple[tuple[Failure, str], ...] = (
 )
 
 
+# The first characters of an SQLSTATE of a server that lets nobody in.
+_STATES: tuple[tuple[Failure, tuple[str, ...]], ...] = (
+    (Failure.AUTHENTICATION, ("28", "42501")),
+    (Failure.DATABASE_UNREACHABLE, ("08", "3D000", "53300", "57P")),
+)
+_STATE = re.compile(r"\(([0-9A-Z]{5})\)\s*\Z")
+
+# Of which the class alone does not say enough.
+_TOLD = frozenset({Failure.UNKNOWN, Failure.HISTORY_DIVERGED})
 _CLASSIFIED = (
     4096  # characters: patterns take longer than the text is long, and Atlas's own last words are short
 )
@@ -113,13 +125,29 @@ def parse(log: str, *, succeeded: bool, secrets: tuple[str, ...] = ()) -> Report
     """
     output = _find(log)
     if output is None:
-        return Report() if succeeded else Report(failure=classify(log))
+        return Report() if succeeded else _unreported(log, secrets)
     report = _from_output(output, secrets)
     if succeeded and report.failure is None and not (output.current or output.target or output.applied):
         return Report(failure=Failure.EMPTY_FOLDER)
     if not succeeded and report.failure is None:
-        return Report(failure=classify(log))
+        return _unreported(log, secrets)
     return report
+
+
+def _unreported(log: str, secrets: tuple[str, ...]) -> Report:
+    """What is known of a run that failed before its report."""
+    failure = classify(log)
+    return Report(failure=failure, error=words(log, secrets) if failure in _TOLD else None)
+
+
+def words(log: str, secrets: tuple[str, ...] = ()) -> str | None:
+    """The engine's own last words, masked."""
+    last = next((line for line in reversed(log.splitlines()) if line.startswith(_ERROR)), "")
+    return _masked(last.removeprefix(_ERROR), secrets) or None
+
+
+def _masked(text: str, secrets: tuple[str, ...]) -> str:
+    return cut(remove_secrets(mask_error(text, ""), secrets))
 
 
 def _find(log: str) -> _Output | None:
@@ -142,7 +170,7 @@ def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
         "pending": output.pending - len(done),
     }
     if failed is None or failed.error is None:
-        return Report(failure=classify(output.error) if output.error else None, **known)
+        return _without_statement(output.error, known, secrets) if output.error else Report(**known)
     statement, text = failed.error.stmt, failed.error.text
     return Report(
         failure=_class_of_statement_error(text),
@@ -159,6 +187,15 @@ def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
     )
 
 
+def _without_statement(text: str, known: dict[str, Any], secrets: tuple[str, ...]) -> Report:
+    """A failure of the run that is no statement's."""
+    if unreadable := _UNREADABLE.search(text):
+        error = _masked(unreadable[2], secrets)
+        return Report(failure=Failure.SQL, failed_file=unreadable[1], error=error, **known)
+    failure = classify(text)
+    return Report(failure=failure, error=_masked(text, secrets) if failure in _TOLD else None, **known)
+
+
 def _class_of_statement_error(text: str) -> Failure:
     """When the connection broke in a statement, nobody knows how far the statement came; all else is the SQL's."""
     broken = (
@@ -171,7 +208,13 @@ def _class_of_statement_error(text: str) -> Failure:
 def classify(text: str) -> Failure:
     """The class of output that is no report; a line of a report that was cut may hold SQL, and says nothing."""
     text = "\n".join(line for line in text.splitlines() if not line.startswith(MARK))[-_CLASSIFIED:]
+    if (state := _STATE.search(text)) and (failure := _of_state(state[1])):
+        return failure
     for failure, pattern in _CLASSES:
         if re.search(pattern, text, re.IGNORECASE):
             return failure
     return Failure.UNKNOWN
+
+
+def _of_state(state: str) -> Failure | None:
+    return next((failure for failure, begins in _STATES if state.startswith(begins)), None)

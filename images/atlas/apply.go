@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
@@ -84,7 +85,7 @@ func (r *applyRun) plan(ctx context.Context) error {
 	}
 	r.pending, err = r.executor.Pending(ctx)
 	if err != nil && !errors.Is(err, migrate.ErrNoPendingFiles) {
-		return plain(err)
+		return unplanned(err)
 	}
 	if n, _ := r.options.amount(); n > 0 && n < len(r.pending) {
 		r.pending = r.pending[:n]
@@ -97,6 +98,19 @@ func (r *applyRun) plan(ctx context.Context) error {
 	}
 	r.report.Pending = reportsOf(r.pending)
 	return nil
+}
+
+// unplanned is why there is no plan.
+func unplanned(err error) error {
+	var late *migrate.HistoryNonLinearError
+	if !errors.As(err, &late) {
+		return plain(err)
+	}
+	names := make([]string, len(late.OutOfOrder))
+	for i, file := range late.OutOfOrder {
+		names[i] = file.Name()
+	}
+	return fmt.Errorf("sql/migrate: files were added out of order, below the version of the database: %s", strings.Join(names, ", "))
 }
 
 // prepare finds out all that can be known before the first statement runs.
@@ -142,7 +156,7 @@ func (r *applyRun) file(ctx context.Context, i int, file migrate.File) error {
 		}
 	}
 	if err := r.history.checkResumable(file, len(r.statements[i])); err != nil {
-		return err
+		return r.failed(err)
 	}
 	if err := r.executor.Execute(ctx, file); err != nil {
 		return r.failed(err)
@@ -172,10 +186,14 @@ func (r *applyRun) commit(ctx context.Context) error {
 // failed is the error of a file as it is shown: that of the statement, without what followed from it.
 func (r *applyRun) failed(err error) error {
 	var statement *migrate.StmtExecError
-	if errors.As(err, &statement) {
+	var changed migrate.HistoryChangedError
+	switch {
+	case errors.As(err, &statement):
 		return statement
+	case errors.As(err, &changed): // nothing of the file was begun
+		return fmt.Errorf("sql/migrate: history changed: statement %d of file %s is not the one that was applied", changed.Stmt, changed.File)
 	}
-	if file := r.current(); file != nil && file.Error == nil && !errors.As(err, new(migrate.HistoryChangedError)) {
+	if file := r.current(); file != nil && file.Error == nil {
 		file.Error = &statementReport{Text: err.Error()}
 	}
 	return err

@@ -26,7 +26,9 @@ def test_the_module_lists_what_it_needs_and_nothing_else() -> None:
 
 def test_formatted() -> None:
     formatter = Path(tools.go("env", "GOROOT", folder=MODULE).stdout.strip()) / "bin/gofmt"
-    done = subprocess.run([formatter, "-l", "-s", "."], cwd=MODULE, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [formatter, "-l", "-s", "."], cwd=MODULE, capture_output=True, text=True, check=True
+    )
     assert done.stdout == ""
 
 

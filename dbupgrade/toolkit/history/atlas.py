@@ -116,7 +116,7 @@ class Atlas:
         if done.returncode != 0:
             replayed = done.stderr.partition("replaying the migration directory:")[2]
             if not replayed:
-                raise AtlasError(report.classify(done.stderr))
+                raise _refused(done.stderr)
             raise AtlasError(Failure.SQL, _masked(replayed))
 
     def status(self, folder: Path) -> State:
@@ -146,7 +146,7 @@ class Atlas:
         done = self._run("migrate", "set", version, "--dir", f"file://{folder}", *self._target())
         if done.returncode != 0:
             missing = "migration with version" in done.stderr and "not found" in done.stderr
-            raise AtlasError(Failure.BASELINE_NOT_FOUND if missing else report.classify(done.stderr))
+            raise AtlasError(Failure.BASELINE_NOT_FOUND) if missing else _refused(done.stderr, self.url)
 
     def _target(self) -> list[str]:
         schema = ["--revisions-schema", self.revisions_schema] if self.revisions_schema else []
@@ -161,7 +161,7 @@ class Atlas:
     def _checked(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         done = self._run(*arguments)
         if done.returncode != 0:
-            raise AtlasError(report.classify(done.stderr))
+            raise _refused(done.stderr, self.url)
         return done
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -181,6 +181,13 @@ class Atlas:
                 f"{self.binary} cannot be run ({error.strerror}): put Atlas's community CLI on PATH, or its path into "
                 "ATLAS_BIN"
             ) from None
+
+
+def _refused(output: str, url: str = "") -> AtlasError:
+    """The error for what Atlas said instead of doing what it should, in its own masked words where no class has better ones."""
+    failure = report.classify(output)
+    known = report.words(output, url_secrets(url)) if failure is Failure.UNKNOWN else None
+    return AtlasError(failure, known or "")
 
 
 def _masked(text: str) -> str:

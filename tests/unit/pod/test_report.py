@@ -170,8 +170,66 @@ CLASSES = [
 
 
 @pytest.mark.parametrize(("log", "failure"), CLASSES)
-def test_output_that_is_no_report_is_classified_and_never_copied(log: str, failure: Failure) -> None:
+def test_output_that_is_no_report_is_classified_and_copied_only_when_the_class_says_too_little(
+    log: str, failure: Failure
+) -> None:
+    found = report.parse(log + "\n", succeeded=False)
+    told = found.error if failure in {Failure.UNKNOWN, Failure.HISTORY_DIVERGED} else None
+    assert found == Report(failure=failure, error=told)
+    assert "hunt" not in (told or "")
+
+
+OUR_CLASSES = [
+    ('Error: pq: password authentication failed for user "app" (28P01)', Failure.AUTHENTICATION),
+    ("Error: pq: nobody knows these words (28000)", Failure.AUTHENTICATION),
+    ("Error: creating the history: pq: permission denied for schema x (42501)", Failure.AUTHENTICATION),
+    ('Error: pq: database "history" does not exist (3D000)', Failure.DATABASE_UNREACHABLE),
+    ("Error: connecting: pq: die Datenbank fährt herunter (57P03)", Failure.DATABASE_UNREACHABLE),
+    ("Error: pq: sorry, too many clients already (53300)", Failure.DATABASE_UNREACHABLE),
+    ("Error: acquiring database lock: sql/schema: lock is held by other session", Failure.DATABASE_LOCKED),
+    (
+        "Error: sql/sqlclient: parse open url: the URL of the database is malformed; user and password must be"
+        " percent-encoded",
+        Failure.CONNECTION_SETTINGS,
+    ),
+    ("Error: sql/sqlclient: unknown driver: the URL begins with postgres://", Failure.CONNECTION_SETTINGS),
+    ("Error: invalid search_path value: it names more than one schema", Failure.CONNECTION_SETTINGS),
+    ("Error: checksum file format invalid", Failure.CHECKSUM),
+]
+
+
+@pytest.mark.parametrize(("log", "failure"), OUR_CLASSES)
+def test_the_errors_of_our_engine_are_classified(log: str, failure: Failure) -> None:
     assert report.parse(log + "\n", succeeded=False) == Report(failure=failure)
+
+
+@pytest.mark.parametrize(
+    ("log", "failure", "error"),
+    [
+        (
+            "more\nError: pq: cannot frobnicate hunter2 at postgres://a:b@c/d (XX000)\nmore",
+            Failure.UNKNOWN,
+            "pq: cannot frobnicate *** at *** (XX000)",
+        ),
+        (
+            "Error: file 20250201_b.sql was added out of order",
+            Failure.HISTORY_DIVERGED,
+            "file 20250201_b.sql was added out of order",
+        ),
+    ],
+)
+def test_the_engines_own_words_are_told_where_the_class_says_too_little(
+    log: str, failure: Failure, error: str
+) -> None:
+    found = report.parse(log, succeeded=False, secrets=("hunter2",))
+    assert found == Report(failure=failure, error=error)
+
+
+def test_a_file_that_cannot_be_split_is_an_sql_error_of_that_file() -> None:
+    error = 'sql/migrate: scanning statements from "2_b.sql": 3:7: unclosed quote \'hunter2'
+    found = report.parse(output(current="1", target="2", pending=1, error=error), succeeded=False)
+    assert (found.failure, found.failed_file) == (Failure.SQL, "2_b.sql")
+    assert found.error == "3:7: unclosed quote '***'"
 
 
 def test_a_failing_statement_is_told_with_its_values_masked() -> None:
@@ -250,8 +308,11 @@ def test_the_database_password_is_removed_from_statement_and_error() -> None:
     ],
 )
 def test_a_report_with_an_error_of_no_file_is_classified(error: str, failure: Failure) -> None:
-    found = report.parse(output(current="1", target="2", pending=1, error=error), succeeded=False)
-    assert found == Report(failure=failure, from_version="1", to_version="1", applied=0, pending=1)
+    log = output(current="1", target="2", pending=1, error=error)
+    found = report.parse(log, succeeded=False, secrets=("hunter2",))
+    told = "something else: ***" if failure is Failure.UNKNOWN else None
+    known = Report(failure=failure, from_version="1", to_version="1", applied=0, pending=1, error=told)
+    assert found == known
 
 
 def test_a_container_that_failed_with_a_report_of_success_is_no_success() -> None:
