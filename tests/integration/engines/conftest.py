@@ -15,6 +15,7 @@ import pytest
 from dbupgrade.pod.engines.psql import report, script
 from dbupgrade.pod.steps import wait
 from e2e.cluster import debian
+from tests.integration.engines.atlas import Database
 from tests.integration.harness.postgres import PASSWORD, USER, Postgres
 
 if TYPE_CHECKING:
@@ -149,3 +150,17 @@ def make_runner(postgres: Postgres, folder: Path, shell: list[str], path: str) -
     runner = Runner(postgres, database, folder, shell, path)
     runner.write({})
     return runner
+
+
+@pytest.fixture
+def database(postgres: Postgres, tmp_path: Path) -> Database:
+    """A new database, for engines with Atlas's command line."""
+    return on_postgres(postgres, tmp_path)
+
+
+def on_postgres(postgres: Postgres, folder: Path) -> Database:
+    name = f"db_{secrets.token_hex(4)}"
+    postgres.query(f"CREATE DATABASE {name}")
+    login = f"{USER}:{quote(PASSWORD, safe='')}"
+    folder.mkdir(exist_ok=True)
+    return Database(f"postgres://{login}@127.0.0.1:{postgres.port}/{name}?sslmode=disable", folder, name)
