@@ -48,9 +48,10 @@ def with_schema(url: str, schema: str) -> str:
     return f"{url}&search_path={quote(schema, safe='')}" if schema else url
 
 
-def has_schema(url: str) -> bool:
-    """Whether the URL leads into one schema: then Atlas looks at no other."""
-    return any(pair.startswith("search_path=") for pair in urlsplit(url).query.split("&"))
+def schema(url: str) -> str:
+    """The schema that the URL leads into, if there is one: then Atlas looks at no other."""
+    pairs = (pair.partition("=") for pair in urlsplit(url).query.split("&"))
+    return next((unquote(value) for key, _, value in pairs if key == "search_path"), "")
 
 
 def normalise(url: str) -> str:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from dbupgrade.api.spec.policy import LintMode
-from dbupgrade.toolkit.output import Format
+from dbupgrade.toolkit.output import DOCUMENTS, Format
 
 COMMANDS = {
     "status": "compare the folder with the database; reads only",
@@ -33,7 +33,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def _add(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument("--dir", type=Path, help="the folder; MIGRATION_DIR, else /migrations, by default")
-    formats = [form for form in Format if command == "lint" or form is not Format.SARIF]
+    formats = [form for form in Format if command == "lint" or form not in DOCUMENTS]
     parser.add_argument(
         "--format", type=Format, choices=formats, help="MIGRATE_FORMAT, else text, by default"
     )
@@ -57,6 +57,7 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
         which.add_argument(
             "--pending", action="store_true", help="look at the files that the database has not applied yet"
         )
+        which.add_argument("--rules", action="store_true", help="list the rules, and look at nothing")
         parser.add_argument(
             "--policy",
             choices=[mode.value for mode in LintMode if mode is not LintMode.OFF],

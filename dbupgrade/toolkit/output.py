@@ -16,7 +16,11 @@ class Format(StrEnum):
     TEXT = "text"
     JSON = "json"
     SARIF = "sarif"
-    """Only `lint` has it; what else there is to say goes to standard error."""
+    MARKDOWN = "markdown"
+
+
+DOCUMENTS = (Format.SARIF, Format.MARKDOWN)
+"""One document as a whole, which only `lint` has; what else there is to say goes to standard error."""
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Output:
 
     def event(self, name: str, text: str, *, level: str = "info", **values: Any) -> None:
         """Say `text` to people, or the event with its values to machines."""
-        if self.form is Format.SARIF:
+        if self.form in DOCUMENTS:
             sys.stderr.write(remove_secrets(f"{level}: {text}\n", self.secrets))
             return
         if self.form is Format.TEXT:

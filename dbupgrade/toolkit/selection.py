@@ -1,6 +1,7 @@
 """Which files are new: those that the branch which others work on has not. Asks git."""
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from dbupgrade.toolkit.call import Call
@@ -9,20 +10,29 @@ from dbupgrade.toolkit.environment import BadEnvironmentError
 _BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
-def chosen(call: Call, names: list[str], latest: int | None = None, base: str | None = None) -> set[str]:
+@dataclass(frozen=True)
+class Selection:
+    """Files that a command looks at."""
+
+    names: set[str]
+    new: bool = False
+    """Whether they are known to be new: no database has any of them."""
+
+
+def chosen(call: Call, names: list[str], latest: int | None = None, base: str | None = None) -> Selection:
     """The files that a command looks at; `latest` and `base` count when the command line says nothing."""
     given = call.given
     if given.all:
-        return set(names)
+        return Selection(set(names))
     if count := given.latest or (None if given.git_base else latest):
-        return set(names[-count:])
+        return Selection(set(names[-count:]))
     new = new_files(call.folder, given.git_base or base)
     if new is None:
         call.output.event(
             "no_git", "the folder is in no git repository: all files count as new", files=len(names)
         )
-        return set(names)
-    return new & set(names)
+        return Selection(set(names))
+    return Selection(new & set(names), new=True)
 
 
 def new_files(folder: Path, base: str | None) -> set[str] | None:

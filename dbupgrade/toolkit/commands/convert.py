@@ -12,7 +12,7 @@ def run(call: Call) -> int:
     call.prepare()
     call.atlas.validate_offline(call.folder)
     files = [concurrently.File(*file) for file in folder.read(call.folder)]
-    chosen = selection.chosen(call, [file.name for file in files])
+    chosen = selection.chosen(call, [file.name for file in files]).names
     changed = concurrently.convert(files, chosen, plain=call.given.plain)
     for name, parts in changed.items():
         folder.write(call.folder, parts)

@@ -15,14 +15,19 @@ from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.history import compare
 from dbupgrade.toolkit.history.atlas import AtlasError, State
-from dbupgrade.toolkit.lint import findings, formats, rules, settings, squawk
-from dbupgrade.toolkit.lint.findings import Finding
+from dbupgrade.toolkit.lint import formats, settings
+from dbupgrade.toolkit.lint.findings import Known, findings, skipped
+from dbupgrade.toolkit.lint.rule import Finding, Level
+from dbupgrade.toolkit.lint.world import DEFAULT_PATH, Database
 from dbupgrade.toolkit.output import Format
+from dbupgrade.toolkit.selection import Selection
 from dbupgrade.toolkit.sql.concurrently import File
 
 
 def run(call: Call) -> int:
     """Look at the chosen files. Raises BadEnvironmentError, FolderError and AtlasError."""
+    if call.given.rules:
+        return _rules(call)
     try:
         looked_at, found = _look(call)
     except (BadEnvironmentError, FolderError) as error:
@@ -32,20 +37,36 @@ def run(call: Call) -> int:
         _report(call, Told(failure=error.failure))
         raise
     refuse = call.given.policy == LintMode.ERROR
-    _report(call, told(len(looked_at), [formats.as_status(finding) for finding in found], refuse=refuse))
-    errors = sum(finding.level is rules.Level.ERROR for finding in found)
+    told_of = [formats.as_status(finding) for finding in found if finding.level is not Level.INFO]
+    _report(call, told(len(looked_at), told_of, refuse=refuse))
+    errors = any(finding.level is Level.ERROR for finding in found)
     code = ExitCode.LINT if errors and refuse else ExitCode.OK
+    _print(call, looked_at, found, code)
+    return code
+
+
+def _rules(call: Call) -> int:
+    if call.output.form is Format.MARKDOWN:
+        call.output.raw(formats.rules_as_table().rstrip())
+    else:
+        call.output.event("rules", formats.rules_as_text(), rules=formats.rules_as_json())
+    return ExitCode.OK
+
+
+def _print(call: Call, looked_at: list[File], found: list[Finding], code: ExitCode) -> None:
     if call.output.form is Format.SARIF:
         call.output.raw(json.dumps(formats.as_sarif(found, _prefix(call)), indent=2))
-        return code
-    lines = [formats.as_text(finding) for finding in found]
-    call.output.event(
-        "lint",
-        "\n".join([*lines, f"{len(looked_at)} files: {errors} errors, {len(found) - errors} warnings"]),
-        exitCode=int(code),
-        **formats.as_json(found, [file.name for file in looked_at]),
-    )
-    return code
+    elif call.output.form is Format.MARKDOWN:
+        call.output.raw(formats.as_markdown(found, len(looked_at)).rstrip())
+    else:
+        lines = [formats.as_text(finding) for finding in found]
+        files = f"{len(looked_at)} file{'' if len(looked_at) == 1 else 's'}"
+        call.output.event(
+            "lint",
+            "\n".join([*lines, f"{files}: {formats.counts(found)}"]),
+            exitCode=int(code),
+            **formats.as_json(found, [file.name for file in looked_at]),
+        )
 
 
 def _look(call: Call) -> tuple[list[File], list[Finding]]:
@@ -56,21 +77,26 @@ def _look(call: Call) -> tuple[list[File], list[Finding]]:
     for name in asked.unread:
         call.output.event("not_read", name, level="warning")
     files = [File(*file) for file in folder.read(call.folder)]
-    names, state, empty = [file.name for file in files], State(), False
+    names, state = [file.name for file in files], State()
     if call.given.pending:
-        state, empty = _pending(call)
-        chosen = {file.name for file in state.pending}
+        state = _pending(call)
+        selected = Selection({file.name for file in state.pending}, new=True)
     else:
-        chosen = selection.chosen(call, names, asked.latest, asked.git_base)
-    looked_at = [file for file in files if file.name in chosen]
-    texts = findings.texts(looked_at)
-    hits = squawk.look(texts, call.work)
-    skipped = findings.skipped(state.skipped, state.current)
-    return looked_at, [*skipped, *findings.findings(looked_at, texts, hits, asked, empty=empty)]
+        selected = selection.chosen(call, names, asked.latest, asked.git_base)
+    schema = address.schema(call.settings.url)
+    known = Known(
+        asked,
+        Database((schema,) if schema else DEFAULT_PATH),
+        together=selected.new,
+        has_timeout=call.settings.lock_seconds > 0 or "lock_timeout" in call.settings.url,
+    )
+    found = findings(files, selected.names, known)
+    looked_at = [file for file in files if file.name in selected.names]
+    return looked_at, [*skipped(state.skipped, state.current), *found]
 
 
-def _pending(call: Call) -> tuple[State, bool]:
-    """The database, with the files that `apply` would apply; and whether there is nothing yet where they go.
+def _pending(call: Call) -> State:
+    """The database, with the files that `apply` would apply.
 
     Raises AtlasError, and BadEnvironmentError without a database.
     """
@@ -80,17 +106,17 @@ def _pending(call: Call) -> tuple[State, bool]:
     call.atlas.validate_offline(call.folder)
     state = compare.state(call)
     if state.applied:
-        return state, False
+        return state
     if baseline := call.settings.baseline:
         new = [file for file in state.pending if file.version > baseline]
-        return replace(state, pending=new), False
-    if address.has_schema(call.atlas.url):
-        return state, True
+        return replace(state, pending=new)
+    if address.schema(call.atlas.url):
+        return state
     call.output.event(
         "no_history",
         "the database has no history: it is empty, so that nothing in it can break, or nothing is applied to it",
     )
-    return State(), True
+    return State()
 
 
 def _report(call: Call, said: Told) -> None:

@@ -33,6 +33,8 @@ class LintSettings:
     """By resource; the rule for all that have none of their own is in each."""
     latest: int | None = None
     git_base: str | None = None
+    threshold: int | None = None
+    """Bytes: on a table below it, what hurts only large tables is a warning."""
     unread: tuple[str, ...] = ()
     """What the file says and is not followed, in words."""
 
@@ -46,8 +48,9 @@ def read(text: str, name: str) -> LintSettings:
     blocks = document.get("lint", [])
     errors: dict[str, bool] = {}
     naming: dict[str, Naming] = {}
-    latest, base = None, None
+    latest, base, threshold = None, None, None
     for block in blocks:
+        threshold = _size(block["threshold"], name) if "threshold" in block else threshold
         latest = block.get("latest", latest)
         base = next((_text(git["base"]) for git in block.get("git", ()) if "base" in git), base)
         for key, values in block.items():
@@ -58,7 +61,7 @@ def read(text: str, name: str) -> LintSettings:
             naming |= _naming(block_of_names, name)
     if latest is not None and not (isinstance(latest, int) and latest > 0):
         raise BadEnvironmentError(f"{name}: lint.latest must be a number of files")
-    return LintSettings(errors, naming, latest, base, tuple(_unread(document, name)))
+    return LintSettings(errors, naming, latest, base, threshold, tuple(_unread(document, name)))
 
 
 def _unread(document: dict[str, Any], name: str) -> Iterator[str]:
@@ -70,6 +73,17 @@ def _unread(document: dict[str, Any], name: str) -> Iterator[str]:
                     f"{name}: the lint block in env {environment} is not read, only one outside of all env blocks: move it "
                     "there"
                 )
+
+
+_SIZE = re.compile(r"(\d+) *(B|kB|MB|GB|TB)", re.IGNORECASE)
+_UNITS = ("b", "kb", "mb", "gb", "tb")
+
+
+def _size(value: Any, name: str) -> int:
+    match = _SIZE.fullmatch(_text(value))
+    if match is None:
+        raise BadEnvironmentError(f'{name}: lint.threshold must be a size, for example "100MB"')
+    return int(match[1]) << 10 * _UNITS.index(match[2].lower())
 
 
 def _naming(block: dict[str, Any], name: str) -> dict[str, Naming]:

@@ -1,8 +1,10 @@
 """Names of tables and indexes as they are written, and what a statement does with them. Pure."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
+import postgast
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.sql.parser import tokens, unwrap
@@ -95,3 +97,66 @@ def without_concurrently(text: str) -> str:
     """`text`, one CREATE INDEX, without the word CONCURRENTLY."""
     start, end = next((start, end) for name, start, end in tokens(text) if name == "CONCURRENTLY")
     return text[:start] + text[end:].lstrip(" \t")
+
+
+# How PostgreSQL's parser spells the types that have a name of their own.
+_TYPES = {
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+    "float4": "real",
+    "float8": "double precision",
+    "bool": "boolean",
+    "bpchar": "char",
+}
+
+
+@dataclass(frozen=True)
+class Type:
+    """A column's type."""
+
+    name: str
+    """In its usual spelling, with the schema unless that is pg_catalog."""
+    modifiers: tuple[int, ...] = ()
+    array: bool = False
+
+    def __str__(self) -> str:
+        modifiers = f"({', '.join(map(str, self.modifiers))})" if self.modifiers else ""
+        return f"{self.name}{modifiers}{'[]' if self.array else ''}"
+
+
+def type_of(node: pb.TypeName) -> Type:
+    """The type in a TypeName."""
+    words = [word for word in strings(node.names) if word != "pg_catalog"]
+    modifiers = [unwrap(item) for item in node.typmods]
+    numbers = tuple(item.ival.ival for item in modifiers if isinstance(item, pb.A_Const))
+    if words[-1] == "interval":
+        numbers = ()
+    return Type(_TYPES.get(".".join(words), ".".join(words)), numbers, bool(node.array_bounds))
+
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+
+
+def quote(word: str) -> str:
+    """An identifier as SQL has it."""
+    if _PLAIN.fullmatch(word) and postgast.scan(word).tokens[0].keyword_kind in (
+        pb.NO_KEYWORD,
+        pb.UNRESERVED_KEYWORD,
+    ):
+        return word
+    return '"' + word.replace('"', '""') + '"'
+
+
+def quoted(name: Name) -> str:
+    """A name as SQL has it."""
+    return ".".join(quote(word) for word in (name.schema, name.name) if word)
+
+
+_FIELDS = {field.message_type.name: field.name for field in pb.Node.DESCRIPTOR.fields if field.message_type}
+
+
+def sql_of(tree: Any) -> str:
+    """A statement's tree as SQL, with its semicolon."""
+    node = pb.Node(**{_FIELDS[type(tree).DESCRIPTOR.name]: tree})
+    return f"{postgast.deparse(pb.ParseResult(stmts=[pb.RawStmt(stmt=node)]))};"

@@ -1,0 +1,54 @@
+"""How a check is entered, and what it is told."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from dbupgrade.toolkit.lint.rule import Hit
+from dbupgrade.toolkit.lint.world import Table, World
+from dbupgrade.toolkit.sql.names import Name
+
+
+@dataclass(frozen=True)
+class At:
+    """Where a statement stands, and what is known there."""
+
+    world: World
+    transactional: bool = True
+    """Whether its file runs in one transaction."""
+    remade: frozenset[tuple[str, Name]] = frozenset()
+    """What the same file makes after the statement, by kind."""
+    enum_values: frozenset[str] = field(default_factory=frozenset)
+    """Values that the file has added to types before."""
+
+    def is_new(self, name: Name) -> bool:
+        """Whether a table or an index is nobody's yet."""
+        return self.world.is_new(name)
+
+    def is_new_column(self, table: Name, column: str) -> bool:
+        """Whether a column is nobody's yet."""
+        known = self.table(table).columns.get(column)
+        return known is not None and self.world.is_of_now(known.made)
+
+    def table(self, name: Name) -> Table:
+        """What is known of a table."""
+        return self.world.table(name)
+
+    def is_remade(self, kind: str, name: Name) -> bool:
+        """Whether the transaction makes it again: nobody sees it missing."""
+        return self.transactional and (kind, self.world.home(name)) in self.remade
+
+
+Check = Callable[[Any, At], Iterator[Hit]]
+CHECKS: dict[type, list[Check]] = {}
+
+
+def on(*types: type) -> Callable[[Check], Check]:
+    """Enter a check for statements of these types."""
+
+    def enter(check: Check) -> Check:
+        for each in types:
+            CHECKS.setdefault(each, []).append(check)
+        return check
+
+    return enter

@@ -1,0 +1,205 @@
+"""What happens to columns: those that need each row looked at or written again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from postgast import pg_query_pb2 as pb
+
+from dbupgrade.toolkit.lint.checks import At, on
+from dbupgrade.toolkit.lint.definitions import SERIAL, column_of, walk
+from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.lint.rules.types import keeps_rows
+from dbupgrade.toolkit.sql.names import Name, Type, name_of, quote, quoted, strings, type_of
+from dbupgrade.toolkit.sql.parser import unwrap
+
+_REWRITTEN = "{table} is rewritten, with all its indexes, while reads and writes wait"
+_REWRITE_LOCK = "ACCESS EXCLUSIVE, while all rows are written again"
+
+TYPE = Rule(
+    "changing-column-type",
+    "incompatible",
+    Level.ERROR,
+    "changes a column's type",
+    f"{_REWRITTEN}, and versions of the application that still run may not know the type",
+    "a new column, filled in batches, that the application changes over to",
+    _REWRITE_LOCK,
+    ("PG301", "change_column"),
+)
+NOT_NULL = Rule(
+    "adding-not-nullable-field",
+    "data_depend",
+    Level.ERROR,
+    "sets a column NOT NULL",
+    "it fails when a row has no value, and reads and writes of {table} wait while all rows are looked at",
+    "CHECK (column IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT in a later file, then SET NOT NULL, which needs no look",
+    "ACCESS EXCLUSIVE, while all rows are looked at",
+    ("MF104", "PG303", "change_column_null", "change_column_null_postgresql"),
+)
+REQUIRED = Rule(
+    "adding-required-field",
+    "data_depend",
+    Level.ERROR,
+    "adds a NOT NULL column without a default",
+    "it fails when {table} has rows, and inserts of versions that still run fail",
+    "with a DEFAULT; or nullable, filled in batches, then constrained",
+    "ACCESS EXCLUSIVE, for a moment",
+    ("MF103",),
+)
+DEFAULT = Rule(
+    "adding-field-with-default",
+    "incompatible",
+    Level.ERROR,
+    "adds a column with a default that is computed for each row",
+    _REWRITTEN,
+    "add it without, set the default after, and fill in batches",
+    _REWRITE_LOCK,
+    ("PG302", "add_column", "add_column_default", "add_column_default_callable"),
+    by_size=True,
+)
+SERIAL_FIELD = Rule(
+    "adding-serial-field",
+    "incompatible",
+    Level.ERROR,
+    "adds a serial or identity column to an existing table",
+    f"a number is drawn for each row: {_REWRITTEN}",
+    "a nullable column, numbered in batches, its default a sequence",
+    _REWRITE_LOCK,
+    ("adding-serial-primary-key-field", "add_column_auto_incrementing"),
+    by_size=True,
+)
+GENERATED = Rule(
+    "adding-stored-generated-field",
+    "incompatible",
+    Level.ERROR,
+    "adds a stored generated column to an existing table",
+    _REWRITTEN,
+    "a plain column that the application or a trigger fills, the old rows in batches",
+    _REWRITE_LOCK,
+    ("add_column_generated_stored",),
+    by_size=True,
+)
+JSON = Rule(
+    "adding-json-field",
+    "incompatible",
+    Level.WARNING,
+    "adds a column of type json to an existing table",
+    "json has no equality: SELECT DISTINCT and UNION of whole rows of {table}, which work today, fail then",
+    "jsonb",
+    "ACCESS EXCLUSIVE, for a moment",
+    ("add_column_json",),
+)
+DROP_NOT_NULL = Rule(
+    "ban-drop-not-null",
+    "incompatible",
+    Level.WARNING,
+    "lets a column be NULL that could not be",
+    "versions of the application that still run may not expect NULL",
+    "write NULL only when no old version runs any more",
+    "ACCESS EXCLUSIVE, for a moment",
+)
+
+# Those of pg_catalog that are not volatile and that people use as defaults; what is not among them is in doubt.
+_STEADY = {"now", "transaction_timestamp", "statement_timestamp", "current_setting", "timezone", "date_trunc", "lower",
+           "upper", "to_char", "to_date", "to_timestamp", "make_interval", "make_date", "coalesce", "array", "jsonb_build_object",
+           "jsonb_build_array", "json_build_object", "current_user", "md5", "length", "concat", "format", "date", "int4range",
+           "tstzrange", "daterange", "to_jsonb", "to_json", "age", "abs", "round", "floor", "ceil", "decode", "encode",
+           "convert_to", "repeat", "replace", "substring", "trim", "btrim", "date_part", "extract"}  # fmt: skip
+
+
+@on(pb.AlterTableStmt)
+def changes_columns(tree: pb.AlterTableStmt, at: At) -> Iterator[Hit]:
+    """ADD COLUMN and ALTER COLUMN."""
+    if tree.objtype not in (pb.OBJECT_TABLE, pb.OBJECT_FOREIGN_TABLE):
+        return
+    table = name_of(tree.relation)
+    for command in (each.alter_table_cmd for each in tree.cmds):
+        match command.subtype:
+            case pb.AT_AddColumn:
+                yield from _adds(table, unwrap(getattr(command, "def")), at)
+            case pb.AT_AlterColumnType:
+                yield from _changes_type(table, command, at)
+            case pb.AT_SetNotNull:
+                yield from sets_not_null(table, command.name, at, f"sets {table}.{command.name} NOT NULL")
+            case pb.AT_DropNotNull:
+                yield Hit(DROP_NOT_NULL, f"lets {table}.{command.name} be NULL", table)
+            case pb.AT_AddIdentity:
+                pass  # of a column that is there: nothing is written
+            case _:
+                pass
+
+
+def sets_not_null(table: Name, column: str, at: At, what: str) -> Iterator[Hit]:
+    """A column must not be NULL any more."""
+    if at.table(table).is_not_null(column):
+        return
+    name, own = quoted(table), quote(f"{table.name}_{column}_not_null")
+    steps = (
+        f"ALTER TABLE {name} ADD CONSTRAINT {own} CHECK ({quote(column)} IS NOT NULL) NOT VALID;",
+        f"-- in a later file: ALTER TABLE {name} VALIDATE CONSTRAINT {own};",
+        f"-- then: ALTER TABLE {name} ALTER COLUMN {quote(column)} SET NOT NULL, DROP CONSTRAINT {own};",
+    )
+    yield Hit(NOT_NULL, what, table, "\n".join(steps))
+
+
+def _adds(table: Name, element: pb.ColumnDef, at: At) -> Iterator[Hit]:
+    column, known = f"{table}.{element.colname}", column_of(element)
+    by_kind = {unwrap(each).contype: unwrap(each) for each in element.constraints}
+    type_ = known.type or Type("?")
+    nullable = f"ALTER TABLE {quoted(table)} ADD COLUMN {quote(element.colname)} {_plain(type_)};"
+    if type_.name in SERIAL or pb.CONSTR_IDENTITY in by_kind:
+        kind = type_.name if type_.name in SERIAL else "identity"
+        yield Hit(SERIAL_FIELD, f"adds {kind} column {column}", table, nullable)
+        return
+    generated = by_kind.get(pb.CONSTR_GENERATED)
+    if generated is not None and generated.generated_kind != "v":
+        yield Hit(GENERATED, f"adds stored generated column {column}", table, nullable)
+        return
+    default = by_kind.get(pb.CONSTR_DEFAULT)
+    null = default is None or _is_null(default.raw_expr)
+    if null and {pb.CONSTR_NOTNULL, pb.CONSTR_PRIMARY} & set(by_kind):
+        yield Hit(REQUIRED, f"adds NOT NULL column {column} without a default", table, nullable)
+    if default is not None and (name := _volatile(default.raw_expr, at)):
+        steps = (
+            f"{nullable}\nALTER TABLE {quoted(table)} ALTER COLUMN {quote(element.colname)} SET DEFAULT …;"
+        )
+        yield Hit(
+            DEFAULT, f"adds column {column} with a default that {name} computes for each row", table, steps
+        )
+    if type_.name == "json" and not type_.array:
+        yield Hit(JSON, f"adds column {column} of type json", table, nullable.replace(" json;", " jsonb;"))
+
+
+def _plain(type_: Type) -> str:
+    """A type without its own sequence."""
+    plain = {"serial": "integer", "serial4": "integer", "bigserial": "bigint", "serial8": "bigint"}
+    return plain.get(type_.name, "smallint" if type_.name in SERIAL else str(type_))
+
+
+def _is_null(node: Any) -> bool:
+    found = unwrap(node)
+    return isinstance(found, pb.A_Const) and found.isnull
+
+
+def _volatile(expression: Any, at: At) -> str:
+    """The function in an expression that is volatile, or may be; nothing when none is."""
+    for each in walk(expression):
+        if isinstance(each, pb.FuncCall):
+            words = strings(each.funcname)
+            name = ".".join(word for word in words if word != "pg_catalog")
+            known = at.world.database.volatile.get(name)
+            if known is True or (known is None and name not in _STEADY):
+                return f"{name}()"
+    return ""
+
+
+def _changes_type(table: Name, command: pb.AlterTableCmd, at: At) -> Iterator[Hit]:
+    element = unwrap(getattr(command, "def"))
+    new = type_of(element.type_name)
+    known = at.table(table).columns.get(command.name)
+    old = known.type if known else None
+    if old is not None and not element.HasField("raw_default") and keeps_rows(old, new):
+        return
+    before = f" from {old}" if old else ""
+    column = quote(f"{command.name}_new")
+    step = f"ALTER TABLE {quoted(table)} ADD COLUMN {column} {new};  -- filled in batches"
+    yield Hit(TYPE, f"changes the type of {table}.{command.name}{before} to {new}", table, step)

@@ -1,0 +1,312 @@
+"""What is gone afterwards."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from postgast import pg_query_pb2 as pb
+
+from dbupgrade.toolkit.lint.checks import At, on
+from dbupgrade.toolkit.lint.definitions import OF_TABLES, dropped, walk
+from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.sql.names import Name, name_of, names_of_objects, strings
+from dbupgrade.toolkit.sql.parser import unwrap
+
+_TWO_STEPS = (
+    "stop using it in one release, and drop it in a later one; then suppress this finding with the reason"
+)
+_MOMENT = "ACCESS EXCLUSIVE, for a moment"
+
+DROP_TABLE = Rule(
+    "ban-drop-table",
+    "destructive",
+    Level.ERROR,
+    "drops a table",
+    "its rows are gone, and versions of the application that still run use it",
+    _TWO_STEPS,
+    _MOMENT,
+    ("DS102", "drop_table"),
+)
+DROP_COLUMN = Rule(
+    "ban-drop-column",
+    "destructive",
+    Level.ERROR,
+    "drops a column",
+    "its values are gone, and versions of the application that still run select it",
+    _TWO_STEPS,
+    _MOMENT,
+    ("DS103", "remove_column", "remove_columns"),
+)
+DROP_SCHEMA = Rule(
+    "ban-drop-schema",
+    "destructive",
+    Level.ERROR,
+    "drops a schema",
+    "whatever is in it is gone",
+    "drop what is in it, step by step, when nothing uses it any more",
+    "ACCESS EXCLUSIVE on all that is in it, for a moment",
+    ("DS101",),
+)
+DROP_DATABASE = Rule(
+    "ban-drop-database",
+    "destructive",
+    Level.ERROR,
+    "drops a database",
+    "everything in it is gone",
+    "leave it to whoever runs the server",
+)
+DROP_OWNED = Rule(
+    "drop-owned",
+    "destructive",
+    Level.ERROR,
+    "drops all that a role owns",
+    "every table of the role is gone, whichever they are in this database, and its privileges too",
+    "REASSIGN OWNED BY the role, and drop by name what must go",
+    "ACCESS EXCLUSIVE on all of it, for a moment",
+)
+DROP_SEQUENCE = Rule(
+    "drop-sequence",
+    "destructive",
+    Level.ERROR,
+    "drops a sequence",
+    "the number that it had come to is gone, and inserts that use it fail",
+    _TWO_STEPS,
+    _MOMENT,
+)
+DROP_EXTENSION = Rule(
+    "drop-extension",
+    "destructive",
+    Level.ERROR,
+    "drops an extension",
+    "its types and functions are gone; with CASCADE, so are the columns and indexes that use them",
+    _TWO_STEPS,
+    "ACCESS EXCLUSIVE on what belongs to it, for a moment",
+)
+DROP_OBJECT = Rule(
+    "drop-object",
+    "incompatible",
+    Level.ERROR,
+    "drops a type, view or function",
+    "versions of the application that still run use it",
+    _TWO_STEPS,
+    _MOMENT,
+)
+DROP_DETAIL = Rule(
+    "drop-trigger",
+    "incompatible",
+    Level.WARNING,
+    "drops a trigger, a rule or a policy",
+    "what it did or kept away no longer happens, for versions of the application that still run too",
+    _TWO_STEPS,
+    "ACCESS EXCLUSIVE on {table}, for a moment",
+)
+TRUNCATE = Rule(
+    "truncate",
+    "destructive",
+    Level.ERROR,
+    "empties a table",
+    "all its rows are gone, and it is locked against reads",
+    "delete what must go, with a WHERE, in batches",
+    "ACCESS EXCLUSIVE, until the transaction ends",
+)
+TRUNCATE_CASCADE = Rule(
+    "ban-truncate-cascade",
+    "destructive",
+    Level.ERROR,
+    "empties a table and all that refer to it",
+    "rows of tables that are not named are gone as well, and theirs in turn",
+    "name each table; leave CASCADE out",
+    "ACCESS EXCLUSIVE on all of them, until the transaction ends",
+)
+DELETE_ALL = Rule(
+    "delete-without-where",
+    "destructive",
+    Level.ERROR,
+    "deletes all rows of a table",
+    "all its rows are gone",
+    "say with WHERE which rows must go",
+    "ROW EXCLUSIVE, and all rows, until the transaction ends",
+)
+UPDATE_ALL = Rule(
+    "update-without-where",
+    "data_depend",
+    Level.WARNING,
+    "changes all rows of a table",
+    "every row of {table} is locked and written again, in one transaction",
+    "in batches, with a WHERE, or by a job of the application",
+    "ROW EXCLUSIVE, and all rows, until the transaction ends",
+    by_size=True,
+)
+MERGE_DELETE = Rule(
+    "merge-delete",
+    "destructive",
+    Level.ERROR,
+    "deletes rows with MERGE, without a condition of their own",
+    "all rows that match, or all that do not, are gone",
+    "say with AND in the WHEN clause which rows must go",
+    "ROW EXCLUSIVE, and the rows, until the transaction ends",
+)
+
+_NAMED = {
+    "sequence": DROP_SEQUENCE,
+    "extension": DROP_EXTENSION,
+    **dict.fromkeys(("type", "domain", "view", "function", "procedure", "aggregate"), DROP_OBJECT),
+    **dict.fromkeys(OF_TABLES, DROP_DETAIL),
+}
+
+
+@on(pb.DropStmt)
+def drops(tree: pb.DropStmt, at: At) -> Iterator[Hit]:
+    """DROP of anything but an index."""
+    match tree.remove_type:
+        case pb.OBJECT_TABLE | pb.OBJECT_FOREIGN_TABLE:
+            for name in names_of_objects(tree):
+                yield Hit(DROP_TABLE, f"drops table {name}", name)
+        case pb.OBJECT_MATVIEW:
+            for name in names_of_objects(tree):
+                if not at.is_remade("materialized view", name):
+                    yield Hit(DROP_OBJECT, f"drops materialized view {name}", name)
+        case pb.OBJECT_SCHEMA:
+            for kind, name in dropped(tree):
+                if not at.world.is_new_other(kind, name):
+                    yield Hit(DROP_SCHEMA, f"drops schema {name}")
+        case _:
+            yield from _other_drops(tree, at)
+
+
+def _other_drops(tree: pb.DropStmt, at: At) -> Iterator[Hit]:
+    for kind, name in dropped(tree):
+        rule = _NAMED.get(kind)
+        if rule is None or at.is_remade(kind, name) or at.world.is_new_other(kind, name):
+            continue
+        if rule is not DROP_DETAIL:
+            yield Hit(rule, f"drops {kind} {name}")
+            continue
+        table, _, own = name.name.rpartition(".")
+        where = Name(name.schema, table)
+        yield Hit(rule, f"drops {kind} {own} of {where}", where)
+
+
+@on(pb.DropdbStmt)
+def drops_database(tree: pb.DropdbStmt, _: At) -> Iterator[Hit]:
+    """DROP DATABASE."""
+    yield Hit(DROP_DATABASE, f"drops database {tree.dbname}")
+
+
+@on(pb.DropOwnedStmt)
+def drops_owned(tree: pb.DropOwnedStmt, _: At) -> Iterator[Hit]:
+    """DROP OWNED."""
+    roles = ", ".join(unwrap(role).rolename or "the current role" for role in tree.roles)
+    yield Hit(DROP_OWNED, f"drops all that {roles} owns")
+
+
+@on(pb.AlterTableStmt)
+def drops_columns(tree: pb.AlterTableStmt, at: At) -> Iterator[Hit]:
+    """ALTER TABLE … DROP COLUMN, ALTER TYPE … DROP ATTRIBUTE."""
+    table = name_of(tree.relation)
+    kind = "attribute" if tree.objtype == pb.OBJECT_TYPE else "column"
+    if kind == "attribute" and at.world.is_new_other("type", table):
+        return
+    for command in (each.alter_table_cmd for each in tree.cmds):
+        if command.subtype == pb.AT_DropColumn and not at.is_new_column(table, command.name):
+            yield Hit(DROP_COLUMN, f"drops {kind} {table}.{command.name}", table)
+
+
+def _data_statements(tree: Any) -> Iterator[Any]:
+    return (each for each in walk(tree) if isinstance(each, pb.DeleteStmt | pb.UpdateStmt | pb.MergeStmt))
+
+
+@on(
+    pb.DeleteStmt,
+    pb.UpdateStmt,
+    pb.MergeStmt,
+    pb.SelectStmt,
+    pb.InsertStmt,
+    pb.CreateTableAsStmt,
+    pb.ExplainStmt,
+    pb.CopyStmt,
+)
+def loses_rows(tree: Any, _: At) -> Iterator[Hit]:
+    """DELETE, UPDATE and MERGE, also below WITH."""
+    for each in _data_statements(tree):
+        table = name_of(each.relation)
+        if isinstance(each, pb.MergeStmt):
+            yield from _merge(each, table)
+        elif _matches_all(each):
+            if isinstance(each, pb.DeleteStmt):
+                yield Hit(DELETE_ALL, f"deletes all rows of {table}", table)
+            else:
+                columns = ", ".join(unwrap(target).name for target in each.target_list)
+                yield Hit(UPDATE_ALL, f"changes {columns} in all rows of {table}", table)
+
+
+def _merge(tree: pb.MergeStmt, table: Name) -> Iterator[Hit]:
+    for clause in map(unwrap, tree.merge_when_clauses):
+        if clause.command_type == pb.CMD_DELETE and (
+            not clause.HasField("condition") or is_true(clause.condition)
+        ):
+            which = "match" if clause.match_kind == pb.MERGE_WHEN_MATCHED else "do not match"
+            yield Hit(MERGE_DELETE, f"deletes all rows of {table} that {which}", table)
+
+
+def _matches_all(tree: Any) -> bool:
+    if isinstance(tree, pb.DeleteStmt) and tree.using_clause:
+        return False
+    if isinstance(tree, pb.UpdateStmt) and tree.from_clause:
+        return False
+    return not tree.HasField("where_clause") or is_true(tree.where_clause)
+
+
+def is_true(node: Any) -> bool:
+    """Whether a condition always holds, as far as can be seen: TRUE, 1 = 1, x OR TRUE."""
+    node = unwrap(node) if isinstance(node, pb.Node) else node
+    match node:
+        case pb.A_Const():
+            return node.WhichOneof("val") == "boolval" and bool(node.boolval.boolval)
+        case pb.A_Expr() if node.kind == pb.AEXPR_OP and strings(node.name) == ["="]:
+            left, right = unwrap(node.lexpr), unwrap(node.rexpr)
+            return (
+                isinstance(left, pb.A_Const)
+                and isinstance(right, pb.A_Const)
+                and _value(left) == _value(right)
+            )
+        case pb.BoolExpr() if node.boolop == pb.OR_EXPR:
+            return any(is_true(each) for each in node.args)
+        case pb.BoolExpr() if node.boolop == pb.AND_EXPR:
+            return all(is_true(each) for each in node.args)
+        case pb.BoolExpr():
+            return is_false(unwrap(node.args[0]))
+        case _:
+            return False
+
+
+def is_false(node: Any) -> bool:
+    """Whether a condition never holds: FALSE, or a comparison of unequal constants."""
+    match node:
+        case pb.A_Const():
+            return node.WhichOneof("val") == "boolval" and not node.boolval.boolval
+        case pb.A_Expr() if node.kind == pb.AEXPR_OP and strings(node.name) == ["="]:
+            left, right = unwrap(node.lexpr), unwrap(node.rexpr)
+            return (
+                isinstance(left, pb.A_Const)
+                and isinstance(right, pb.A_Const)
+                and _value(left) != _value(right)
+            )
+        case _:
+            return False
+
+
+def _value(node: pb.A_Const) -> tuple[str | None, str]:
+    kind = node.WhichOneof("val")
+    return kind, str(getattr(node, kind)) if kind else ""
+
+
+@on(pb.TruncateStmt)
+def truncates(tree: pb.TruncateStmt, at: At) -> Iterator[Hit]:
+    """TRUNCATE."""
+    tables = [name_of(unwrap(each)) for each in tree.relations]
+    cascades = tree.behavior == pb.DROP_CASCADE
+    for table in tables:
+        if not at.is_new(table):
+            yield Hit(TRUNCATE, f"empties table {table}", table)
+            if cascades:
+                yield Hit(TRUNCATE_CASCADE, f"empties table {table} and all that refer to it")

@@ -1,0 +1,53 @@
+"""Files and names."""
+
+from dbupgrade.toolkit.lint.rule import Level, Rule
+
+NAMING = Rule(
+    "naming",
+    "naming",
+    Level.WARNING,
+    "has a name that the naming rule does not allow",
+    "the lint settings of this repository say so",
+    "a name that fits",
+    aliases=("NM101", "NM102", "NM103", "NM104", "NM105"),
+)
+SKIPPED = Rule(
+    "skipped-file",
+    "order",
+    Level.ERROR,
+    "has a version below the one that the database is at, and was never applied",
+    "Atlas passes it over for ever, and says that all is done",
+    "give it a higher version",
+)
+SYNTAX = Rule(
+    "syntax-error",
+    "syntax",
+    Level.ERROR,
+    "cannot be read by PostgreSQL's parser",
+    "the database will refuse it, and nothing in the file could be looked at",
+    "correct it",
+)
+PSQL = Rule(
+    "psql-command",
+    "syntax",
+    Level.ERROR,
+    "has a command of psql",
+    "only psql knows it: the database will refuse it, and nothing in the file could be looked at",
+    "plain SQL: INSERT in place of COPY … FROM stdin, the content of a file in place of \\i; or engine Psql",
+)
+UNREAD = Rule(
+    "unread-statement",
+    "syntax",
+    Level.INFO,
+    "runs a statement that cannot be read beforehand",
+    "what it does is known only when it runs: it was not looked at",
+    "write the statement out; where that cannot be, look at it yourself",
+)
+UNUSED = Rule(
+    "unused-suppression",
+    "suppression",
+    Level.WARNING,
+    "has a comment that suppresses nothing",
+    "what it was for is gone, and it would hide the next one",
+    "take it out",
+)

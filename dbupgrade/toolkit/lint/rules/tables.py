@@ -1,0 +1,155 @@
+"""Whole tables: written again, emptied of their users, locked."""
+
+from collections.abc import Iterator
+
+from postgast import pg_query_pb2 as pb
+
+from dbupgrade.toolkit.lint.checks import At, on
+from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.sql.names import name_of, quoted, says_yes
+from dbupgrade.toolkit.sql.parser import unwrap
+
+_WHILE_WRITTEN = "ACCESS EXCLUSIVE, while all rows are written again"
+
+VACUUM_FULL = Rule(
+    "vacuum-full",
+    "incompatible",
+    Level.ERROR,
+    "packs a table with VACUUM FULL",
+    "{table} is rewritten while reads and writes wait",
+    "VACUUM, which keeps nobody waiting; pg_repack where the space must come back",
+    _WHILE_WRITTEN,
+    by_size=True,
+)
+CLUSTER = Rule(
+    "cluster",
+    "incompatible",
+    Level.ERROR,
+    "sorts a table with CLUSTER",
+    "{table} is rewritten while reads and writes wait",
+    "an index that fits the queries; pg_repack where the order matters",
+    _WHILE_WRITTEN,
+    by_size=True,
+)
+REWRITE = Rule(
+    "rewriting-table",
+    "incompatible",
+    Level.ERROR,
+    "changes how a table is stored",
+    "{table} is rewritten or copied while reads and writes wait",
+    "a new table that is stored so, filled in batches, that the application changes over to",
+    _WHILE_WRITTEN,
+    by_size=True,
+)
+REFRESH = Rule(
+    "require-concurrent-refresh",
+    "incompatible",
+    Level.ERROR,
+    "computes a materialized view again",
+    "nobody can read {table} meanwhile",
+    "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index",
+    "ACCESS EXCLUSIVE on the view, while it is computed",
+    by_size=True,
+)
+TRIGGER = Rule(
+    "creating-trigger",
+    "incompatible",
+    Level.WARNING,
+    "makes a trigger on an existing table",
+    "writes to {table} wait behind it until those that run are done, and from then on all of them run it, those of versions "
+    "that do not know of it too",
+    "make sure that it suits every version that runs, with a lock_timeout before it; then suppress this finding with the "
+    "reason",
+    "SHARE ROW EXCLUSIVE, for a moment",
+)
+LOCK = Rule(
+    "lock-table",
+    "incompatible",
+    Level.WARNING,
+    "locks a table by hand",
+    "others of {table} wait until the transaction ends",
+    "leave it to the statement that needs the lock, with a lock_timeout before it",
+    "the one that it names, until the transaction ends",
+)
+ENUM_VALUE = Rule(
+    "enum-value-in-same-transaction",
+    "syntax",
+    Level.ERROR,
+    "uses an enum value in the transaction that added it",
+    "PostgreSQL refuses it, and the file fails",
+    "add the value in a file before",
+    "none",
+)
+
+_STORAGE = {
+    pb.AT_SetLogged: "makes {} LOGGED",
+    pb.AT_SetUnLogged: "makes {} UNLOGGED",
+    pb.AT_SetTableSpace: "moves {} to another tablespace",
+    pb.AT_SetAccessMethod: "gives {} another access method",
+}
+
+
+@on(pb.VacuumStmt)
+def vacuums(tree: pb.VacuumStmt, _: At) -> Iterator[Hit]:
+    """VACUUM FULL."""
+    options = [unwrap(each) for each in tree.options]
+    if not any(each.defname == "full" and says_yes(each) for each in options):
+        return
+    if not tree.rels:
+        yield Hit(VACUUM_FULL, "packs all tables of the database with VACUUM FULL", None, "VACUUM;")
+    for each in tree.rels:
+        table = name_of(unwrap(each).relation)
+        yield Hit(VACUUM_FULL, f"packs {table} with VACUUM FULL", table, f"VACUUM (ANALYZE) {quoted(table)};")
+
+
+@on(pb.ClusterStmt)
+def clusters(tree: pb.ClusterStmt, _: At) -> Iterator[Hit]:
+    """CLUSTER."""
+    if not tree.HasField("relation"):
+        yield Hit(CLUSTER, "sorts all tables that were clustered before")
+        return
+    table = name_of(tree.relation)
+    yield Hit(CLUSTER, f"sorts {table} with CLUSTER", table)
+
+
+@on(pb.AlterTableStmt)
+def changes_storage(tree: pb.AlterTableStmt, _: At) -> Iterator[Hit]:
+    """SET LOGGED, UNLOGGED, TABLESPACE and ACCESS METHOD."""
+    name = name_of(tree.relation)
+    for command in (each.alter_table_cmd for each in tree.cmds):
+        if command.subtype in _STORAGE:
+            yield Hit(REWRITE, _STORAGE[command.subtype].format(name), name)
+
+
+@on(pb.RefreshMatViewStmt)
+def refreshes(tree: pb.RefreshMatViewStmt, _: At) -> Iterator[Hit]:
+    """REFRESH MATERIALIZED VIEW."""
+    if not tree.concurrent:
+        view = name_of(tree.relation)
+        instead = f"REFRESH MATERIALIZED VIEW CONCURRENTLY {quoted(view)};"
+        what = (
+            f"empties materialized view {view}"
+            if tree.skip_data
+            else f"computes materialized view {view} again"
+        )
+        yield Hit(REFRESH, what, view, instead)
+
+
+@on(pb.CreateTrigStmt)
+def makes_trigger(tree: pb.CreateTrigStmt, _: At) -> Iterator[Hit]:
+    """CREATE TRIGGER."""
+    table = name_of(tree.relation)
+    yield Hit(TRIGGER, f"makes trigger {tree.trigname} on {table}", table)
+
+
+@on(pb.LockStmt)
+def locks(tree: pb.LockStmt, _: At) -> Iterator[Hit]:
+    """LOCK TABLE in a mode that keeps writers waiting."""
+    for each in tree.relations:
+        table = name_of(unwrap(each))
+        if tree.mode >= SHARE:
+            yield Hit(LOCK, f"locks {table}", table)
+
+
+SHARE = 5
+"""The weakest lock that keeps writers waiting, as PostgreSQL numbers them; 8 is ACCESS EXCLUSIVE."""
