@@ -7,7 +7,7 @@ from pathlib import Path
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.api.status import Failure
-from dbupgrade.pod.redact import cut, remove_secrets
+from dbupgrade.pod.redact import cut, mask_statement, remove_secrets
 from dbupgrade.pod.steps.lint import Told, told
 from dbupgrade.toolkit import address, folder, selection
 from dbupgrade.toolkit.call import Call
@@ -39,6 +39,8 @@ def run(call: Call) -> int:
     refuse = call.given.policy == LintMode.ERROR
     told_of = [formats.as_status(finding) for finding in found if finding.level is not Level.INFO]
     _report(call, told(len(looked_at), told_of, refuse=refuse))
+    if call.given.report:  # the log of a pod is read by more people than the migrations are
+        found = [replace(finding, instead=mask_statement(finding.instead)) for finding in found]
     errors = any(finding.level is Level.ERROR for finding in found)
     code = ExitCode.LINT if errors and refuse else ExitCode.OK
     _print(call, looked_at, found, code)

@@ -130,8 +130,6 @@ def type_of(node: pb.TypeName) -> Type:
     words = [word for word in strings(node.names) if word != "pg_catalog"]
     modifiers = [unwrap(item) for item in node.typmods]
     numbers = tuple(item.ival.ival for item in modifiers if isinstance(item, pb.A_Const))
-    if words[-1] == "interval":
-        numbers = ()
     return Type(_TYPES.get(".".join(words), ".".join(words)), numbers, bool(node.array_bounds))
 
 

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from e2e.cluster import debian
-from e2e.cluster.postgres_versions import within_reach
+from e2e.cluster.postgres_versions import chosen, within_reach
 from tests.integration.harness.processes import Process, free_port
 from tests.integration.harness.scratch import make_folder
 
@@ -40,7 +40,7 @@ class Postgres:
         self.port = port or free_port()
         self.user, self.password = login
         self.folder = make_folder("dbupgrade-postgres-")
-        self._programs = within_reach(programs or debian.postgresql_bin(), self.folder)
+        self._programs = within_reach(programs or chosen(), self.folder)
         self._files = files or {}
         self._settings = settings or {}
         # Not root, as which PostgreSQL refuses to run; the kernel forgets the death signal with the user.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dbupgrade.toolkit.lint.findings import Known, findings
+from dbupgrade.toolkit.lint.formats import rules_as_table
 from dbupgrade.toolkit.lint.rules import RULES
 from dbupgrade.toolkit.lint.suppression import NAMES
 from dbupgrade.toolkit.sql.concurrently import File
@@ -51,3 +54,9 @@ def test_where_a_statement_stands_in_the_text_changes_nothing(example: Found) ->
         spread = "".join("\n" if each == " " else each for each in example.sql.replace("' || '", "'||'"))
     compare = [text.split(" ", 1)[1] for text in found(spread)]
     assert compare == [text.split(" ", 1)[1] for text in found(example.sql)]
+
+
+def test_the_page_has_the_rules() -> None:
+    """`dbupgrade migrate lint --rules --format markdown` prints them."""
+    page = Path(__file__).parents[3].joinpath("docs/toolkit.md").read_text()
+    assert rules_as_table() in page

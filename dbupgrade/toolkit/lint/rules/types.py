@@ -17,7 +17,7 @@ def keeps_rows(old: Type, new: Type) -> bool:
         return not new.modifiers or (bool(old.modifiers) and new.modifiers[0] >= old.modifiers[0])
     if old.name == new.name == "numeric":
         return _wider_numeric(old.modifiers, new.modifiers)
-    if old.name == new.name and old.name in ("timestamp", "timestamptz", "time", "timetz", "interval"):
+    if old.name == new.name and old.name in ("timestamp", "timestamptz", "time", "timetz"):
         # Nothing means six digits.
         return (new.modifiers or (6,))[0] >= (old.modifiers or (6,))[0]
     return (old.name, new.name) == ("cidr", "inet")
