@@ -101,7 +101,7 @@ class Registry:
 
     def push_node_images(self) -> None:
         """Push what every pod needs (pause) and what the operator's Jobs use (crane, engines)."""
-        images, layers = NodeImages.on(self.address), make_layers(self.bin_dir)
+        images, layers = NodeImages.on(self.address, self.bin_dir), make_layers(self.bin_dir)
         for reference, entrypoint in (
             (images.pause, ("/bin/busybox", "sleep", "infinity")),
             (images.crane, ("crane",)),
@@ -138,13 +138,13 @@ class NodeImages:
     psql: str
 
     @classmethod
-    def on(cls, registry: str) -> NodeImages:
+    def on(cls, registry: str, bin_dir: Path) -> NodeImages:
         """Name them after the versions that `e2e/tools` pins."""
         return cls(
             pause=f"{registry}/pause:1",
             crane=f"{registry}/dbupgrade/crane:{tools.CRANE.version}",
             # Its code is ours, and changes without its version.
-            atlas=f"{registry}/dbupgrade/atlas:{tools.cache_name(tools.ENGINE)}",
+            atlas=f"{registry}/dbupgrade/atlas:{(bin_dir / tools.ENGINE.name).resolve().name}",
             atlas_cli=f"{registry}/dbupgrade/atlas-cli:{tools.ATLAS.version}",
             psql=f"{registry}/dbupgrade/psql:{debian.postgresql_bin().parent.name}",
         )

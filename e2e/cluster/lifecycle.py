@@ -102,7 +102,9 @@ def _write_files(cluster: Cluster) -> None:
     cluster.state.mkdir(parents=True, exist_ok=True)
     cluster.save()
     (cluster.state / "log").mkdir()
-    config.write_all(cluster.state, cluster.slot, pause_image=NodeImages.on(cluster.registry).pause)
+    config.write_all(
+        cluster.state, cluster.slot, pause_image=NodeImages.on(cluster.registry, cluster.bin_dir).pause
+    )
 
 
 def _spawn(cluster: Cluster, claim: Claim, report: int) -> int:

@@ -49,7 +49,7 @@ class Cluster:
     @classmethod
     def plan(cls, state: Path, slot: Slot, bin_dir: Path, password: str) -> Cluster:
         """Work out where everything of a new cluster will be."""
-        images = NodeImages.on(slot.registry)
+        images = NodeImages.on(slot.registry, bin_dir)
         server = f"{DATABASE_USER}:{password}@{slot.node_ip}:{DATABASE_PORT}"
         return cls(
             state=state,

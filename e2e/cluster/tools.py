@@ -258,11 +258,6 @@ def _cached(tool: Tool) -> Path:
     return cache_dir() / "tools" / f"{tool.name}-{tool.version}-{digest.hexdigest()[:12]}"
 
 
-def cache_name(tool: Tool) -> str:
-    """What follows from all that goes into a tool."""
-    return _cached(tool).name
-
-
 @dataclass(frozen=True)
 class _Go:
     path: Path

@@ -44,6 +44,7 @@ class Server(Protocol):
     """Where databases are made, and what they hold is read."""
 
     schema: str
+    here: str
     json: str
 
     def database(self, folder: Path) -> Database: ...
@@ -55,6 +56,7 @@ class Server(Protocol):
 class OnPostgres:
     server: Postgres
     schema: str = "atlas_schema_revisions"
+    here: str = "'atlas_schema_revisions'"
     json: str = "jsonb_build_object"
 
     def database(self, folder: Path) -> Database:
@@ -68,6 +70,7 @@ class OnPostgres:
 class OnMariaDb:
     server: MariaDb
     schema: str = ""
+    here: str = "DATABASE()"
     json: str = "JSON_OBJECT"
 
     def database(self, folder: Path) -> Database:
@@ -175,9 +178,10 @@ def test_the_table_is_made_alike(server: Server, tmp_path: Path) -> None:
         database.apply(engine=engine)
         query = (
             "SELECT column_name, data_type, is_nullable, column_default, character_maximum_length, collation_name FROM"
-            " information_schema.columns WHERE table_name = 'atlas_schema_revisions' ORDER BY ordinal_position"
-        )
-        found.append(server.rows(database, query)[: len(COLUMNS)])
+            " information_schema.columns WHERE table_name = 'atlas_schema_revisions' AND table_schema = HERE"
+            " ORDER BY ordinal_position"
+        ).replace("HERE", server.here)
+        found.append(server.rows(database, query))
     assert len(found[0]) == len(COLUMNS)
     assert found[0] == found[1]
 

@@ -1,0 +1,93 @@
+"""Whatever keeps an engine out, its class is known, with ours as with Atlas's own command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from dbupgrade.api.status import Failure
+from tests.integration.engines.atlas import CLI, OURS
+from tests.integration.harness.postgres import PASSWORD
+from tests.integration.harness.processes import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.engines.atlas import Database
+
+ENGINES = pytest.mark.parametrize("engine", [OURS, CLI])
+SECRETS = (PASSWORD, quote(PASSWORD, safe=""), "hunter2")
+
+
+def _port(url: str) -> str:
+    before, _, after = url.rpartition(":")
+    return f"{before}:{free_port()}/{after.partition('/')[2]}"
+
+
+URLS: dict[str, tuple[Callable[[str], str], Failure]] = {
+    "nothing listens": (_port, Failure.DATABASE_UNREACHABLE),
+    "no such host": (lambda url: url.replace("127.0.0.1", "nowhere.invalid"), Failure.DATABASE_UNREACHABLE),
+    "no such database": (lambda url: url.replace("/db_", "/nodb_"), Failure.DATABASE_UNREACHABLE),
+    "a wrong password": (
+        lambda url: url.replace(quote(PASSWORD, safe=""), "hunter2"),
+        Failure.AUTHENTICATION,
+    ),
+    "a user that is not there": (lambda url: url.replace("//owner", "//nobody"), Failure.AUTHENTICATION),
+    "TLS that the server has not": (
+        lambda url: url.replace("disable", "require"),
+        Failure.CONNECTION_SETTINGS,
+    ),
+    "an unknown driver": (lambda url: url.replace("postgres:", "oracle:"), Failure.CONNECTION_SETTINGS),
+    "a malformed URL": (lambda url: url.replace("@", "%zz@"), Failure.CONNECTION_SETTINGS),
+}
+
+
+@ENGINES
+@pytest.mark.parametrize("name", URLS)
+def test_who_cannot_connect_is_told_why(database: Database, name: str, engine: str) -> None:
+    database.write({"1_a.sql": "select 1;"})
+    change, failure = URLS[name]
+    outcome = dataclasses.replace(database, url=change(database.url)).apply(engine=engine)
+    assert (outcome.code, outcome.report.failure) == (1, failure), outcome.output
+    # Atlas's own repeats a malformed URL; nothing of it is copied.
+    told = outcome.output if engine == OURS else str(outcome.report)
+    assert not any(secret in told for secret in SECRETS)
+
+
+@ENGINES
+def test_a_folder_that_does_not_agree_with_its_sum(database: Database, engine: str) -> None:
+    database.write({"1_a.sql": "select 1;"})
+    total = database.migrations / "atlas.sum"
+    for text in ("<<<<<<< ours\n=======\n>>>>>>> theirs\n", "h1:x\n1_a.sql h1:y\n", None):
+        if text is None:
+            total.unlink()
+        else:
+            total.write_text(text)
+        assert database.apply(engine=engine).report.failure is Failure.CHECKSUM
+    (database.migrations / "1_a.sql").unlink()
+    database.migrations.rmdir()
+    assert database.apply(engine=engine).report.failure is Failure.MISSING_FOLDER
+
+
+@ENGINES
+def test_a_baseline_that_no_file_has(database: Database, engine: str) -> None:
+    database.write({"1_a.sql": "select 1;"})
+    assert database.apply("--baseline", "7", engine=engine).report.failure is Failure.BASELINE_NOT_FOUND
+
+
+def test_a_failure_without_a_class_shows_the_engines_own_words(database: Database) -> None:
+    database.write({"1_a.sql": "-- atlas:txmode some\n\nselect 1;"})
+    found = database.apply().report
+    assert found.failure is Failure.UNKNOWN
+    assert (found.error or "").startswith("unknown txmode ")
+
+
+def test_a_history_that_the_user_may_not_make(database: Database) -> None:
+    database.write({"1_a.sql": "create role reader_of_history login password 'hunter2';"})
+    assert database.apply().code == 0
+    url = database.url.replace(f"//owner:{quote(PASSWORD, safe='')}", "//reader_of_history:hunter2")
+    found = dataclasses.replace(database, url=url).apply("--revisions-schema", "other").report
+    assert found.failure is Failure.AUTHENTICATION
