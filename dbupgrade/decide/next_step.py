@@ -35,12 +35,12 @@ def next_step(observed: Observed) -> Decision | Need:
     run = resource.status.run
     if resource.deleting:
         return Decision.write(resource.status)
-    walk = Walk(observed)
     if run is None:
-        return intent.start(observed, walk)
+        return intent.start(observed, Walk(observed))
     meaning = MEANINGS[run.kind]
     if run.active:
         return meaning.advance(observed, run)
+    walk = Walk(observed)
     wanted = intent.wanted(observed, run, walk)
     if not isinstance(wanted, bool):
         return wanted

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.checks import MetricCheck
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.decide import pod_checks, windows
@@ -33,11 +32,12 @@ def look(observed: Observed) -> Answer:
     now = tuple(check for check in found if check)
     unseen = len(now) < len(found)
     hold = not unseen and all(check.verdict is Verdict.HOLDS for check in now)
-    stale = _stale(observed, spec, metrics) if hold and not observed.blocked else frozenset()
+    selectors = pod_checks.selectors(spec)
+    stale = _stale(observed, selectors, metrics) if hold and not observed.blocked else frozenset()
     results = CheckResults(
         now=now,
         passed=tuple(_passed(check, pods) for check in now),
-        inputs=_inputs(observed, spec, metrics, stale),
+        inputs=_inputs(observed, selectors, metrics, stale),
         next_look=windows.next_look(observed, metrics),
     )
     if unseen or stale:
@@ -55,10 +55,12 @@ def _hold(found: tuple[CheckStatus, ...], next_look: float) -> Hold:
 
 
 def _inputs(
-    observed: Observed, spec: Spec, metrics: Mapping[str, MetricCheck], stale: frozenset[str]
+    observed: Observed,
+    selectors: frozenset[str],
+    metrics: Mapping[str, MetricCheck],
+    stale: frozenset[str],
 ) -> CheckInputs:
     """What to look at while a run wants to start; once all seems well, all that is not fresh again."""
-    selectors = pod_checks.selectors(spec)
     return CheckInputs(
         selectors=selectors,
         refresh=selectors & stale,
@@ -67,10 +69,12 @@ def _inputs(
     )
 
 
-def _stale(observed: Observed, spec: Spec, metrics: Mapping[str, MetricCheck]) -> frozenset[str]:
+def _stale(
+    observed: Observed, selectors: frozenset[str], metrics: Mapping[str, MetricCheck]
+) -> frozenset[str]:
     """The selectors and definitions whose last observation is no longer fresh; all of them were seen once."""
     seen = {
-        **{text: observed.pods_seen[text].heard for text in pod_checks.selectors(spec)},
+        **{text: observed.pods_seen[text].heard for text in selectors},
         **{key: observed.samples[key].at for key in metrics},
     }
     return frozenset(key for key, at in seen.items() if not timedelta() <= observed.now - at <= FRESH)
