@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from bench.burst import parse, print_figures
 from bench.process import cpu_seconds, resident_mib
 from dbupgrade.api.record import to_json
+from dbupgrade.clock import utc_now
 from dbupgrade.decide.decision import Decision
 from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import JobView, Observed, SecretView, resource_from
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.resources import ResourceClient
 from dbupgrade.pod.report import Report
-from dbupgrade.reconcile.observe import utc_now
 from e2e.operator import Launch, Operator
 from tests.integration.harness.crd import install_crd
 from tests.integration.harness.namespaces import DBUPGRADES, create_namespace

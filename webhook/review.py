@@ -8,12 +8,11 @@ import orjson
 
 from dbupgrade.api import lock, names
 from dbupgrade.decide.admission import Operation, Verdict
+from dbupgrade.objects import Object
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 _UID_LENGTH = 128
-
-Object = dict[str, Any]
 
 
 class MalformedReviewError(Exception):

@@ -4,11 +4,8 @@ Both are generated, as the CRD is, so that they cannot drift from what the opera
 also where the webhook is down or not installed (admissionregistration.k8s.io/v1).
 """
 
-from typing import Any
-
 from dbupgrade.api import lock, names
-
-Object = dict[str, Any]
+from dbupgrade.objects import Object
 
 API_VERSION = "admissionregistration.k8s.io/v1"
 WEBHOOK_NAME = "vdbupgrade.kb.io"

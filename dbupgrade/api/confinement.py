@@ -7,12 +7,9 @@ exempt from admission policies (https://kubernetes.io/docs/reference/access-auth
 RBAC alone bounds those, by name.
 """
 
-from typing import Any
-
 from dbupgrade.api import names
 from dbupgrade.api.admission import API_VERSION
-
-Object = dict[str, Any]
+from dbupgrade.objects import Object
 
 POLICY_NAME = "dbupgrade-operator"
 ACCOUNT = "system:serviceaccount:dbupgrade-system:dbupgrade-operator"

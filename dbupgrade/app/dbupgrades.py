@@ -7,12 +7,14 @@ from pathlib import Path
 import structlog
 
 from dbupgrade.api import names
+from dbupgrade.clock import SystemClock, utc_now
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Expired, NotFound
 from dbupgrade.kube.events import EventRecorder
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.metrics import MetricsClient
 from dbupgrade.kube.resources import JOBS, PODS
+from dbupgrade.objects import Key
 from dbupgrade.pod.context import JobSettings
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.changes import Changes
@@ -20,16 +22,14 @@ from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.cluster import DBUPGRADES, Cluster
 from dbupgrade.reconcile.databases import Databases
 from dbupgrade.reconcile.memory import Memories
-from dbupgrade.reconcile.observe import Observer, utc_now
+from dbupgrade.reconcile.observe import Observer
 from dbupgrade.reconcile.podwatches import PodWatches
 from dbupgrade.reconcile.reconciler import Reconciler
 from dbupgrade.reconcile.samples import Samples
 from dbupgrade.reconcile.stores import Stores
 from dbupgrade.reconcile.tokens import Signer, TokenSecrets
 from dbupgrade.runtime.backoff import Backoff
-from dbupgrade.runtime.clock import LoopClock
 from dbupgrade.runtime.controller import Controller
-from dbupgrade.runtime.objects import Key
 from dbupgrade.runtime.reflector import Reflector
 from dbupgrade.runtime.workqueue import WorkQueue
 from dbupgrade.settings import BadSettingsError, Settings
@@ -49,7 +49,7 @@ class DBUpgrades:
         self._client = client
         self._settings = settings
         self._stores = Stores()
-        self._queue: WorkQueue[Key] = WorkQueue(CONTROLLER, _backoff(), LoopClock())
+        self._queue: WorkQueue[Key] = WorkQueue(CONTROLLER, _backoff(), SystemClock())
         self._memories = Memories()
         self._databases = Databases(self._stores, self._queue.add)
         self._inputs = self._build_inputs()

@@ -4,9 +4,8 @@ The operator's identity is whatever the standard chain finds: environment, web i
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -17,6 +16,7 @@ from aiobotocore.session import AioSession
 from botocore import exceptions
 from botocore.credentials import ReadOnlyCredentials
 
+from dbupgrade.clock import Clock, SystemClock
 from dbupgrade.pod.identities.aws import NO_CREDENTIALS, UNREACHABLE, UNREADABLE, AuthError
 
 SESSION_NAME = "dbupgrade-operator"
@@ -47,20 +47,15 @@ class _Session:
     expires: datetime
 
 
-def utc_now() -> datetime:
-    """The time in UTC."""
-    return datetime.now(UTC)
-
-
 class Sessions:
     """Assumes roles, one call at a time for each, and keeps the sessions as long as they are good for a token.
 
     `region` is where STS is asked, that of the database when empty.
     """
 
-    def __init__(self, region: str, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, region: str, clock: Clock | None = None) -> None:
         self._region = region
-        self._clock = clock
+        self._clock = clock or SystemClock()
         self._sessions: dict[Role, _Session] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._own: aioboto3.Session | None = None
@@ -78,11 +73,11 @@ class Sessions:
             return session.credentials
 
     def _is_good(self, session: _Session, refused: datetime | None) -> bool:
-        enough = session.expires - self._clock() >= RENEW_BEFORE
+        enough = session.expires - self._clock.now() >= RENEW_BEFORE
         return enough and (refused is None or session.given >= refused + _WHOLE_SECOND)
 
     def _forget_expired(self) -> None:
-        now = self._clock()
+        now = self._clock.now()
         self._sessions = {role: kept for role, kept in self._sessions.items() if kept.expires > now}
 
     async def _assume(self, role: Role) -> _Session:
@@ -110,7 +105,7 @@ class Sessions:
         return session
 
     async def _ask(self, role: Role, region: str) -> _Session:
-        asked = self._clock()
+        asked = self._clock.now()
         if self._own is None:
             core = AioSession()
             # For the calls by which the operator's own identity is found too: they would take longer than is waited.

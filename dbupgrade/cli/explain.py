@@ -6,10 +6,11 @@ from enum import Enum
 from dbupgrade.api.conditions import READY, STALLED, Reason
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Run, Verdict
 from dbupgrade.cli import style
-from dbupgrade.cli.pods import Object, problem
+from dbupgrade.cli.pods import problem
 from dbupgrade.cli.view import Seen
 from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from dbupgrade.decide.statuses import what_failed
+from dbupgrade.objects import Object
 
 _ADVICE = {
     Reason.SUSPENDED: "spec.suspend is true, so no run starts. Resume it: kubectl dbupgrade resume {name}",

@@ -1,11 +1,8 @@
 """What the pods of a run say: pure functions of the objects."""
 
-from typing import Any
-
 from dbupgrade.api import names
+from dbupgrade.objects import Object
 from dbupgrade.pod.steps.fetch import Fetch
-
-Object = dict[str, Any]
 
 _ON_THE_WAY = {None, "PodInitializing", "ContainerCreating"}
 _PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}

@@ -8,13 +8,13 @@ from dbupgrade.api import names
 from dbupgrade.cli import manifest
 from dbupgrade.cli.errors import CommandError
 from dbupgrade.cli.options import Target
-from dbupgrade.cli.pods import Object
 from dbupgrade.cli.view import Seen, pods_selector
 from dbupgrade.kube import config
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import PODS, Resource, ResourceClient
+from dbupgrade.objects import Object
 
 DBUPGRADES = Resource(names.GROUP, names.VERSION, names.PLURAL)
 _JOB_LABEL = "batch.kubernetes.io/job-name"

@@ -7,8 +7,9 @@ from dbupgrade.api import conditions, names
 from dbupgrade.api.record import from_json, to_json
 from dbupgrade.api.status import CheckStatus, Run, Status
 from dbupgrade.cli import style
-from dbupgrade.cli.pods import Object, phase, problem
+from dbupgrade.cli.pods import phase, problem
 from dbupgrade.decide.failures import KINDS
+from dbupgrade.objects import Object
 
 
 @dataclass(frozen=True)

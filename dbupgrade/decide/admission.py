@@ -7,14 +7,12 @@ no cache: an intent that is written stands in the object that the next change is
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any
 
 from dbupgrade.api import lock, names
 from dbupgrade.api.conditions import PROGRESSING, ConditionStatus, Reason
 from dbupgrade.api.spec import Spec, immutable
 from dbupgrade.decide.validation import Problem, parse, problems
-
-Object = dict[str, Any]
+from dbupgrade.objects import Object
 
 
 class Operation(StrEnum):

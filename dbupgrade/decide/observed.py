@@ -6,7 +6,6 @@ The functions here read the JSON objects of the API server, and tolerate what is
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,11 +17,10 @@ from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
 from dbupgrade.decide.metrics import Sample
 from dbupgrade.decide.validation import parse
 from dbupgrade.decide.versions import AppPod
+from dbupgrade.objects import Object
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
 from dbupgrade.pod.view import ContainerView, container_from
-
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)

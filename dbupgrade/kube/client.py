@@ -203,7 +203,7 @@ class Client:
             settings = await configuration.auth_settings()
             token = settings["BearerToken"]["value"] if settings else None
         except Exception as error:  # noqa: BLE001 - whatever an exec plugin or a file system comes up with
-            _log.warning("credentials not refreshed", error=type(error).__name__)
+            _log.warning("credentials_not_refreshed", error=type(error).__name__)
             token = configuration.api_key.get("BearerToken")
         # A token file often ends in a newline, which is no legal part of a header.
         return {"Authorization": token.strip()} if token else {}

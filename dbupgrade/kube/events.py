@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import structlog
 
-from dbupgrade.kube.clock import SystemClock, rfc3339
+from dbupgrade.clock import SystemClock
 from dbupgrade.kube.errors import KubeError, NotFound
 from dbupgrade.kube.resources import EVENTS, ResourceClient
+from dbupgrade.kube.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from dbupgrade.clock import Clock
     from dbupgrade.kube.client import Client
-    from dbupgrade.kube.clock import Clock
 
 MAX_PENDING = 1000
 MAX_REMEMBERED = 4096
@@ -109,7 +110,7 @@ class EventRecorder:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:
-            _log.warning("events not written", pending=len(self._pending))
+            _log.warning("events_not_written", pending=len(self._pending))
 
     async def _write(self, key: _Key, pending: _Pending) -> None:
         self._report_dropped()
@@ -118,7 +119,7 @@ class EventRecorder:
                 await self._create(key, pending)
         except Exception as error:  # noqa: BLE001 - one event that cannot be written must not end all others
             words = error.safe_message if isinstance(error, KubeError) else type(error).__name__
-            _log.warning("event dropped", reason=key.reason, name=pending.involved["name"], error=words)
+            _log.warning("event_dropped", reason=key.reason, name=pending.involved["name"], error=words)
 
     async def _raise_count(self, key: _Key, pending: _Pending) -> bool:
         """Count `pending` on the event that is already there; False if there is none (any more)."""
@@ -167,7 +168,7 @@ class EventRecorder:
 
     def _report_dropped(self) -> None:
         if self._dropped:
-            _log.warning("events dropped, too many at once", dropped=self._dropped)
+            _log.warning("events_dropped", dropped=self._dropped)
             self._dropped = 0
 
 

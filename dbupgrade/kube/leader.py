@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from dbupgrade.kube.clock import SystemClock, rfc3339_micro
+from dbupgrade.clock import SystemClock
 from dbupgrade.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from dbupgrade.kube.resources import LEASES, ResourceClient
+from dbupgrade.kube.timestamps import rfc3339_micro
 from dbupgrade.telemetry.metrics import LEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from dbupgrade.clock import Clock
     from dbupgrade.kube.client import Client
-    from dbupgrade.kube.clock import Clock
 
 RELEASE_SECONDS = 3.0
 
@@ -130,13 +131,13 @@ class LeaderElector:
         try:
             await asyncio.wait({work, hold}, return_when=asyncio.FIRST_COMPLETED)
             if hold.done():
-                self._log.error("leadership lost")
+                self._log.error("lease_lost")
                 await self._first(work, seconds=self._timing.grace)
         finally:
             if hold.done() or not work.done():
                 self._may_hold = False  # releasing is for a holder whose work has ended
             if not work.done():
-                self._log.error("the work of the former leader does not stop")
+                self._log.error("former_leader_still_works")
 
     async def _hold(self) -> None:
         """Renew the lease; returns when it is lost. Does not rely on any call to the API server coming back."""
@@ -165,7 +166,7 @@ class LeaderElector:
         except (Conflict, AlreadyExists):
             return None  # another replica was faster, or our own last write arrived without its answer
         except (KubeError, TimeoutError) as error:
-            self._log.warning("lease not renewed", error=str(error) or "no answer in time")
+            self._log.warning("lease_not_renewed", error=str(error) or "no answer in time")
             return None
         if held:
             self._renewed_at = sent_at
@@ -227,7 +228,7 @@ class LeaderElector:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._give_back()
         except (KubeError, TimeoutError) as error:
-            self._log.warning("lease not released", error=str(error) or "no answer in time")
+            self._log.warning("lease_not_released", error=str(error) or "no answer in time")
 
     async def _give_back(self) -> None:
         # Read first: a renewal that was interrupted may have arrived or not.
@@ -237,7 +238,7 @@ class LeaderElector:
         now = rfc3339_micro(self._clock.now())
         released = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": now, "acquireTime": now}
         await self._replace(lease, {**lease["spec"], **released})
-        self._log.info("lease released")
+        self._log.info("lease_released")
 
     async def _first(self, task: asyncio.Task[None], *, seconds: float) -> None:
         """Wait until `task` has ended, at most for `seconds`."""

@@ -1,10 +1,7 @@
 """What the containers of a run's pod have in common."""
 
-from typing import Any
-
 from dbupgrade.api.spec import Spec
-
-Object = dict[str, Any]
+from dbupgrade.objects import Object
 
 UNREACHABLE_EXIT_CODE = 75
 """EX_TEMPFAIL of sysexits.h: no connection was made and nothing was done, so the Job may try again."""

@@ -1,14 +1,13 @@
 """What applies the migrations of a run: the container `migrate`."""
 
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from dbupgrade.api.status import Run
+from dbupgrade.objects import Object
 from dbupgrade.pod import folder
 from dbupgrade.pod.container import temporary_volume
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.report import Report
-
-Object = dict[str, Any]
 
 
 class MigrationEngine(Protocol):

@@ -1,11 +1,8 @@
 """The folder of migrations in a pod: extracted from the image, or the image itself as a volume."""
 
-from typing import Any
-
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.migrations import Delivery
-
-Object = dict[str, Any]
+from dbupgrade.objects import Object
 
 WORK_PATH = "/work"
 """Where the fetch has the volume that it extracts into."""

@@ -3,13 +3,12 @@
 Contract, section 3.5. The pod passes Pod Security "restricted"; user input is data only.
 """
 
-from typing import Any
-
 from dbupgrade.api import names
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import Connection, UrlSecretRef
 from dbupgrade.api.spec.runner import Runner
 from dbupgrade.api.status import Run
+from dbupgrade.objects import Object
 from dbupgrade.pod import identities
 from dbupgrade.pod.connection.access import Access, Authority
 from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
@@ -19,8 +18,6 @@ from dbupgrade.pod.engines import ENGINES
 from dbupgrade.pod.identity import KEY_URL
 from dbupgrade.pod.step import Step
 from dbupgrade.pod.steps import STEPS
-
-Object = dict[str, Any]
 
 # Where a container sees the certificates of spec.database.connection.caSecretRef.
 AUTHORITY_PATH, AUTHORITY_FILE = "/etc/dbupgrade-ca", "ca.crt"

@@ -1,16 +1,15 @@
 """What a container before the migration is: a step of the pod."""
 
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Run
+from dbupgrade.objects import Object
 from dbupgrade.pod.connection import url
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.view import ContainerView
-
-Object = dict[str, Any]
 
 
 class Step(Protocol):

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from dbupgrade.api import names
 from dbupgrade.decide.observed import pod_from, resource_from
+from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.databases import Databases
 from dbupgrade.reconcile.memory import Memories
 from dbupgrade.reconcile.stores import is_over, label, owner_key
-from dbupgrade.runtime.objects import Key, Object, key_of
 from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS
 
 Enqueue = Callable[[Key], None]

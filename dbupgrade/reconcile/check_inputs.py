@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from dbupgrade.decide.decision import CheckInputs
 from dbupgrade.decide.observed import Observed
+from dbupgrade.objects import Key
 from dbupgrade.reconcile.podwatches import PodWatches
 from dbupgrade.reconcile.samples import Samples
-from dbupgrade.runtime.objects import Key
 
 _NOTHING = CheckInputs()
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dbupgrade.runtime.objects import Key
+from dbupgrade.objects import Key
 
 
 class Claimant(NamedTuple):

@@ -11,10 +11,10 @@ from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.identity import database_identity
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.observed import Observed, Resource, UnendedJob, resource_from
+from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.reconcile.claims import Claimant, Claims
 from dbupgrade.reconcile.memory import UnendedJobs
 from dbupgrade.reconcile.stores import BY_DATABASE, Stores, has_unfinished_run, is_over, label
-from dbupgrade.runtime.objects import Key, Object, key_of
 
 Wake = Callable[[Key], None]
 

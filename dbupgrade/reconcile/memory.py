@@ -6,7 +6,7 @@ from datetime import datetime
 
 from dbupgrade.api.status import CheckStatus
 from dbupgrade.decide.observed import JobView
-from dbupgrade.runtime.objects import Key
+from dbupgrade.objects import Key
 
 EXPECTATION_SECONDS = 5.0
 

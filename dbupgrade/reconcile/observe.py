@@ -5,7 +5,7 @@ import binascii
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 from dbupgrade.api.conditions import Reason
@@ -13,6 +13,7 @@ from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import UrlSecretRef
 from dbupgrade.api.spec.migrations import KeyReference
 from dbupgrade.api.status import Run
+from dbupgrade.clock import utc_now
 from dbupgrade.decide.needs import ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.observed import (
     Observed,
@@ -25,6 +26,7 @@ from dbupgrade.decide.observed import (
     resource_from,
 )
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
+from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.pod import engines, redact, report
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.pod.connection.secrets import AUTHORITY, URL, USER, secret_references
@@ -35,7 +37,6 @@ from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.stores import BY_UID, Stores, is_over
 from dbupgrade.reconcile.tokens import TokenSecrets
-from dbupgrade.runtime.objects import Key, Object, key_of
 from dbupgrade.runtime.store import Store
 
 _READ_TRIES = 8  # with the back-off between them, some ten seconds
@@ -55,11 +56,6 @@ class Reads(Protocol):
 
     async def log(self, namespace: str, pod: str) -> str:
         """Return the end of what the container `migrate` printed."""
-
-
-def utc_now() -> datetime:
-    """The time in UTC, in whole seconds as Kubernetes writes it."""
-    return datetime.now(UTC).replace(microsecond=0)
 
 
 class Observer:

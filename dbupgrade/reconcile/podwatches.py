@@ -14,7 +14,7 @@ from dbupgrade.decide.observed import PodsSeen
 from dbupgrade.decide.versions import app_pod_from
 from dbupgrade.kube.errors import Expired, KubeError
 from dbupgrade.kube.listwatch import Page
-from dbupgrade.runtime.objects import Key, Object
+from dbupgrade.objects import Key, Object
 from dbupgrade.runtime.reflector import ListWatch, Reflector
 from dbupgrade.runtime.store import Store
 

@@ -6,12 +6,12 @@ from dbupgrade.decide.decision import Decision
 from dbupgrade.decide.needs import LOOKS, Need, ReadEnds
 from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import Observed, UnendedJob
+from dbupgrade.objects import Key, Object, version_of
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.databases import Databases
 from dbupgrade.reconcile.memory import Memories, Memory
 from dbupgrade.reconcile.observe import Observer
 from dbupgrade.runtime.controller import Result
-from dbupgrade.runtime.objects import Key, Object, version_of
 
 
 class UndecidedError(Exception):

@@ -8,8 +8,8 @@ import structlog
 
 from dbupgrade.decide.metrics import Query, Sample
 from dbupgrade.kube.errors import KubeError
+from dbupgrade.objects import Key
 from dbupgrade.runtime.failures import describe
-from dbupgrade.runtime.objects import Key
 
 _AT_ONCE = 16
 

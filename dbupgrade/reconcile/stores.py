@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dbupgrade.api import names
-from dbupgrade.runtime.objects import Key, Object
+from dbupgrade.objects import Key, Object
 from dbupgrade.runtime.store import Packed, Store
 
 BY_UID = "uid"

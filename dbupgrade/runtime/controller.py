@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from dbupgrade.objects import Key
 from dbupgrade.runtime.failures import describe
-from dbupgrade.runtime.objects import Key
 from dbupgrade.runtime.workqueue import ShutDown, WorkQueue
 from dbupgrade.telemetry import metrics
 

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from dbupgrade.runtime.clock import Clock, Timer
+from dbupgrade.clock import Clock, Timer
 
 K = TypeVar("K", bound=Hashable)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import structlog
 
+from dbupgrade.objects import Key, Object, key_of, uid_of, version_of
 from dbupgrade.runtime.failures import describe
-from dbupgrade.runtime.objects import Key, Object, key_of, uid_of, version_of
 from dbupgrade.runtime.store import Store
 
 _log = structlog.get_logger()

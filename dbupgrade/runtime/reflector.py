@@ -13,12 +13,12 @@ from typing import Protocol
 
 import structlog
 
+from dbupgrade.clock import Clock, SystemClock
+from dbupgrade.objects import Key, Object, version_of
 from dbupgrade.runtime import lag
 from dbupgrade.runtime.backoff import Backoff
-from dbupgrade.runtime.clock import Clock, LoopClock
 from dbupgrade.runtime.failures import describe
 from dbupgrade.runtime.mirror import Mirror, OnChange
-from dbupgrade.runtime.objects import Key, Object, version_of
 from dbupgrade.runtime.store import Store
 from dbupgrade.telemetry.metrics import INFORMER_RELISTS
 
@@ -64,7 +64,7 @@ class ListWatch(Protocol):
 class Pace:
     """Time and chance of a reflector; tests bring their own. Waits are client-go's: 0.8 s doubling to 30 s."""
 
-    clock: Clock = field(default_factory=LoopClock)
+    clock: Clock = field(default_factory=SystemClock)
     rng: random.Random = field(default_factory=random.Random)
 
     def backoff(self) -> Backoff[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 
 import orjson
 
-from dbupgrade.runtime.objects import Key, Object, key_of
+from dbupgrade.objects import Key, Object, key_of
 
 Indexer = Callable[[Object], Iterable[str]]
 """Says under which values an object is found; asked again when the object leaves, so it must be pure."""

@@ -17,8 +17,8 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from dbupgrade.clock import Clock
 from dbupgrade.runtime.backoff import Backoff
-from dbupgrade.runtime.clock import Clock
 from dbupgrade.runtime.delayed import Delayed
 from dbupgrade.telemetry import metrics
 

@@ -9,8 +9,7 @@ from typing import Any, get_args
 
 from dbupgrade.api.spec.base import VALIDATIONS, Model
 from dbupgrade.api.spec.database import Database
-
-Object = dict[str, Any]
+from dbupgrade.objects import Object
 
 ROOT = "spec.database"
 MESSAGE = "is immutable"

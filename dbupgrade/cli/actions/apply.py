@@ -7,10 +7,10 @@ from dbupgrade.cli import manifest, session
 from dbupgrade.cli.actions.waiting import PASSING, Wait
 from dbupgrade.cli.errors import CommandError
 from dbupgrade.cli.options import Target
-from dbupgrade.cli.pods import Object
 from dbupgrade.cli.session import DBUPGRADES, Session
 from dbupgrade.cli.view import Seen
 from dbupgrade.kube.errors import Forbidden, Invalid, NotFound
+from dbupgrade.objects import Object
 
 _APPLY_PATCH = "application/apply-patch+yaml"
 _FIELD_MANAGER = "dbupgrade-apply"

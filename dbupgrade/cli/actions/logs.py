@@ -8,9 +8,10 @@ from dbupgrade.api import names
 from dbupgrade.cli import session, style
 from dbupgrade.cli.errors import CommandError
 from dbupgrade.cli.options import Target
-from dbupgrade.cli.pods import Object, has_ended, has_started, talkative
+from dbupgrade.cli.pods import has_ended, has_started, talkative
 from dbupgrade.cli.session import Session
 from dbupgrade.kube.resources import follow_log, pod_log
+from dbupgrade.objects import Object
 
 _POLL_SECONDS = 1.0
 _BYTES = 1024 * 1024

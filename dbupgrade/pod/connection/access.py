@@ -1,11 +1,9 @@
 """How the containers of a pod get to the database, decided once for all of them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from dbupgrade.api.spec.database import Connection, Dialect, UrlSecretRef
-
-Object = dict[str, Any]
+from dbupgrade.objects import Object
 
 _VOLUME = "authority"
 

@@ -3,14 +3,11 @@
 User, password and URL come from Secrets by reference, so that the operator makes no copy of them.
 """
 
-from typing import Any
-
 from dbupgrade.api.spec.database import Connection
+from dbupgrade.objects import Object
 from dbupgrade.pod.connection import DEFAULT_PORT
 from dbupgrade.pod.connection.access import Access
 from dbupgrade.pod.container import values
-
-Object = dict[str, Any]
 
 URL_VARIABLE = "DATABASE_URL"
 _LIBPQ, _OURS = "PG", "DB_"

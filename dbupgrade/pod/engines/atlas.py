@@ -1,9 +1,10 @@
 """The engine Atlas: its command line, its configuration, and how to read what it printed."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dbupgrade.api import names
 from dbupgrade.api.spec.database import Connection, Dialect
+from dbupgrade.objects import Object
 from dbupgrade.pod import folder, report
 from dbupgrade.pod.connection import DEFAULT_PORT, environment, url
 from dbupgrade.pod.connection.access import Access
@@ -11,8 +12,6 @@ from dbupgrade.pod.container import HOME, TEMPORARY, defaults, escape, temporary
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.report import TEMPLATE, Report
-
-Object = dict[str, Any]
 
 CONFIG_PATH, CONFIG_FILE = "/etc/dbupgrade", "atlas.hcl"
 LOCK_TIMEOUT = "10s"

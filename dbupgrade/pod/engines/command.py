@@ -5,19 +5,18 @@ no connection was made, as nothing else may be tried again by itself.
 """
 
 import re
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dbupgrade.api import names
 from dbupgrade.api.spec.migrations import KeyReference, Variable
 from dbupgrade.api.status import Failure, Run
+from dbupgrade.objects import Object
 from dbupgrade.pod.connection import environment, url
 from dbupgrade.pod.container import HOME, TEMPORARY, UNREACHABLE_EXIT_CODE, defaults, escape, temporary_volume
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.redact import MAX_BYTES, mask_error, remove_secrets
 from dbupgrade.pod.report import Report
-
-Object = dict[str, Any]
 
 _TEMPORARY_SIZE = "512Mi"  # caches of package managers, for example
 _LOOKED_AT = 4000  # characters at the end of the log

@@ -6,11 +6,12 @@ only. Its last words go to the container's termination message: `error=Class`, o
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.migrations import Delivery
 from dbupgrade.api.status import Failure, Run
+from dbupgrade.objects import Object
 from dbupgrade.pod import folder
 from dbupgrade.pod.container import HOME, TEMPORARY, defaults, escape
 from dbupgrade.pod.context import Context
@@ -20,8 +21,6 @@ from dbupgrade.pod.report import Report
 from dbupgrade.pod.scripts import script
 from dbupgrade.pod.step import Step
 from dbupgrade.pod.view import ContainerView
-
-Object = dict[str, Any]
 
 PULL_SECRETS_PATH = "/pull-secrets"
 

@@ -6,13 +6,14 @@ sentences, no SQL.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.api.status import LINT_FINDINGS, Failure, Finding, Lint, Run
+from dbupgrade.objects import Object
 from dbupgrade.pod import folder
 from dbupgrade.pod.connection import environment, url
 from dbupgrade.pod.container import HOME, TEMPORARY, TERMINATION_LOG, defaults, escape, values
@@ -22,8 +23,6 @@ from dbupgrade.pod.redact import cut
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.step import Step
 from dbupgrade.pod.view import ContainerView
-
-Object = dict[str, Any]
 
 MAX_BYTES = 3000
 """The kubelet keeps 12 KiB for all containers of a pod, and at most 4 KiB of one."""

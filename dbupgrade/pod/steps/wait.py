@@ -1,9 +1,10 @@
 """The container `wait-for-database`: nothing is started before the server accepts connections."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure
+from dbupgrade.objects import Object
 from dbupgrade.pod.connection import environment, url
 from dbupgrade.pod.connection.secrets import described
 from dbupgrade.pod.container import HOME, TEMPORARY, UNREACHABLE_EXIT_CODE, defaults, escape
@@ -13,8 +14,6 @@ from dbupgrade.pod.report import Report
 from dbupgrade.pod.scripts import script
 from dbupgrade.pod.step import Step
 from dbupgrade.pod.view import ContainerView
-
-Object = dict[str, Any]
 
 SCRIPT = script("steps/wait.sh")
 """Waits until the server accepts connections, as pg_isready sees it; WAIT_SECONDS at most."""

@@ -16,6 +16,7 @@ from botocore.credentials import ReadOnlyCredentials
 from dbupgrade.api.spec.database import Aws
 from dbupgrade.aws.sessions import Role, Sessions
 from dbupgrade.aws.tokens import Tokens, token
+from dbupgrade.clock import SystemClock
 from dbupgrade.pod.identities.aws import AuthError, refusal
 from e2e.aws import Session, Sts, Wanted, problem
 from e2e.aws.sts import REGION
@@ -30,12 +31,12 @@ CREDENTIALS = ReadOnlyCredentials("ASIAEXAMPLE", "secret+/=key", "session+/=toke
 LEAK = "hunter2-session-token"
 
 
-class Clock:
+class Clock(SystemClock):
     def __init__(self) -> None:
         self.ahead = timedelta()
 
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+    def now(self) -> datetime:
+        return super().now() + self.ahead
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ async def test_the_session_of_a_token_that_was_refused_is_not_used_again(sts: St
     clock = Clock()
     sessions = Sessions("", clock)
     first = await sessions.credentials(ROLE)
-    refused = clock().replace(microsecond=0)  # as a status has it
+    refused = clock.now().replace(microsecond=0)  # as a status has it
     clock.ahead = timedelta(seconds=10)
     before = len(sts.calls())
     second = await sessions.credentials(ROLE, refused)

@@ -68,7 +68,7 @@ class TestInCluster:
                 assert (await who_am_i(client)).endswith(":old")
             token_file.write_text("")
             assert (await who_am_i(client)).endswith(":old")
-        assert [log["event"] for log in logs] == ["credentials not refreshed"]
+        assert [log["event"] for log in logs] == ["credentials_not_refreshed"]
         assert tokens[0] not in str(logs)
 
     async def test_outside_a_pod_it_is_a_configuration_error(self, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ class TestKubeconfig:
             answer.unlink()
             with capture_logs() as logs:
                 assert (await who_am_i(client)).endswith(":robot")
-        assert [log["event"] for log in logs] == ["credentials not refreshed"]
+        assert [log["event"] for log in logs] == ["credentials_not_refreshed"]
 
     async def test_a_token_file_is_read_again(
         self,

@@ -16,12 +16,12 @@ from dbupgrade.api import names
 from dbupgrade.api.identity import run_id, runner_hash
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Run
+from dbupgrade.clock import utc_now
 from dbupgrade.decide import admission
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import Observed, SecretView, resource_from
 from dbupgrade.kube.client import Client
-from dbupgrade.reconcile.observe import utc_now
 from tests.integration.harness.apiserver import ApiServer
 from tests.integration.harness.crd import CRD_FILE, CRDS, install_crd
 from tests.integration.harness.namespaces import DBUPGRADES, create_namespace

@@ -38,6 +38,13 @@ class FakeClock:
         heapq.heappush(self._sleepers, (self._time + seconds, next(self._order), future))
         await future
 
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.Task[None]:
+        async def call() -> None:
+            await self.sleep(seconds)
+            callback()
+
+        return asyncio.get_running_loop().create_task(call())
+
     async def advance(self, seconds: float) -> None:
         """Let time pass, waking every sleeper at its moment."""
         end = self._time + seconds

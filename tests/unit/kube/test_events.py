@@ -131,7 +131,7 @@ async def test_failures_are_logged_and_the_next_event_is_written(recording: Reco
         async with recording.running():
             await settle()
     assert [event["reason"] for event in recording.stored] == ["B"]
-    assert [(log["event"], log["reason"]) for log in logs] == [("event dropped", "A")]
+    assert [(log["event"], log["reason"]) for log in logs] == [("event_dropped", "A")]
 
 
 async def test_when_too_many_wait_the_oldest_are_dropped_and_counted(recording: Recording) -> None:
@@ -173,7 +173,7 @@ async def test_flush_gives_up_at_its_deadline(recording: Recording) -> None:
         recording.recorder.record(INVOLVED, "Normal", "A", "m")
         with capture_logs() as logs:
             await recording.recorder.flush(0.01)
-    assert [log["event"] for log in logs] == ["events not written"]
+    assert [log["event"] for log in logs] == ["events_not_written"]
 
 
 async def test_a_long_message_is_cut_to_what_the_server_takes(recording: Recording) -> None:

@@ -25,8 +25,8 @@ from dbupgrade.kube.errors import (
     ServerError,
     Unreachable,
 )
+from dbupgrade.objects import Key
 from dbupgrade.reconcile.memory import Memory
-from dbupgrade.runtime.objects import Key
 from tests.unit.reconcile.world import NOW, Event, World
 
 QUOTA = Forbidden("exceeded quota: pods", status=403)

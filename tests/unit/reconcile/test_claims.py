@@ -2,8 +2,8 @@
 
 import pytest
 
+from dbupgrade.objects import Key
 from dbupgrade.reconcile.claims import Claimant, Claims
-from dbupgrade.runtime.objects import Key
 
 
 def claimant(name: str, created: str = "2026-01-01T00:00:00Z") -> Claimant:

@@ -4,8 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from dbupgrade.objects import Key
 from dbupgrade.reconcile.claims import Claimant, Claims
-from dbupgrade.runtime.objects import Key
 
 CLAIMANTS = [
     Claimant(f"2026-01-0{age}", f"uid-{name}", Key("shop", name))

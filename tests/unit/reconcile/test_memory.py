@@ -2,8 +2,8 @@
 
 import pytest
 
+from dbupgrade.objects import Key
 from dbupgrade.reconcile.memory import Memories, Memory, UnendedJobs
-from dbupgrade.runtime.objects import Key
 
 JOB, OTHER, KEY = Key("shop", "orders-1"), Key("shop", "users-1"), Key("shop", "orders")
 

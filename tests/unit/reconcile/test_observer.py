@@ -9,8 +9,8 @@ from dbupgrade.api.conditions import Reason
 from dbupgrade.decide.needs import ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.observed import Observed, SecretView, UnendedJob
 from dbupgrade.kube.errors import Forbidden, NotFound, TooManyRequests, Unreachable
+from dbupgrade.objects import Key
 from dbupgrade.reconcile.memory import Memory
-from dbupgrade.runtime.objects import Key
 from tests.unit.reconcile.world import World, key
 
 

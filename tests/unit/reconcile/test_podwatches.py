@@ -10,8 +10,8 @@ import pytest
 from dbupgrade.decide.observed import PodsSeen
 from dbupgrade.decide.versions import AppPod
 from dbupgrade.kube.errors import Unreachable
+from dbupgrade.objects import Key, Object
 from dbupgrade.reconcile.podwatches import PodWatches
-from dbupgrade.runtime.objects import Key, Object
 from tests.unit.runtime.fakes import FakeClock, FakePage, FakeSource, Step, an_object
 
 ONE, TWO, ELSEWHERE = Key("shop", "one"), Key("shop", "two"), Key("other", "one")

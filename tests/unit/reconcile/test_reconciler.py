@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from dbupgrade.kube.errors import Conflict, Unreachable
+from dbupgrade.objects import Key
 from dbupgrade.runtime.controller import Result
-from dbupgrade.runtime.objects import Key
 from tests.unit.reconcile.world import ApiServer, World, key
 
 

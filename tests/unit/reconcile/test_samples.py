@@ -8,8 +8,8 @@ import pytest
 
 from dbupgrade.decide.metrics import Query, Sample
 from dbupgrade.kube.errors import Unreachable
+from dbupgrade.objects import Key
 from dbupgrade.reconcile.samples import Samples
-from dbupgrade.runtime.objects import Key
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KEY = Key("shop", "orders")

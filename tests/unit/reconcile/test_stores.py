@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from dbupgrade.api import names
+from dbupgrade.objects import Key
 from dbupgrade.reconcile.stores import BY_DATABASE, BY_UID, Stores, is_over, label, owner_key
-from dbupgrade.runtime.objects import Key
 
 
 def an_object(name: str = "orders-1", **metadata: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dbupgrade.api import names
 from dbupgrade.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.pod.context import JobSettings
 from dbupgrade.reconcile.act import Actor
 from dbupgrade.reconcile.changes import Changes
@@ -22,7 +23,6 @@ from dbupgrade.reconcile.samples import Samples
 from dbupgrade.reconcile.stores import Stores
 from dbupgrade.reconcile.tokens import Signer, TokenSecrets
 from dbupgrade.runtime.controller import Result
-from dbupgrade.runtime.objects import Key, Object, key_of
 
 NAMESPACE = "shop"
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)

@@ -4,8 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from dbupgrade.runtime.objects import Object
+from dbupgrade.objects import Object
 
 
 @dataclass
@@ -22,7 +23,7 @@ class FakeClock:
     """Time passes by `advance` only; who sleeps on it makes it pass."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.time = 1000.0
         self.slept: list[float] = []
         self._timers: list[FakeTimer] = []
 
@@ -30,11 +31,14 @@ class FakeClock:
     def timers(self) -> list[FakeTimer]:
         return [timer for timer in self._timers if not timer.cancelled]
 
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.time, UTC)
+
     def monotonic(self) -> float:
-        return self.now
+        return self.time
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> FakeTimer:
-        timer = FakeTimer(self.now + seconds, callback)
+        timer = FakeTimer(self.time + seconds, callback)
         self._timers = [*self.timers, timer]
         return timer
 
@@ -44,13 +48,13 @@ class FakeClock:
         await asyncio.sleep(0)
 
     def advance(self, seconds: float) -> None:
-        end = self.now + seconds
+        end = self.time + seconds
         while due := [timer for timer in self.timers if timer.when <= end]:
             timer = min(due, key=lambda timer: timer.when)
             self._timers.remove(timer)
-            self.now = max(self.now, timer.when)
+            self.time = max(self.time, timer.when)
             timer.callback()
-        self.now = end
+        self.time = end
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import structlog
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from dbupgrade.objects import Key
 from dbupgrade.runtime.backoff import Backoff
 from dbupgrade.runtime.controller import Controller, Result
-from dbupgrade.runtime.objects import Key
 from dbupgrade.runtime.workqueue import WorkQueue
 from tests.unit.runtime.fakes import FakeClock
 
@@ -64,7 +64,7 @@ class Workshop:
     def waits(self) -> float | None:
         """Return the seconds after which ORDERS comes again."""
         due = self.queue._delayed._due.get(ORDERS)
-        return due[0] - self.clock.now if due else None
+        return due[0] - self.clock.time if due else None
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from dbupgrade.runtime.objects import Key, Object, key_of, uid_of
+from dbupgrade.objects import Key, Object, key_of, uid_of
 from dbupgrade.runtime.store import Packed, Store
 from tests.unit.runtime.fakes import an_object
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import REGISTRY
 
+from dbupgrade.clock import SystemClock
 from dbupgrade.runtime.backoff import Backoff
-from dbupgrade.runtime.clock import LoopClock
 from dbupgrade.runtime.workqueue import ShutDown, WorkQueue
 from tests.unit.runtime.fakes import FakeClock
 
@@ -147,11 +147,11 @@ def test_a_failing_key_waits_longer_each_time_until_it_is_forgotten(
     waits = []
     for _ in range(3):
         queue.add_rate_limited("a")
-        waits.append(clock.timers[0].when - clock.now)
+        waits.append(clock.timers[0].when - clock.time)
         queue._delayed.clear()
     queue.forget("a")
     queue.add_rate_limited("a")
-    waits.append(clock.timers[0].when - clock.now)
+    waits.append(clock.timers[0].when - clock.time)
     assert waits == [1, 2, 4, 1]
 
 
@@ -242,7 +242,7 @@ async def test_the_metrics_tell_depth_adds_retries_and_times(queue: WorkQueue[st
 
 
 async def test_the_running_loop_delivers_delayed_keys() -> None:
-    queue: WorkQueue[str] = WorkQueue(NAME, Backoff(0.001, 1.0, 0.0, random.Random(1)), LoopClock())
+    queue: WorkQueue[str] = WorkQueue(NAME, Backoff(0.001, 1.0, 0.0, random.Random(1)), SystemClock())
     queue.add_after("a", 0.002)
     queue.add_rate_limited("b")
     assert {await queue.get(), await queue.get()} == {"a", "b"}

@@ -1,6 +1,8 @@
 """The log as it leaves the process: one JSON object a line, and never a text of a library."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +107,28 @@ def test_people_read_lines_of_text() -> None:
     assert "run_ended" in line
     assert "run=orders-1" in line
     assert "\x1b" not in line
+
+
+def logged() -> list[tuple[str, ast.expr]]:
+    """Where something is logged, and what as."""
+    found = []
+    for path in sorted([*(ROOT / "dbupgrade").rglob("*.py"), *(ROOT / "webhook").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(
+                        value=ast.Name(id="_log") | ast.Attribute(attr="_log"),
+                        attr="debug" | "info" | "warning" | "error",
+                    ),
+                    args=[event, *_],
+                ):
+                    found.append((f"{path.relative_to(ROOT)}:{node.lineno}", event))
+    return found
+
+
+def test_every_event_has_a_constant_name_in_snake_case() -> None:
+    found = logged()
+    assert len(found) > 20
+    for where, event in found:
+        assert isinstance(event, ast.Constant), where
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", str(event.value)), (where, event.value)

@@ -1,8 +1,9 @@
 """The engine Psql: PostgreSQL's own psql, with a history of ours."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dbupgrade.api import names
+from dbupgrade.objects import Object
 from dbupgrade.pod import folder
 from dbupgrade.pod.connection import environment, url
 from dbupgrade.pod.container import HOME, TEMPORARY, defaults, escape, values
@@ -11,8 +12,6 @@ from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.engines.psql import report
 from dbupgrade.pod.engines.psql.script import SCRIPT
 from dbupgrade.pod.report import Report
-
-Object = dict[str, Any]
 
 
 class Psql(MigrationEngine):

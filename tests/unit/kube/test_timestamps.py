@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from dbupgrade.kube.clock import SystemClock, rfc3339, rfc3339_micro
+from dbupgrade.clock import SystemClock, utc_now
+from dbupgrade.kube.timestamps import rfc3339, rfc3339_micro
 
 NEW_YORK = timezone(timedelta(hours=-5))
 
@@ -19,3 +20,8 @@ def test_a_micro_time_has_six_digits_on_the_full_second() -> None:
 
 def test_the_system_clock_is_aware() -> None:
     assert SystemClock().now().tzinfo is UTC
+    assert utc_now().tzinfo is UTC
+
+
+def test_the_time_of_a_decision_has_whole_seconds() -> None:
+    assert utc_now().microsecond == 0
