@@ -35,6 +35,7 @@ PLATFORMS = {
     "darwin-arm64": ("macosx_14_0_arm64",),
 }
 PACKAGES = ("api", "cli", "decide", "kube", "pod", "telemetry")
+MODULES = ("objects",)
 """What of ours the plugin imports."""
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip knows no earlier time; the same input gives the same file
 
@@ -91,7 +92,8 @@ def copy_own(site: Path) -> None:
             ignore=shutil.ignore_patterns("__pycache__"),
             dirs_exist_ok=True,
         )
-    shutil.copy(own / "__init__.py", site / "dbupgrade")
+    for module in ("__init__", *MODULES):
+        shutil.copy(own / f"{module}.py", site / "dbupgrade")
 
 
 def pack(site: Path) -> bytes:
