@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from e2e.cluster import config, debian, host, slots, tools
+from e2e.cluster import config, debian, host, postgres_versions, slots, tools
 from e2e.cluster.components import answers, listens
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.images import NodeImages, make_layers
@@ -39,19 +39,19 @@ def start(state: Path) -> Cluster:
     debian.require_root()
     _refuse_foreign(state)
     debian.install_missing()
-    bin_dir = tools.bin_dir()
+    bin_dir, programs = tools.bin_dir(), postgres_versions.chosen()
     make_layers(bin_dir)
     with slots.exclusive():
         if (running := slots.owner(state)) is not None:
             if not (faults := problems(running)):
-                return Cluster.load(state)
+                return _with_database(Cluster.load(state), programs)
             print(
                 f"the cluster in {state} is not well, starting it anew: {'; '.join(faults)}", file=sys.stderr
             )
         _remove(state)
         _load_kernel_modules()
         try:
-            return _start(state, bin_dir)
+            return _start(state, bin_dir, programs)
         except BaseException:
             _end(slots.owner(state))
             raise
@@ -80,11 +80,22 @@ def problems(running: Owner) -> list[str]:
     return [f"{name} does not answer as it should" for name, well in checks.items() if not well()]
 
 
-def _start(state: Path, bin_dir: Path) -> Cluster:
+def _with_database(running: Cluster, programs: Path) -> Cluster:
+    """The running cluster, unless its database is of another version than the one asked for."""
+    if postgres_versions.SETTING in os.environ and running.database_programs != programs:
+        raise ClusterError(
+            f"the cluster in {running.state} runs the PostgreSQL of {running.database_programs}; end it with"
+            f" `down --state {running.state}` first"
+        )
+    return running
+
+
+def _start(state: Path, bin_dir: Path, programs: Path) -> Cluster:
     reading, writing = os.pipe()
     with slots.claim(state) as claim:
         slot = claim.slot
-        cluster = Cluster.plan(state, slot, bin_dir, password=secrets.token_hex(16))
+        password = secrets.token_hex(16)
+        cluster = Cluster.plan(state, slot, bin_dir=bin_dir, database_programs=programs, password=password)
         _write_files(cluster)
         pid = _spawn(cluster, claim, writing)
         claim.write(state, pid)

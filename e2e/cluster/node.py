@@ -27,6 +27,7 @@ from e2e.cluster.state import NODE_FOLDER as STATE
 
 LOGGER = logging.getLogger(__name__)
 DATABASE = Path("/run/postgresql-data")
+DATABASE_PROGRAMS = Path("/run/postgresql-programs")
 BRIDGE_ADDRESS = "02:00:00:00:00:01"
 # The kubelet insists on these settings of the whole machine. It is shown that they are as it wants, and the
 # machine keeps its own.
@@ -70,7 +71,9 @@ class Node:
         state = self.cluster.state
         run("mount", "-t", "tmpfs", "tmpfs", "/run")
         run("mount", "-t", "tmpfs", "tmpfs", "/dev/shm")
-        for target, source in ((STATE, state), (DATABASE, state / "postgresql")):
+        programs = self.cluster.database_programs.parent  # its user may not enter every folder above
+        binds = ((STATE, state), (DATABASE, state / "postgresql"), (DATABASE_PROGRAMS, programs))
+        for target, source in binds:
             target.mkdir()
             source.mkdir(exist_ok=True)
             run("mount", "--bind", source, target)
@@ -197,7 +200,7 @@ class Node:
         containerd.wait(partial(listens_at, config.CONTAINERD_SOCKET))
 
     def _database(self) -> None:
-        programs, address = debian.postgresql_bin(), self.cluster.slot.node_ip
+        programs, address = DATABASE_PROGRAMS / "bin", self.cluster.slot.node_ip
         password = Path("/run/postgresql-password")
         password.touch(mode=0o600)
         password.write_text(self.cluster.database_password)
@@ -230,7 +233,7 @@ class Node:
         server = self._run(
             "postgresql", "-D", DATABASE, *options, program=programs / "postgres", user="postgres"
         )
-        server.wait(partial(_accepts, programs / "pg_isready", address))
+        server.wait(partial(_accepts, debian.postgresql_bin() / "pg_isready", address))
 
     def _node_agents(self) -> None:
         """Start what needs the API server and containerd."""

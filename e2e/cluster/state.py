@@ -28,6 +28,7 @@ STARTED = "started"
 READY = "ready"
 DATABASE_USER = "dbupgrade"
 DATABASE_PORT = 5432
+PATHS = ("state", "kubeconfig", "bin_dir", "database_programs")
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,12 @@ class Cluster:
     atlas_cli_image: str
     psql_image: str
     bin_dir: Path
+    database_programs: Path
 
     @classmethod
-    def plan(cls, state: Path, slot: Slot, bin_dir: Path, password: str) -> Cluster:
+    def plan(
+        cls, state: Path, slot: Slot, *, bin_dir: Path, database_programs: Path, password: str
+    ) -> Cluster:
         """Work out where everything of a new cluster will be."""
         images = NodeImages.on(slot.registry, bin_dir)
         server = f"{DATABASE_USER}:{password}@{slot.node_ip}:{DATABASE_PORT}"
@@ -63,6 +67,7 @@ class Cluster:
             atlas_cli_image=images.atlas_cli,
             psql_image=images.psql,
             bin_dir=bin_dir,
+            database_programs=database_programs,
         )
 
     @classmethod
@@ -75,7 +80,7 @@ class Cluster:
             raise ClusterError(
                 f"there is no cluster in {state}; start one with `up --state {state}`"
             ) from None
-        paths = {name: Path(fields[name]) for name in ("state", "kubeconfig", "bin_dir")}
+        paths = {name: Path(fields[name]) for name in PATHS}
         return cls(**(fields | paths))
 
     def save(self) -> None:
