@@ -27,7 +27,7 @@ CHART = yaml.safe_load((REPOSITORY / "deploy/helm/dbupgrade-operator/Chart.yaml"
 
 
 def test_scripts() -> None:
-    assert len(SCRIPTS) == 5
+    assert len(SCRIPTS) == 6
     done = subprocess.run(["shellcheck", *map(str, SCRIPTS)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

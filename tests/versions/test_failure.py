@@ -1,0 +1,45 @@
+"""A file that fails: what is kept, what is told, and how the next run goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbupgrade.api.exit_codes import ExitCode
+from dbupgrade.api.status import Failure
+from dbupgrade.decide.failures import KINDS
+from tests.versions.databases import OnMariaDb
+from tests.versions.engines import Psql
+
+if TYPE_CHECKING:
+    from tests.versions.conftest import Place
+
+ONE = {"1_a.sql": "create table a (id int);\n"}
+BROKEN = "create table b (id int);\ninsert into missing values ('hunter2');\ncreate table c (id int);\n"
+CORRECT = BROKEN.replace("missing values ('hunter2')", "a values (1)")
+
+
+def test_a_file_that_fails_is_named_and_the_corrected_one_goes_on(place: Place) -> None:
+    failed = place.apply({**ONE, "2_b.sql": BROKEN, "3_d.sql": "create table d (id int);"})
+    assert (failed.code, failed.file) == (ExitCode.SQL, "2_b.sql"), failed.output
+    # MariaDB commits each CREATE by itself.
+    kept = {"a", "b"} if isinstance(place.database, OnMariaDb) else {"a"}
+    assert place.database.tables == kept
+    corrected = place.apply({**ONE, "2_b.sql": CORRECT})
+    assert (corrected.code, corrected.applied) == (ExitCode.OK, 1), corrected.output
+    assert place.database.tables == {"a", "b", "c"}
+    assert place.database.rows("select count(*) from a") == ["1"]
+
+
+def test_what_failed_without_a_transaction_is_half_applied(place: Place) -> None:
+    header = "" if isinstance(place.database, OnMariaDb) else place.engine.txmode_none
+    failed = place.apply({**ONE, "2_b.sql": header + BROKEN})
+    assert (failed.code, failed.file) == (ExitCode.SQL, "2_b.sql"), failed.output
+    assert place.database.tables == {"a", "b"}
+    again = place.apply({**ONE, "2_b.sql": header + CORRECT})
+    if isinstance(place.engine, Psql):  # which does not know how far the file came, and asks a person
+        assert (again.code, again.file) == (KINDS[Failure.PARTLY_APPLIED].exit_code, "2_b.sql"), again.output
+        place.database.rows("drop table b; delete from dbupgrade_migrations where name = '2_b.sql'")
+        again = place.apply()
+    assert (again.code, again.applied) == (ExitCode.OK, 1), again.output
+    assert place.database.tables == {"a", "b", "c"}
+    assert place.database.rows("select count(*) from a") == ["1"]
