@@ -41,7 +41,7 @@ toolkit-image: up ## Put the toolkit's image into the local cluster's registry, 
 	$(PYTHON) -m e2e.cluster push-toolkit --state $(STATE)
 
 .PHONY: test
-test: lint types unit packaging integration e2e installation ## Everything: lint, types, all tests
+test: lint types unit packaging integration matrix e2e installation ## Everything: lint, types, all tests
 
 .PHONY: lint
 lint: venv ## Style, import direction, and whether generated files are up to date
@@ -73,6 +73,25 @@ integration: build ## The operator against a real API server, with faults
 .PHONY: lint-proof
 lint-proof: build ## Prove the rules of the lint on PostgreSQL 13 to 18: what each finds is locked, rewritten, read or lost
 	for version in 13 14 15 16 17 18; do DBUPGRADE_POSTGRES=$$version .venv/bin/pytest -q tests/integration/toolkit/test_lint_proof.py || exit 1; done
+
+.PHONY: matrix
+matrix: build ## The oldest and the newest PostgreSQL with every engine
+	.venv/bin/pytest tests/versions -n 2 -k "PostgreSQL13 or PostgreSQL18"
+
+# What a database's version can change: applying files, failures, connections, locks, engines.
+DATABASE_SCENARIOS := test_straight_way or test_sql_error or test_database_access or test_lock or test_engines
+
+.PHONY: versions
+versions: build ## Long suite: every PostgreSQL and MariaDB with every engine; oldest and newest database and Kubernetes
+	.venv/bin/pytest tests/versions -n 2
+	DBUPGRADE_POSTGRES=13 bash e2e/run.sh $(TEST_STATE)-13 -k "$(DATABASE_SCENARIOS)"
+	DBUPGRADE_POSTGRES=18 bash e2e/run.sh $(TEST_STATE)-18 -k "$(DATABASE_SCENARIOS)"
+	DBUPGRADE_KUBERNETES=1.30 $(MAKE) integration
+	$(MAKE) integration
+
+.PHONY: debian-13
+debian-13: ## Long suite: the demo on Debian 13, with its Python and its PostgreSQL, in a root folder of its own
+	bash e2e/chroot.sh trixie make demo
 
 .PHONY: e2e
 e2e: build ## Real pods and a real PostgreSQL on a local cluster of its own

@@ -148,6 +148,7 @@ INTRODUCTION = """\
 # dbupgrade-operator
 
 Installs the DBUpgrade operator, which runs the database migrations of your applications.
+Needs Kubernetes 1.30 or newer. Migrates PostgreSQL 13 to 18, MariaDB (tested with 10.11) and MySQL.
 
 ```
 helm install dbupgrade-operator oci://registry-1.docker.io/subbug/dbupgrade-operator \\

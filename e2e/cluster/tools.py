@@ -71,7 +71,7 @@ class Tool:
     @property
     def linker_flags(self) -> str:
         """Without symbols; Kubernetes is told its version, which a module build does not know."""
-        if self.folder != "kubernetes":
+        if self.module != "k8s.io/kubernetes":
             return "-s -w"
         major, minor = self.version.removeprefix("v").split(".")[:2]
         values = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
@@ -149,7 +149,16 @@ TOOLS = (
 )
 
 # What only the long suites need, so nobody else waits for it.
-LATER = (Tool("cert-manager", "cert-manager", "github.com/cert-manager/cert-manager", ".", 170),)
+LATER = (
+    Tool("cert-manager", "cert-manager", "github.com/cert-manager/cert-manager", ".", 170),
+    Tool(
+        "kube-apiserver-1.30",
+        "kubernetes-1.30",
+        "k8s.io/kubernetes",
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        240,
+    ),
+)
 
 
 def binary(name: str) -> Path:

@@ -23,6 +23,7 @@ from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
 from dbupgrade.pod.report import MARK
 from dbupgrade.pod.steps.fetch import Fetch
 from tests.chaos.ledger import Ledger, Object, is_finished, label
+from tests.integration.harness.kubernetes import end_of_job
 from tests.integration.harness.namespaces import DBUPGRADES
 
 if TYPE_CHECKING:
@@ -195,11 +196,7 @@ class World:
 
     async def _end_job(self, job: Object, *, succeed: bool) -> None:
         at = now()
-        types = ("SuccessCriteriaMet", "Complete") if succeed else ("FailureTarget", "Failed")
-        reason = "CompletionsReached" if succeed else "BackoffLimitExceeded"
-        conditions = [
-            {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": at} for kind in types
-        ]
+        conditions = end_of_job(succeeded=succeed, at=at)
         outcome: Object = {"succeeded": 1, "completionTime": at} if succeed else {"failed": 1}
         status = {"startTime": at, "active": 0, "ready": 0, "conditions": conditions, **outcome}
         await self._status(self._jobs, job, status)

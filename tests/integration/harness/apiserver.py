@@ -3,7 +3,7 @@
 What is missing on purpose: nothing runs pods, completes Jobs, collects garbage or finishes the deletion of namespaces, and
 namespaces have no service accounts of their own. Tests play these parts where they matter.
 
-Binaries come from $KUBEBUILDER_ASSETS, else they are built by e2e.cluster.tools.
+Which version it is: harness/kubernetes.py.
 """
 
 from __future__ import annotations
@@ -11,20 +11,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import signal
 import ssl
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from e2e.cluster import pki, tools
+from e2e.cluster import pki
+from tests.integration.harness import kubernetes
 from tests.integration.harness.processes import Process, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 START_SECONDS = 60
 _AUDIT_POLICY = """
@@ -158,7 +160,7 @@ class ApiServer:
     def _etcd_command(self) -> list[str]:
         peer = f"http://127.0.0.1:{free_port()}"
         return [
-            _binary("etcd"),
+            kubernetes.binary("etcd"),
             f"--data-dir={self._dir / 'etcd'}",
             f"--listen-client-urls={self._etcd_url}",
             f"--advertise-client-urls={self._etcd_url}",
@@ -171,7 +173,7 @@ class ApiServer:
 
     def _apiserver_command(self) -> list[str]:
         return [
-            _binary("kube-apiserver"),
+            kubernetes.binary("kube-apiserver"),
             f"--etcd-servers={self._etcd_url}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
@@ -230,8 +232,3 @@ class ApiServer:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             result: dict[str, Any] = json.load(answer)
             return result
-
-
-def _binary(name: str) -> str:
-    assets = os.environ.get("KUBEBUILDER_ASSETS")
-    return str(Path(assets, name) if assets else tools.binary(name))

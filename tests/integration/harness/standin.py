@@ -21,6 +21,7 @@ from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
 from dbupgrade.pod.report import MARK
 from dbupgrade.pod.steps.fetch import Fetch
+from tests.integration.harness.kubernetes import end_of_job
 from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -155,17 +156,9 @@ class StandIn:
         await self._pods.patch(self._namespace, name, {"status": status}, subresource="status")
 
     async def end_job(self, job: Object, ending: Ending) -> None:
-        """Set the conditions; the API server wants SuccessCriteriaMet before Complete and FailureTarget before Failed."""
         now = _now()
-        if ending.succeeded:
-            types, reason = ("SuccessCriteriaMet", "Complete"), "CompletionsReached"
-            outcome: Object = {"succeeded": 1, "completionTime": now}
-        else:
-            types, reason = ("FailureTarget", "Failed"), "BackoffLimitExceeded"
-            outcome = {"failed": 1}
-        conditions = [
-            {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": now} for kind in types
-        ]
+        conditions = end_of_job(succeeded=ending.succeeded, at=now)
+        outcome: Object = {"succeeded": 1, "completionTime": now} if ending.succeeded else {"failed": 1}
         status = {"startTime": now, "active": 0, "ready": 0, "conditions": conditions, **outcome}
         await self._jobs.patch(
             self._namespace, job["metadata"]["name"], {"status": status}, subresource="status"
