@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.spec.migrations import Engine as Name
 from dbupgrade.pod import engines
-from dbupgrade.pod.connection import parts
-from dbupgrade.pod.engines import psql
+from dbupgrade.pod.engines.psql.script import LOCK_TIMEOUT, SCRIPT
 from dbupgrade.pod.report import TEMPLATE
 from dbupgrade.toolkit.exits import exit_code
 from e2e.cluster import tools
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 LOCK_SECONDS = 2
+CONFIGURATION = 'env "run" {\n  url = getenv("DATABASE_URL")\n}\n'
 ATLAS_TXMODE_NONE = "-- atlas:txmode none\n\n"
 
 
@@ -74,7 +74,7 @@ class Atlas:
 
     def command(self, folder: Path, baseline: str) -> list[str]:
         config = folder.parent / "atlas.hcl"
-        config.write_text(parts.atlas_config(None))
+        config.write_text(CONFIGURATION)
         words = [self.program, "migrate", "apply", "--config", f"file://{config}", "--env", "run"]
         words += ["--dir", f"file://{folder}", "--lock-timeout", f"{LOCK_SECONDS}s", "--format", TEMPLATE]
         return [*words, "--baseline", baseline] if baseline else words
@@ -96,8 +96,8 @@ class Psql:
         """It keeps no checksums in the folder."""
 
     def command(self, folder: Path, baseline: str) -> list[str]:
-        patient, hasty = (f"lock_timeout = '{limit}'" for limit in (psql.LOCK_TIMEOUT, f"{LOCK_SECONDS}s"))
-        return ["sh", "-c", psql.SCRIPT.replace(patient, hasty)]
+        patient, hasty = (f"lock_timeout = '{limit}'" for limit in (LOCK_TIMEOUT, f"{LOCK_SECONDS}s"))
+        return ["sh", "-c", SCRIPT.replace(patient, hasty)]
 
     def environment(self, folder: Path, baseline: str) -> Mapping[str, str]:
         return {"MIGRATIONS": str(folder), "BASELINE": baseline}
@@ -135,7 +135,7 @@ class Toolkit:
 
 
 def _reported(name: Name, code: int, output: str) -> Outcome:
-    report = engines.parse(name, output, exit_code=code)
+    report = engines.named(name).parse(output, exit_code=code)
     ended = exit_code(report.failure, report.error) if report.failure else ExitCode.OK
     assert (ended is ExitCode.OK) == (code == 0), output
     return Outcome(ended, report.applied, report.failed_file, output)
