@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.spec.migrations import Engine as Name
 from dbupgrade.pod import engines
-from dbupgrade.pod.engines.psql.script import LOCK_TIMEOUT, SCRIPT
+from dbupgrade.pod.engines.psql.script import SCRIPT
 from dbupgrade.pod.report import TEMPLATE
 from dbupgrade.toolkit.exits import exit_code
 from e2e.cluster import tools
@@ -96,8 +96,7 @@ class Psql:
         """It keeps no checksums in the folder."""
 
     def command(self, folder: Path, baseline: str) -> list[str]:
-        patient, hasty = (f"lock_timeout = '{limit}'" for limit in (LOCK_TIMEOUT, f"{LOCK_SECONDS}s"))
-        return ["sh", "-c", SCRIPT.replace(patient, hasty)]
+        return ["sh", "-c", SCRIPT.replace("lock_timeout = '10s'", f"lock_timeout = '{LOCK_SECONDS}s'")]
 
     def environment(self, folder: Path, baseline: str) -> Mapping[str, str]:
         return {"MIGRATIONS": str(folder), "BASELINE": baseline}
