@@ -13,7 +13,7 @@ from dbupgrade.decide.statuses import what_failed
 from dbupgrade.objects import Object
 
 _ADVICE = {
-    Reason.SUSPENDED: "spec.suspend is true, so no run starts. Resume it: kubectl dbupgrade resume {name}",
+    Reason.SUSPENDED: "Resume it: kubectl dbupgrade resume {name}",
     Reason.SECRET_NOT_FOUND: "Create the Secret, or correct its name and key in spec.database. The operator looks again every 30 s.",
     Reason.INVALID_SPEC: "Correct the field that the message names, or the URL in the Secret.",
     Reason.DATABASE_BUSY: "Another migration uses the database. This one starts automatically when the other has finished.",

@@ -23,8 +23,11 @@ def problem(pod: Object) -> str | None:
         waiting = _waiting(container)
         reason, said = waiting.get("reason"), _cut(waiting.get("message"))
         if reason in _PULL:
-            image = f"image {container.get('image')} of container {container['name']}"
-            return f"The pod cannot start: {image} cannot be pulled: {said or reason}"
+            images = [
+                f"image {container.get('image')} of container {container['name']}",
+                *_image_volumes(pod),
+            ]
+            return f"The pod cannot start: {' or '.join(images)} cannot be pulled: {said or reason}"
         if reason not in _ON_THE_WAY:
             return (
                 f"The pod cannot start: container {container['name']}: {reason}{f': {said}' if said else ''}"
@@ -57,6 +60,16 @@ def talkative(pod: Object) -> str:
 def _containers(pod: Object) -> list[Object]:
     status = pod.get("status") or {}
     return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+
+
+def _image_volumes(pod: Object) -> list[str]:
+    """Images that are mounted: the kubelet reports their failure as one of the container's image."""
+    volumes = (pod.get("spec") or {}).get("volumes") or ()
+    return [
+        f"image {volume['image'].get('reference')} of volume {volume['name']}"
+        for volume in volumes
+        if volume.get("image")
+    ]
 
 
 def _waiting(container: Object) -> Object:

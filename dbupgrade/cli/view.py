@@ -126,10 +126,10 @@ def summary(seen: Seen, pods: list[Object]) -> Object:
 
 
 def what(seen: Seen) -> str:
-    """The reason and the message of the state, or that the operator has not seen the spec yet."""
+    """The reason of the state, unless it is the same word, and the message; or that the operator has not seen the spec yet."""
     if not seen.looked_at:
         return f"the operator has not seen generation {seen.generation} of the spec yet"
-    return f"{seen.reason}: {seen.message}"
+    return seen.message if seen.reason == seen.state else f"{seen.reason}: {seen.message}"
 
 
 def tree(seen: Seen, pods: list[Object], now: datetime) -> list[str]:

@@ -109,7 +109,7 @@ def what_failed(run: Run) -> str:
     if run.error:
         text += f": {run.error}"
     if run.failed_statement:
-        text += f" (statement: {run.failed_statement})"
+        text += f" (statement: {run.failed_statement.rstrip('; ')})"
     if run.applied_count and run.failed_file:
         files = "1 file was" if run.applied_count == 1 else f"{run.applied_count} files were"
         text += f"; {files} applied before it, and the database is at {run.to_version}"

@@ -35,6 +35,7 @@ class Wait:
         self._end = time.monotonic() + timeout
         self._said = ""
         self._last: Seen | None = None
+        self._trouble: str | None = None
 
     async def until_ready(self, concerns: Callable[[Seen], bool]) -> None:
         """Until a status that `concerns` the caller says Ready. Raises CommandError when that will not be."""
@@ -44,13 +45,13 @@ class Wait:
                 if seen.is_true(READY):
                     return
                 if seen.given_up:
-                    raise CommandError("\n".join(["not ready, and not retried:", *await self._why(seen)]))
+                    raise CommandError("\n".join(["the resource is not ready:", *await self._why(seen)]))
             await self.pause()
 
     async def pause(self) -> None:
         """Between two looks. Raises CommandError when there is no time for another."""
         if time.monotonic() >= self._end:
-            raise CommandError(timed_out(self._timeout, self._last))
+            raise CommandError(timed_out(self._timeout, self._last, self._trouble))
         await asyncio.sleep(_POLL_SECONDS)
 
     def say(self, state: str, text: str) -> None:
@@ -64,7 +65,7 @@ class Wait:
         on = self._on
         try:
             seen = await on.find()
-            trouble = await self._trouble(seen)
+            self._trouble = await self._of_pod(seen)
         except NotFound:
             self.say("Waiting", f"{on.namespace}/{on.name} does not exist yet")
             return None
@@ -72,10 +73,10 @@ class Wait:
             self.say("Waiting", str(error))
             return None
         self._last = seen
-        self.say(seen.state, trouble or view.what(seen))
+        self.say(seen.state, self._trouble or (_in_short(seen) if seen.given_up else view.what(seen)))
         return seen
 
-    async def _trouble(self, seen: Seen) -> str | None:
+    async def _of_pod(self, seen: Seen) -> str | None:
         """Why the pod of a run does not start."""
         if seen.reason != Reason.JOB_PENDING:
             return None
@@ -86,12 +87,20 @@ class Wait:
         return explain.lines(explain.explain(seen, await self._on.pods(seen)))
 
 
-def timed_out(seconds: float, last: Seen | None) -> str:
-    """That the time is over, what was seen last, and what goes on without us."""
+def _in_short(seen: Seen) -> str:
+    """What failed and where; the explanation that follows says the rest."""
+    run = seen.status.run
+    if not seen.failed or run is None:
+        return view.what(seen)
+    return f"{seen.reason}: {run.failure}{f' in {run.failed_file}' if run.failed_file else ''}"
+
+
+def timed_out(seconds: float, last: Seen | None, trouble: str | None = None) -> str:
+    """That the time is over, what was seen last (or the trouble of its pod), and what continues without us."""
     text = f"Timed out after {view.duration(seconds)}"
     if last is None:
         return f"{text}; the resource was never seen"
-    return f"{text}; last state: {last.state}: {view.what(last)}; {_then(last)}"
+    return f"{text}; last state: {last.state}: {(trouble or view.what(last)).rstrip('.')}; {_then(last)}"
 
 
 def _then(seen: Seen) -> str:

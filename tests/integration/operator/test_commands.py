@@ -75,7 +75,7 @@ async def test_a_failure_is_explained_and_tried_again(scene: Scene) -> None:
     waited = await command(scene, "wait", NAME)
     assert waited.code == 1
     assert waited.err.startswith(
-        "error: not ready, and not retried:\nSQLError in 20250102_two.sql: a statement failed: "
+        "error: the resource is not ready:\nSQLError in 20250102_two.sql: a statement failed: "
     )
     unknown = await command(scene, "explain", "nosuch")
     assert (unknown.code, "DBUpgrade nosuch not found in namespace" in unknown.err) == (1, True)
@@ -97,7 +97,10 @@ async def test_a_suspended_resource_starts_when_it_is_resumed(scene: Scene) -> N
     await scene.until_reason("Suspended")
     assert "spec.suspend is true" in (await command(scene, "explain", NAME)).out
     timed_out = await command(scene, "wait", NAME, "--timeout", "0")
-    assert (timed_out.code, "Timed out after 0 s; last state: Suspended: " in timed_out.err) == (1, True)
+    assert (
+        timed_out.code,
+        "Timed out after 0 s; last state: Suspended: spec.suspend is true" in timed_out.err,
+    ) == (1, True)
     refused = await command(scene, "retry", NAME)
     assert (refused.code, "suspended: resume it first" in refused.err) == (1, True)
     resumed = await command(scene, "resume", NAME)

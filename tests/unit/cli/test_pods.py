@@ -44,6 +44,16 @@ def test_why_a_pod_does_not_start(found: dict[str, Any], why: str | None) -> Non
     assert pods.problem(found) == why
 
 
+def test_an_image_volume_may_be_what_cannot_be_pulled() -> None:
+    waiting = container("migrate", waiting={"reason": "ErrImagePull", "message": "shop:2: not found"})
+    volumes = [{"name": "migrations", "image": {"reference": "shop:2"}}, {"name": "work", "emptyDir": {}}]
+    found = {**pod(containerStatuses=[waiting]), "spec": {"volumes": volumes}}
+    assert pods.problem(found) == (
+        "The pod cannot start: image migrate:1 of container migrate or image shop:2 of volume migrations cannot be pulled: "
+        "shop:2: not found"
+    )
+
+
 @pytest.mark.parametrize(
     ("found", "chosen"),
     [

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         ),
         (
             seen("", "Suspended", "spec.suspend is true", suspend=True),
-            "Timed out after 5 s; last state: Suspended: Suspended: spec.suspend is true; resume it: kubectl dbupgrade resume app",
+            "Timed out after 5 s; last state: Suspended: spec.suspend is true; resume it: kubectl dbupgrade resume app",
         ),
         (
             seen("Ready", generation=2),
