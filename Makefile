@@ -135,6 +135,10 @@ bench-pods: build ## What it costs to wait for N pods of an application, as JSON
 bench-idle: build ## The latencies of 30 resources, one after the other, as JSON
 	$(PYTHON) -m bench.burst --sequential 30
 
+.PHONY: bench-engine
+bench-engine: build ## Apply N=100 files with our engine and with Atlas's command line, in turns, as JSON
+	$(PYTHON) -m bench.engine N=100
+
 .PHONY: bench-webhook
 bench-webhook: build ## Reviews at a steady rate and N of them at once, as JSON: N=2000
 	$(PYTHON) -m bench.webhook N=$(N)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,8 +73,7 @@ func set(ctx context.Context, o *options, io streams) (err error) {
 		return err
 	}
 	version := o.arguments[0]
-	last := migrate.FilesLastIndex(f.files, func(file migrate.File) bool { return file.Version() == version })
-	if last < 0 {
+	if !slices.ContainsFunc(f.files, func(file migrate.File) bool { return file.Version() == version }) {
 		return fmt.Errorf("migration with version %q not found", version)
 	}
 	s, err := connect(ctx, o.url)
@@ -92,21 +92,20 @@ func set(ctx context.Context, o *options, io streams) (err error) {
 	if err != nil {
 		return err
 	}
-	changes, err := h.set(ctx, f, f.files[:last+1])
+	changes, err := h.set(ctx, f, version)
 	if err == nil {
 		fmt.Fprintf(io.out, "Current version is %s\n%s", version, changes)
 	}
 	return err
 }
 
-// set makes the rows those of `files`, and tells what it changed.
-func (h *history) set(ctx context.Context, f *folder, files []migrate.File) (string, error) {
+// set records everything up to `version` as applied, nothing above it, and tells what it changed.
+func (h *history) set(ctx context.Context, f *folder, version string) (string, error) {
 	rows, err := h.ReadRevisions(ctx)
 	if err != nil {
 		return "", err
 	}
 	var told strings.Builder
-	version := files[len(files)-1].Version()
 	for _, row := range rows {
 		if row.Version > version {
 			if err := h.DeleteRevision(ctx, row.Version); err != nil {
@@ -115,16 +114,20 @@ func (h *history) set(ctx context.Context, f *folder, files []migrate.File) (str
 			fmt.Fprintf(&told, "  - %s (%s)\n", row.Version, row.Description)
 		}
 	}
-	for _, file := range migrate.SkipCheckpointFiles(files) {
-		row, known := h.rows[file.Version()]
-		if known && row.Applied == row.Total {
+	rows = h.sorted()
+	missing, err := pendingFiles(ctx, h.server, f, h, rows, migrate.ExecOrderNonLinear)
+	if err != nil {
+		return "", plain(err)
+	}
+	for _, file := range missing {
+		if file.Version() > version {
 			continue
 		}
 		sum, err := f.sum.SumByName(file.Name())
 		if err != nil {
 			return "", err
 		}
-		if err := h.WriteRevision(ctx, resolved(row, file, sum)); err != nil {
+		if err := h.WriteRevision(ctx, resolved(h.rows[file.Version()], file, sum)); err != nil {
 			return "", fmt.Errorf("writing the history: %w", err)
 		}
 		fmt.Fprintf(&told, "  + %s (%s)\n", file.Version(), file.Desc())

@@ -34,7 +34,8 @@ func status(ctx context.Context, o *options, io streams) (err error) {
 	if err != nil {
 		return err
 	}
-	pending, err := pendingFiles(ctx, s, f, h, rows)
+	// Who asks can see files out of order, since all files and all rows are in the report.
+	pending, err := pendingFiles(ctx, s, f, h, rows, migrate.ExecOrderLinearSkip)
 	if err != nil {
 		return plain(err)
 	}
@@ -43,13 +44,12 @@ func status(ctx context.Context, o *options, io streams) (err error) {
 	return render(io.out, o.format, statusFormat, report)
 }
 
-// pendingFiles are those that `apply` would come to. Files out of order are not among them: who asks can see them, since
-// all files and all rows are in the report.
-func pendingFiles(ctx context.Context, s *server, f *folder, h *history, rows []*migrate.Revision) ([]migrate.File, error) {
+// pendingFiles are those that `apply` would come to.
+func pendingFiles(ctx context.Context, s *server, f *folder, h *history, rows []*migrate.Revision, order migrate.ExecOrder) ([]migrate.File, error) {
 	if len(rows) == 0 { // whether the database is clean is no question here
 		return migrate.FilesFromLastCheckpoint(f)
 	}
-	executor, err := migrate.NewExecutor(s, f, h, migrate.WithExecOrder(migrate.ExecOrderLinearSkip))
+	executor, err := migrate.NewExecutor(s, f, h, migrate.WithExecOrder(order))
 	if err != nil {
 		return nil, err
 	}

@@ -178,9 +178,9 @@ def test_the_table_is_made_alike(server: Server, tmp_path: Path) -> None:
         database.apply(engine=engine)
         query = (
             "SELECT column_name, data_type, is_nullable, column_default, character_maximum_length, collation_name FROM"
-            " information_schema.columns WHERE table_name = 'atlas_schema_revisions' AND table_schema = HERE"
+            " information_schema.columns WHERE table_name = 'atlas_schema_revisions' AND table_schema = SCHEMA_HERE"
             " ORDER BY ordinal_position"
-        ).replace("HERE", server.here)
+        ).replace("SCHEMA_HERE", server.here)
         found.append(server.rows(database, query))
     assert len(found[0]) == len(COLUMNS)
     assert found[0] == found[1]
