@@ -48,7 +48,7 @@ def test_a_change_is_validated_linted_applied_and_a_push_deploys_by_digest() -> 
     for file in (GITHUB, GITLAB):
         text = file.read_text()
         called = re.findall(r"\bmigrate (validate|lint|apply|status)\b", text)
-        assert called == ["validate", "lint", "apply", "status"], file.name
+        assert called == ["validate", "lint", "lint", "apply", "status"], file.name
         assert set(called) <= set(COMMANDS)
         assert "helm upgrade --install" in text
         assert 'customImage.tag=$MIGRATIONS"' in text

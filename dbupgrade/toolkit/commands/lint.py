@@ -1,8 +1,11 @@
 """`lint`: say what in new files breaks production."""
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+
+import asyncpg
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.spec.policy import LintMode
@@ -15,7 +18,8 @@ from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.history import compare
 from dbupgrade.toolkit.history.atlas import AtlasError, State
-from dbupgrade.toolkit.lint import formats, settings
+from dbupgrade.toolkit.history.database import NOT_YET
+from dbupgrade.toolkit.lint import facts, formats, settings
 from dbupgrade.toolkit.lint.findings import Known, findings, skipped
 from dbupgrade.toolkit.lint.rule import Finding, Level
 from dbupgrade.toolkit.lint.world import DEFAULT_PATH, Database
@@ -85,16 +89,28 @@ def _look(call: Call) -> tuple[list[File], list[Finding]]:
         selected = Selection({file.name for file in state.pending}, new=True)
     else:
         selected = selection.chosen(call, names, asked.latest, asked.git_base)
-    schema = address.schema(call.settings.url)
+    chosen = [file.text for file in files if file.name in selected.names]
     known = Known(
         asked,
-        Database((schema,) if schema else DEFAULT_PATH),
+        _database(call, chosen),
+        asked=call.given.pending,
         together=selected.new,
         has_timeout=call.settings.lock_seconds > 0 or "lock_timeout" in call.settings.url,
     )
     found = findings(files, selected.names, known)
     looked_at = [file for file in files if file.name in selected.names]
     return looked_at, [*skipped(state.skipped, state.current), *found]
+
+
+def _database(call: Call, texts: list[str]) -> Database:
+    """What the database says of these files, where it is asked. Raises AtlasError."""
+    if call.given.pending and texts:
+        try:
+            return asyncio.run(facts.ask(call.settings.url, texts))
+        except (*NOT_YET, asyncpg.PostgresError) as error:
+            raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+    schema = address.schema(call.settings.url)
+    return Database((schema,) if schema else DEFAULT_PATH)
 
 
 def _pending(call: Call) -> State:

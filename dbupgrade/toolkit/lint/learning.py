@@ -42,9 +42,12 @@ def _set(world: World, tree: pb.VariableSetStmt, _: bool) -> None:
 
 
 def _alter_table(world: World, tree: pb.AlterTableStmt, certain: bool) -> None:
-    if tree.objtype in (pb.OBJECT_TABLE, pb.OBJECT_MATVIEW):
-        for command in tree.cmds:
-            _alter(world, name_of(tree.relation), command.alter_table_cmd, certain)
+    if tree.objtype not in (pb.OBJECT_TABLE, pb.OBJECT_MATVIEW):
+        return
+    for command in (each.alter_table_cmd for each in tree.cmds):
+        _alter(world, name_of(tree.relation), command, certain)
+        if command.subtype == pb.AT_AttachPartition:
+            world.change(name_of(unwrap(getattr(command, "def")).name), attached=world.file)
 
 
 def _move(world: World, tree: pb.AlterObjectSchemaStmt, _: bool) -> None:

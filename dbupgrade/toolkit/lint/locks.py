@@ -35,7 +35,7 @@ def strong_locks(tree: Any, world: World) -> dict[Name, int]:
     """The locks of a statement that keep at least writers waiting, on tables that are not new."""
     found = {}
     for name, mode in _locks(tree, world):
-        if mode >= SHARE and not world.is_new(name):
+        if mode >= SHARE and not world.is_new(name) and not world.is_new_other("view", name):
             found[world.resolve(name)[0]] = mode
     return found
 

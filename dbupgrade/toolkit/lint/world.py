@@ -45,6 +45,8 @@ class Table:
     constraints: dict[str, Constraint] = field(default_factory=dict)
     partitioned: bool | None = None
     """None when that is not known."""
+    attached: int | None = None
+    """The file that made it a partition."""
 
     def is_not_null(self, column: str) -> bool:
         """Whether the column certainly has no NULL, so that nobody has to look for one."""

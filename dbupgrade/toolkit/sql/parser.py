@@ -8,7 +8,7 @@ from typing import Any
 import postgast
 from postgast import pg_query_pb2 as pb
 
-_LONG = 16_384
+_LONG = 2048
 _NAME = r'(?:"[^"]*"|[\w$]+)'
 _INSERT = re.compile(
     rf"INSERT\s+INTO\s+{_NAME}(?:\s*\.\s*{_NAME})?\s*(?:\([^()]*\)\s*)?VALUES(?=\s*\()", re.IGNORECASE

@@ -80,6 +80,8 @@ CHECK = "alter table t add constraint c check (a is not null) not valid;"
         (["create table t (a int);"], "create index i on only t (a);", ["1 error require-concurrent-index-creation"]),
         (["create table p (a int) partition by range (a);"], "create index i on only p (a);", []),
         (["create table p (a int) partition by range (a); create index i on only p (a);"], "drop index i;", []),
+        (["create table one (a int); alter table one add constraint c check (a > 0);"], "alter table p attach partition one for values from (1) to (9); alter table one drop constraint c;", []),
+        ([], "alter table t add column note text; create view v as select 1; alter view v rename to w;", []),
         # Transactions.
         ([], "-- atlas:txmode none\n\nalter table t add constraint c check (a > 0) not valid;\nalter table t validate constraint c;", []),
         ([], "-- atlas:txmode none\n\ndrop view v;\ncreate view v as select 1;", ["3 error drop-object"]),

@@ -125,6 +125,8 @@ def _is_replaced(table: Name, name: str, added: set[str], at: At) -> bool:
         return True
     if known is None:
         return False
+    if known.kind == "check" and at.table(table).attached == at.world.file:
+        return True  # the bounds of the partition say it now
     only_not_null = bool(known.not_null) and known.columns == known.not_null
     columns = at.table(table).columns
     return at.world.is_of_now(known.made) or (
