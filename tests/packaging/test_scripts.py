@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+import dbupgrade
 from tests.packaging.conftest import REPOSITORY
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ def test_workflows(bin_dir: Path) -> None:
 
 
 def test_chart_package_and_kustomize_have_one_version(bin_dir: Path) -> None:
-    project = (REPOSITORY / "pyproject.toml").read_text()
-    assert f'\nversion = "{CHART["version"]}"\n' in project
+    assert dbupgrade.__version__ == CHART["version"]
     assert CHART["appVersion"] == CHART["version"]
     manager = yaml.safe_load_all((REPOSITORY / "deploy/kustomize/manager/manager.yaml").read_text())
     (container,) = next(obj for obj in manager if obj["kind"] == "Deployment")["spec"]["template"]["spec"][
