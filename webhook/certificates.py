@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from dbupgrade.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
-from dbupgrade.kube.resources import JSON_PATCH, SECRETS, Resource, ResourceClient
+from dbupgrade.kube.resources import JSON_PATCH, SECRETS, ResourceClient, ResourceKind
 from dbupgrade.telemetry.metrics import WEBHOOK_CERTIFICATE_EXPIRY
 from webhook.issue import Issued
 from webhook.rotation import Kept, step
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dbupgrade.kube.client import Client
 
-CONFIGURATIONS = Resource("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations")
+CONFIGURATIONS = ResourceKind("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations")
 POLL_SECONDS = 10.0
 _FIRST_POLL_SECONDS = 0.5
 

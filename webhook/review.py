@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from dbupgrade.api import lock, names
-from dbupgrade.decide.admission import Operation, Verdict
+from dbupgrade.decide.admission import AdmissionVerdict, Operation
 from dbupgrade.objects import Object
 
 API_VERSION = "admission.k8s.io/v1"
@@ -63,7 +63,7 @@ def parse(body: bytes) -> Review:
     )
 
 
-def answer(uid: str, verdict: Verdict) -> bytes:
+def answer(uid: str, verdict: AdmissionVerdict) -> bytes:
     """The AdmissionReview that tells `verdict`."""
     response: Object = {"uid": uid, "allowed": verdict.allowed}
     if verdict.warnings:

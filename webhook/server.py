@@ -16,7 +16,7 @@ from aiohttp import web
 
 from dbupgrade.api.names import WEBHOOK_PATH
 from dbupgrade.decide import admission
-from dbupgrade.decide.admission import Operation, Verdict
+from dbupgrade.decide.admission import AdmissionVerdict, Operation
 from dbupgrade.kube.errors import KubeError
 from dbupgrade.telemetry.endpoints import CannotListenError
 from dbupgrade.telemetry.metrics import WEBHOOK_REQUESTS
@@ -134,7 +134,7 @@ class Webhook:
             )
         return web.Response(body=answer(review.uid, verdict), content_type=_JSON)
 
-    async def _judge(self, review: Review) -> Verdict:
+    async def _judge(self, review: Review) -> AdmissionVerdict:
         match review.operation:
             case Operation.CREATE:
                 return admission.created(review.new)

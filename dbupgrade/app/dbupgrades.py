@@ -12,7 +12,7 @@ from dbupgrade.kube.client import Client
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Expired, NotFound
 from dbupgrade.kube.events import EventRecorder
 from dbupgrade.kube.listwatch import ListWatcher
-from dbupgrade.kube.metrics import MetricsClient
+from dbupgrade.kube.metrics_api import MetricsClient
 from dbupgrade.kube.resources import JOBS, PODS
 from dbupgrade.objects import Key
 from dbupgrade.pod.context import JobSettings

@@ -13,10 +13,10 @@ from dbupgrade.kube import config
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
-from dbupgrade.kube.resources import PODS, Resource, ResourceClient
+from dbupgrade.kube.resources import PODS, ResourceClient, ResourceKind
 from dbupgrade.objects import Object
 
-DBUPGRADES = Resource(names.GROUP, names.VERSION, names.PLURAL)
+DBUPGRADES = ResourceKind(names.GROUP, names.VERSION, names.PLURAL)
 _JOB_LABEL = "batch.kubernetes.io/job-name"
 _PAGE = 500
 _INTERRUPTED = 130
@@ -72,7 +72,9 @@ class Session:
         own = [pod for pod in found if pod["metadata"].get("labels", {}).get(_JOB_LABEL) == run.job_name]
         return sorted(own, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
-    async def _every(self, resource: Resource, namespace: str, selector: str = "") -> AsyncIterator[Object]:
+    async def _every(
+        self, resource: ResourceKind, namespace: str, selector: str = ""
+    ) -> AsyncIterator[Object]:
         watcher, token = ListWatcher(self.client, resource, namespace, selector), ""
         while True:
             page = await watcher.list_page(_PAGE, token)

@@ -24,7 +24,7 @@ class Operation(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AdmissionVerdict:
     """The answer; `code` is the HTTP status of a denial, `warnings` reach the person who applies the change."""
 
     allowed: bool
@@ -34,15 +34,15 @@ class Verdict:
     warnings: tuple[str, ...] = ()
 
 
-ALLOWED = Verdict(allowed=True)
+ALLOWED = AdmissionVerdict(allowed=True)
 
 
-def created(new: Object) -> Verdict:
+def created(new: Object) -> AdmissionVerdict:
     """The verdict on a new resource."""
     return _validated(new)
 
 
-def updated(old: Object, new: Object) -> Verdict:
+def updated(old: Object, new: Object) -> AdmissionVerdict:
     """The verdict on a change; one that leaves spec as it is passes whatever the spec."""
     if _locked_part(old) == _locked_part(new):
         return ALLOWED
@@ -63,7 +63,7 @@ def needs_namespace(old: Object) -> bool:
     return active(old) and not forced and "deletionTimestamp" not in metadata
 
 
-def deleted(old: Object, *, namespace_terminating: bool | None) -> Verdict:
+def deleted(old: Object, *, namespace_terminating: bool | None) -> AdmissionVerdict:
     """The verdict on a deletion: with the resource its Job and the running pod would go.
 
     `namespace_terminating` is None when it is not known.
@@ -87,13 +87,13 @@ def active(obj: Object) -> bool:
     )
 
 
-def _validated(new: Object) -> Verdict:
+def _validated(new: Object) -> AdmissionVerdict:
     spec, found = parse(new.get("spec"))
     if spec is not None:
         found = problems(spec)
     if spec is None or found:
         return _denied(HTTPStatus.UNPROCESSABLE_ENTITY, *found)
-    return Verdict(allowed=True, warnings=_warnings(spec))
+    return AdmissionVerdict(allowed=True, warnings=_warnings(spec))
 
 
 def _warnings(spec: Spec) -> tuple[str, ...]:
@@ -111,10 +111,12 @@ def _warnings(spec: Spec) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _denied(code: HTTPStatus, *problems: Problem) -> Verdict:
+def _denied(code: HTTPStatus, *problems: Problem) -> AdmissionVerdict:
     if code is HTTPStatus.FORBIDDEN:  # the lock: users' scripts know how its message begins
-        return Verdict(allowed=False, message=problems[0].message, code=code, problems=problems)
-    return Verdict(allowed=False, message="; ".join(map(str, problems)), code=code, problems=problems)
+        return AdmissionVerdict(allowed=False, message=problems[0].message, code=code, problems=problems)
+    return AdmissionVerdict(
+        allowed=False, message="; ".join(map(str, problems)), code=code, problems=problems
+    )
 
 
 def _spec(obj: Object) -> Object:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from dbupgrade.api.status import CheckStatus, Run, Status
-from dbupgrade.decide.metrics import Query
+from dbupgrade.decide.metric_values import Query
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dbupgrade.api.status import CheckPhase, CheckStatus, Failure, Run
 from dbupgrade.decide import gates
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.failures import KINDS, Retry, retry_delay
-from dbupgrade.decide.gates.gate import Answer, CheckResults, Hold, Pause
+from dbupgrade.decide.gates.gate import CheckResults, GateAnswer, Hold, Pause
 from dbupgrade.decide.needs import Need
 from dbupgrade.decide.observed import Observed
 from dbupgrade.decide.statuses import held, running
@@ -54,7 +54,7 @@ def _waits_for_secret(run: Run) -> bool:
 def _secret_changed(observed: Observed, run: Run, walk: gates.Walk) -> bool | Need:
     """Whether the Secret can be used and is another than the one that `run` started with."""
     answer = walk.through(gates.SECRET)
-    if not isinstance(answer, Answer):
+    if not isinstance(answer, GateAnswer):
         return answer
     usable = answer.held is None and observed.secret is not None
     return usable and observed.secret is not None and observed.secret.version != run.secret_version
@@ -63,7 +63,7 @@ def _secret_changed(observed: Observed, run: Run, walk: gates.Walk) -> bool | Ne
 def start(observed: Observed, walk: gates.Walk) -> Decision | Need:
     """Hold the run back, or write its intent and create its Job."""
     answer = walk.through(gates.BUSY)
-    if not isinstance(answer, Answer):
+    if not isinstance(answer, GateAnswer):
         return answer
     results = answer.checks or CheckResults()
     match answer.held:

@@ -15,7 +15,7 @@ from dbupgrade.decide.observed import Observed
 
 
 @dataclass(frozen=True)
-class Meaning:
+class RunMeaning:
     """What the life of a Job means for a resource, by the kind of run."""
 
     advance: Callable[[Observed, Run], Decision | Need]
@@ -24,8 +24,8 @@ class Meaning:
     """What the resource reports after a finished run, while nothing asks for another one."""
 
 
-MEANINGS: dict[RunKind, Meaning] = {
-    RunKind.MIGRATION: Meaning(migration.advance, migration.settled),
+MEANINGS: dict[RunKind, RunMeaning] = {
+    RunKind.MIGRATION: RunMeaning(migration.advance, migration.settled),
 }
 
 

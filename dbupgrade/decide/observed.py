@@ -14,7 +14,7 @@ from dbupgrade.api.conditions import Reason
 from dbupgrade.api.record import from_json
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
-from dbupgrade.decide.metrics import Sample
+from dbupgrade.decide.metric_values import Sample
 from dbupgrade.decide.validation import parse
 from dbupgrade.decide.versions import AppPod
 from dbupgrade.objects import Object

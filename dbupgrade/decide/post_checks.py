@@ -9,7 +9,7 @@ from dbupgrade.api.spec.checks import MetricCheck
 from dbupgrade.api.status import CheckPhase, CheckStatus, Run, Status, Verdict
 from dbupgrade.decide import windows
 from dbupgrade.decide.decision import CheckInputs, Decision
-from dbupgrade.decide.metrics import query
+from dbupgrade.decide.metric_values import query
 from dbupgrade.decide.observed import Observed
 from dbupgrade.decide.statuses import complete, held, running, success_message
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from dbupgrade.api.names import digest
 from dbupgrade.api.spec.checks import MetricCheck
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Verdict
-from dbupgrade.decide.metrics import Reading, Sample, query, read
+from dbupgrade.decide.metric_values import Reading, Sample, query, read
 from dbupgrade.decide.observed import Observed
 
 _MESSAGE_LENGTH = 1024

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 
     from dbupgrade.kube.client import Client
-    from dbupgrade.kube.resources import Resource
+    from dbupgrade.kube.resources import ResourceKind
 
 SILENCE_SECONDS = 75.0
 """Bookmarks arrive about every minute, so a watch that is quiet for longer may be on a dead connection. It need not be: the
@@ -42,7 +42,7 @@ class ListWatcher:
     def __init__(
         self,
         client: Client,
-        resource: Resource,
+        resource: ResourceKind,
         namespace: str = "",
         label_selector: str = "",
         *,

@@ -25,7 +25,7 @@ Propagation = Literal["Foreground", "Background", "Orphan"]
 
 
 @dataclass(frozen=True)
-class Resource:
+class ResourceKind:
     """A kind of object; the core group's name is empty."""
 
     group: str
@@ -42,18 +42,18 @@ class Resource:
         return self.collection(namespace) + path(name, *([subresource] if subresource else []))
 
 
-PODS = Resource("", "v1", "pods")
-SECRETS = Resource("", "v1", "secrets")
-EVENTS = Resource("", "v1", "events")
-NAMESPACES = Resource("", "v1", "namespaces")
-JOBS = Resource("batch", "v1", "jobs")
-LEASES = Resource("coordination.k8s.io", "v1", "leases")
+PODS = ResourceKind("", "v1", "pods")
+SECRETS = ResourceKind("", "v1", "secrets")
+EVENTS = ResourceKind("", "v1", "events")
+NAMESPACES = ResourceKind("", "v1", "namespaces")
+JOBS = ResourceKind("batch", "v1", "jobs")
+LEASES = ResourceKind("coordination.k8s.io", "v1", "leases")
 
 
 class ResourceClient:
     """The calls on the objects of one kind."""
 
-    def __init__(self, client: Client, resource: Resource) -> None:
+    def __init__(self, client: Client, resource: ResourceKind) -> None:
         self._client = client
         self.resource = resource
 

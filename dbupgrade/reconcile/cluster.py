@@ -7,9 +7,9 @@ from dbupgrade.api import names
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.errors import NotFound
 from dbupgrade.kube.listwatch import ListWatcher
-from dbupgrade.kube.resources import JOBS, PODS, SECRETS, Resource, ResourceClient, pod_log
+from dbupgrade.kube.resources import JOBS, PODS, SECRETS, ResourceClient, ResourceKind, pod_log
 
-DBUPGRADES = Resource(names.GROUP, names.VERSION, names.PLURAL)
+DBUPGRADES = ResourceKind(names.GROUP, names.VERSION, names.PLURAL)
 _LOG_BYTES = 1024 * 1024
 _MAX_PODS = 500
 _LOG_LINES = 100  # the report is one line, the last

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from dbupgrade.decide.metrics import Query, Sample
+from dbupgrade.decide.metric_values import Query, Sample
 from dbupgrade.kube.errors import KubeError
 from dbupgrade.objects import Key
 from dbupgrade.runtime.failures import describe

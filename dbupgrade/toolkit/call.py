@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.pod.redact import url_secrets
-from dbupgrade.toolkit import address, folder, metrics
+from dbupgrade.toolkit import address, call_metrics, folder
 from dbupgrade.toolkit.environment import BadEnvironmentError, Environment
 from dbupgrade.toolkit.exits import ADVICE
 from dbupgrade.toolkit.history.atlas import Atlas, find
@@ -27,7 +27,7 @@ class Call:
         """What is applied: the folder, or a copy in which CONCURRENTLY is safe."""
         self.changed: Mapping[str, Sequence[folder.Named]] = {}
         """The files of the folder that are applied as other files."""
-        self.measured = metrics.Measured()
+        self.measured = call_metrics.Measured()
         dev_url = address.normalise(getattr(given, "dev_url", "") or os.environ.get("DEV_DATABASE_URL", ""))
         url = address.with_lock_timeout(settings.url, round(settings.lock_seconds * 1000))
         output.secrets = (*url_secrets(settings.url), *url_secrets(url), *url_secrets(dev_url))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.decide.failures import KINDS
-from dbupgrade.toolkit import environment, metrics
+from dbupgrade.toolkit import call_metrics, environment
 from dbupgrade.toolkit.arguments import parse
 from dbupgrade.toolkit.call import Call, failed
 from dbupgrade.toolkit.environment import BadEnvironmentError
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         call = Call(given, settings, output, Path(work))
         code = _run(call)
     if given.command in MEASURED:
-        metrics.publish(settings, given.command, code, time.monotonic() - began, call.measured, output)
+        call_metrics.publish(settings, given.command, code, time.monotonic() - began, call.measured, output)
     return code
 
 

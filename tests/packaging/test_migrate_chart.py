@@ -484,7 +484,7 @@ def test_each_alert_fires_on_what_it_is_for(
 
 def test_the_alerts_and_the_network_policy_are_about_what_there_is(helm: Helm) -> None:
     rule = render(helm, *JOB, "prometheusRule.enabled=true", "metrics.pushgatewayUrl=http://push:9091")
-    written = (REPOSITORY / "dbupgrade/toolkit/metrics.py").read_text()
+    written = (REPOSITORY / "dbupgrade/toolkit/call_metrics.py").read_text()
     for series in re.findall(r"dbupgrade_migrate_\w+", json.dumps(rule.one("PrometheusRule"))):
         assert f'"{series}"' in written
     policy = yaml.safe_load((REPOSITORY / "examples/helm-hooks/network-policy.yaml").read_text())

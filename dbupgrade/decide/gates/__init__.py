@@ -1,7 +1,7 @@
 """The gates before a run, in their order. Each is looked at only if all before it are open."""
 
 from dbupgrade.decide.gates import busy, checks, secret, spec
-from dbupgrade.decide.gates.gate import OPEN, Answer, Gate
+from dbupgrade.decide.gates.gate import OPEN, Gate, GateAnswer
 from dbupgrade.decide.needs import Need
 from dbupgrade.decide.observed import Observed
 
@@ -20,14 +20,14 @@ class Walk:
         self._passed = 0
         self._found = OPEN
 
-    def through(self, last: Gate) -> Answer | Need:
+    def through(self, last: Gate) -> GateAnswer | Need:
         """What the gates up to `last` say together: the first that holds the run back, and what the checks found."""
         for gate in GATES[self._passed : GATES.index(last) + 1]:
             if self._found.held:
                 break
             answer = gate.look(self._observed)
-            if not isinstance(answer, Answer):
+            if not isinstance(answer, GateAnswer):
                 return answer
             self._passed += 1
-            self._found = Answer(answer.held, answer.checks or self._found.checks)
+            self._found = GateAnswer(answer.held, answer.checks or self._found.checks)
         return self._found

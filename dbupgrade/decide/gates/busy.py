@@ -1,12 +1,12 @@
 """Is the database free? Nobody else may be at work on it, and nothing of an earlier run."""
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.decide.gates.gate import OPEN, RECHECK_SECONDS, Answer, Hold
+from dbupgrade.decide.gates.gate import OPEN, RECHECK_SECONDS, GateAnswer, Hold
 from dbupgrade.decide.needs import ReadEnds
 from dbupgrade.decide.observed import JobView, Observed
 
 
-def look(observed: Observed) -> Answer | ReadEnds:
+def look(observed: Observed) -> GateAnswer | ReadEnds:
     """Open when the database is free. A waiter is woken when it is; looking again is for what no watch shows."""
     found = _own_remains(observed) or others_at_work(observed)
     if isinstance(found, ReadEnds):
@@ -14,7 +14,7 @@ def look(observed: Observed) -> Answer | ReadEnds:
     if not found:
         return OPEN
     message = f"waiting for the database: {found}"
-    return Answer(Hold(Reason.DATABASE_BUSY, message, requeue_after=RECHECK_SECONDS))
+    return GateAnswer(Hold(Reason.DATABASE_BUSY, message, requeue_after=RECHECK_SECONDS))
 
 
 def others_at_work(observed: Observed) -> str | ReadEnds:

@@ -13,18 +13,18 @@ from dbupgrade.api.spec.checks import MetricCheck
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.decide import pod_checks, windows
 from dbupgrade.decide.decision import CheckInputs
-from dbupgrade.decide.gates.gate import Answer, CheckResults, Hold, Pause
-from dbupgrade.decide.metrics import query
+from dbupgrade.decide.gates.gate import CheckResults, GateAnswer, Hold, Pause
+from dbupgrade.decide.metric_values import query
 from dbupgrade.decide.observed import Observed
 
 FRESH = timedelta(seconds=5)
 
 
-def look(observed: Observed) -> Answer:
+def look(observed: Observed) -> GateAnswer:
     """Open when all checks hold by what was just seen, or the database is busy anyway."""
     spec = observed.resource.spec
     if spec is None or not (spec.checks.pre.min_pod_versions or spec.checks.pre.metrics):
-        return Answer(checks=CheckResults())
+        return GateAnswer(checks=CheckResults())
     metrics = {windows.definition(CheckPhase.PRE, check): check for check in spec.checks.pre.metrics}
     pods = pod_checks.look(observed, spec)
     found = [look.status for look in pods]
@@ -43,8 +43,8 @@ def look(observed: Observed) -> Answer:
     if unseen or stale:
         # What was not seen yet keeps what was known of it before, perhaps from before a restart.
         others = (check for check in observed.resource.status.checks if check.phase is CheckPhase.POST)
-        return Answer(Pause(observed.checks if unseen else (*now, *others)), results)
-    return Answer(None if hold else _hold(now, results.next_look), results)
+        return GateAnswer(Pause(observed.checks if unseen else (*now, *others)), results)
+    return GateAnswer(None if hold else _hold(now, results.next_look), results)
 
 
 def _hold(found: tuple[CheckStatus, ...], next_look: float) -> Hold:

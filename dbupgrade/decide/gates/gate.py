@@ -48,14 +48,14 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Answer:
+class GateAnswer:
     """What a gate found; it is open unless something holds the run back."""
 
     held: Hold | Pause | None = None
     checks: CheckResults | None = None
 
 
-OPEN = Answer()
+OPEN = GateAnswer()
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,4 @@ class Gate:
     """A gate, by its name."""
 
     name: str
-    look: Callable[[Observed], Answer | Need]
+    look: Callable[[Observed], GateAnswer | Need]

@@ -6,19 +6,19 @@ from dbupgrade.api.conditions import Reason
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import DatabaseType
 from dbupgrade.decide import validation
-from dbupgrade.decide.gates.gate import OPEN, Answer, Hold
+from dbupgrade.decide.gates.gate import OPEN, GateAnswer, Hold
 from dbupgrade.decide.observed import Observed
 
 
-def look(observed: Observed) -> Answer:
+def look(observed: Observed) -> GateAnswer:
     """Open for a spec that is valid, supported and not suspended."""
     resource = observed.resource
     if resource.spec is None:
-        return Answer(Hold(Reason.INVALID_SPEC, resource.spec_error, stalled=True))
+        return GateAnswer(Hold(Reason.INVALID_SPEC, resource.spec_error, stalled=True))
     for obstacle in _OBSTACLES:
         hold = obstacle(observed, resource.spec)
         if hold:
-            return Answer(hold)
+            return GateAnswer(hold)
     return OPEN
 
 

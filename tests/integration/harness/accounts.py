@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dbupgrade.kube.resources import Resource, ResourceClient
+from dbupgrade.kube.resources import ResourceClient, ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dbupgrade.kube.client import Client
 
-ACCOUNTS = Resource("", "v1", "serviceaccounts")
-ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles")
-ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
+ACCOUNTS = ResourceKind("", "v1", "serviceaccounts")
+ROLES = ResourceKind("rbac.authorization.k8s.io", "v1", "roles")
+ROLE_BINDINGS = ResourceKind("rbac.authorization.k8s.io", "v1", "rolebindings")
 RBAC = "rbac.authorization.k8s.io"
 
 

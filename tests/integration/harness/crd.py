@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from dbupgrade.kube.errors import AlreadyExists
-from dbupgrade.kube.resources import Resource, ResourceClient
+from dbupgrade.kube.resources import ResourceClient, ResourceKind
 from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
     from dbupgrade.kube.client import Client
 
 CRD_FILE = Path(__file__).parents[3] / "deploy" / "kustomize" / "crd" / "dbupgrades.yaml"
-CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+CRDS = ResourceKind("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
 
 async def install_crd(admin: Client, crd: dict[str, Any] | None = None) -> None:
@@ -34,5 +34,5 @@ async def install_crd(admin: Client, crd: dict[str, Any] | None = None) -> None:
 
     await eventually(established)
     spec = crd["spec"]
-    kind = Resource(spec["group"], spec["versions"][0]["name"], spec["names"]["plural"])
+    kind = ResourceKind(spec["group"], spec["versions"][0]["name"], spec["names"]["plural"])
     await eventually(lambda: admin.request("GET", kind.collection()), what=f"{name} is served")

@@ -10,7 +10,7 @@ import yaml
 
 from dbupgrade.api import admission, names
 from dbupgrade.kube.errors import AlreadyExists, Invalid, KubeError, NotFound
-from dbupgrade.kube.resources import Resource, ResourceClient
+from dbupgrade.kube.resources import ResourceClient, ResourceKind
 from tests.integration.harness.crd import CRD_FILE, CRDS
 from tests.integration.harness.namespaces import DBUPGRADES
 from tests.integration.harness.waiting import eventually
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-POLICIES = Resource("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies")
-BINDINGS = Resource("admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings")
+POLICIES = ResourceKind("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies")
+BINDINGS = ResourceKind("admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings")
 RULES = "x-kubernetes-validations"
 _INVALID = {"migrations": {"image": "probe"}, "database": {"type": "selfHosted"}}
 

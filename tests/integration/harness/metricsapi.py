@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from dbupgrade.kube.errors import NotFound
-from dbupgrade.kube.resources import Resource, ResourceClient
+from dbupgrade.kube.resources import ResourceClient, ResourceKind
 from e2e.cluster.pki import Authority
 from tests.integration.harness.waiting import eventually
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from dbupgrade.kube.client import Client
 
-API_SERVICES = Resource("apiregistration.k8s.io", "v1", "apiservices")
-SERVICES = Resource("", "v1", "services")
-SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
+API_SERVICES = ResourceKind("apiregistration.k8s.io", "v1", "apiservices")
+SERVICES = ResourceKind("", "v1", "services")
+SLICES = ResourceKind("discovery.k8s.io", "v1", "endpointslices")
 CUSTOM, EXTERNAL = "custom.metrics.k8s.io", "external.metrics.k8s.io"
 NAME = "metrics-api"
 _HANGS_SECONDS = 60

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from dbupgrade.api.names import ANNOTATION_FORCE_DELETE
 from dbupgrade.kube.errors import NotFound
 from dbupgrade.kube.listwatch import ListWatcher
-from dbupgrade.kube.resources import JOBS, NAMESPACES, PODS, Resource, ResourceClient
+from dbupgrade.kube.resources import JOBS, NAMESPACES, PODS, ResourceClient, ResourceKind
 
 if TYPE_CHECKING:
     from dbupgrade.kube.client import Client
 
-DBUPGRADES = Resource("dbupgrade.subbug.learning", "v1alpha1", "dbupgrades")
+DBUPGRADES = ResourceKind("dbupgrade.subbug.learning", "v1alpha1", "dbupgrades")
 
 
 async def create_namespace(admin: Client, labels: dict[str, str] | None = None) -> str:

@@ -25,8 +25,8 @@ from dbupgrade.kube.resources import (
     NAMESPACES,
     PODS,
     SECRETS,
-    Resource,
     ResourceClient,
+    ResourceKind,
     pod_log,
 )
 from dbupgrade.telemetry.metrics import API_REQUESTS
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tests.integration.harness.apiserver import ApiServer
     from tests.integration.harness.faultproxy import FaultProxy
 
-CONFIG_MAPS = Resource("", "v1", "configmaps")
+CONFIG_MAPS = ResourceKind("", "v1", "configmaps")
 
 
 def config_map(name: str = "a", **data: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ async def test_what_is_missing_is_not_found(admin: Client, namespace: str) -> No
     with pytest.raises(NotFound):
         await ResourceClient(admin, PODS).delete(namespace, "absent", propagation="Background")
     with pytest.raises(NotFound):
-        await ResourceClient(admin, Resource("no.such", "v1", "things")).get(namespace, "absent")
+        await ResourceClient(admin, ResourceKind("no.such", "v1", "things")).get(namespace, "absent")
 
 
 async def test_a_taken_name_already_exists(admin: Client, namespace: str) -> None:

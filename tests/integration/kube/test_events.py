@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dbupgrade.kube.events import EventRecorder
 from dbupgrade.kube.listwatch import ListWatcher
-from dbupgrade.kube.resources import EVENTS, NAMESPACES, Resource, ResourceClient
+from dbupgrade.kube.resources import EVENTS, NAMESPACES, ResourceClient, ResourceKind
 from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dbupgrade.kube.client import Client
 
-CONFIG_MAPS = Resource("", "v1", "configmaps")
+CONFIG_MAPS = ResourceKind("", "v1", "configmaps")
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from dbupgrade.kube.errors import ApiError, Expired, ServerError, Unreachable
 from dbupgrade.kube.listwatch import ListWatcher
-from dbupgrade.kube.resources import Resource, ResourceClient
+from dbupgrade.kube.resources import ResourceClient, ResourceKind
 from tests.integration.harness.faultproxy import (
     Answer,
     Cut,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.integration.harness.apiserver import ApiServer
     from tests.integration.harness.faultproxy import FaultProxy
 
-CONFIG_MAPS = Resource("", "v1", "configmaps")
+CONFIG_MAPS = ResourceKind("", "v1", "configmaps")
 WATCH = Match(watch=True)
 
 

@@ -20,7 +20,7 @@ from tests.integration.harness.namespaces import DBUPGRADES, create_namespace
 if TYPE_CHECKING:
     import ssl
 
-    from dbupgrade.decide.admission import Verdict
+    from dbupgrade.decide.admission import AdmissionVerdict
     from tests.integration.harness.apiserver import ApiServer
 
 Object = dict[str, Any]
@@ -64,7 +64,7 @@ def asked_of_crd(place: tuple[str, ssl.SSLContext], body: Object) -> tuple[Objec
 def test_crd_webhook_and_gate_agree_on(place: tuple[str, ssl.SSLContext], spec: Object) -> None:
     body = resource("generated", spec)
     stored, refusal = asked_of_crd(place, body)
-    verdict: Verdict = admission.created(stored or body)
+    verdict: AdmissionVerdict = admission.created(stored or body)
     parsed, wrong = validation.parse((stored or body)["spec"])
     assert verdict.allowed is (not wrong and parsed is not None and not validation.problems(parsed))
     if stored is not None:

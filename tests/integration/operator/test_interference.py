@@ -8,7 +8,7 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.kube.errors import Forbidden
-from dbupgrade.kube.resources import Resource, ResourceClient
+from dbupgrade.kube.resources import ResourceClient, ResourceKind
 from tests.integration.harness.faultproxy import Answer
 from tests.integration.harness.namespaces import clear_namespace, create_namespace
 from tests.integration.harness.scene import (
@@ -27,7 +27,7 @@ from tests.integration.harness.waiting import eventually
 if TYPE_CHECKING:
     from tests.integration.harness.scene import Scene
 
-QUOTAS = Resource("", "v1", "resourcequotas")
+QUOTAS = ResourceKind("", "v1", "resourcequotas")
 NEXT_IMAGE = "registry.example/shop:2.0.0"
 
 

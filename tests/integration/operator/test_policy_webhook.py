@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from dbupgrade.kube.resources import Resource, ResourceClient
+from dbupgrade.kube.resources import ResourceClient, ResourceKind
 from tests.integration.harness.faultproxy import Stall
 from tests.integration.harness.scene import JOB_CREATION, condition, run_of
 from tests.integration.harness.standin import SUCCESS
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.integration.harness.scene import Scene
 
-WEBHOOKS = Resource("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations")
+WEBHOOKS = ResourceKind("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations")
 
 
 @contextlib.asynccontextmanager

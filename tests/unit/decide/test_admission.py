@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.decide.admission import Verdict, active, created, deleted, needs_namespace, updated
+from dbupgrade.decide.admission import AdmissionVerdict, active, created, deleted, needs_namespace, updated
 from tests.unit.decide.builders import IMAGE_1, IMAGE_2, spec_object
 
 Object = dict[str, Any]
@@ -360,7 +360,7 @@ class TestDeletion:
     )
     def test_it_passes_and_nobody_asks_for_the_namespace(self, old: Object) -> None:
         assert not needs_namespace(old)
-        assert deleted(old, namespace_terminating=False) == Verdict(allowed=True)
+        assert deleted(old, namespace_terminating=False) == AdmissionVerdict(allowed=True)
 
     def test_in_a_terminating_namespace_it_passes(self) -> None:
         old = resource(progressing=RUNNING)

@@ -13,7 +13,7 @@ from dbupgrade.api.status import CheckPhase, Failure
 from dbupgrade.decide import windows
 from dbupgrade.decide.decision import Decision
 from dbupgrade.decide.gates import GATES
-from dbupgrade.decide.metrics import Sample
+from dbupgrade.decide.metric_values import Sample
 from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import Observed, PodsSeen, SecretView, UnendedJob
 from dbupgrade.decide.versions import AppPod
@@ -50,7 +50,7 @@ VOCABULARY = {
     "needs",
     "gates.gate",
     "failures",
-    "metrics",
+    "metric_values",
     "versions",
     "selectors",
     "statuses",

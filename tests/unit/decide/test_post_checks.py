@@ -9,7 +9,7 @@ from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import CheckPhase, Status, Verdict
 from dbupgrade.decide import windows
 from dbupgrade.decide.decision import CheckInputs, Decision
-from dbupgrade.decide.metrics import Sample
+from dbupgrade.decide.metric_values import Sample
 from tests.unit.decide.builders import (
     IMAGE_2,
     NOW,

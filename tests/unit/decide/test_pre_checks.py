@@ -9,7 +9,7 @@ from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status, Verdict
 from dbupgrade.decide import windows
 from dbupgrade.decide.decision import CheckInputs, Decision
-from dbupgrade.decide.metrics import Query, Sample
+from dbupgrade.decide.metric_values import Query, Sample
 from dbupgrade.decide.observed import Observed, PodsSeen
 from dbupgrade.decide.versions import AppPod
 from tests.unit.decide.builders import (

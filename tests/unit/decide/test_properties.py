@@ -12,7 +12,7 @@ from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, Reason, find_c
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import HISTORY_LENGTH, Failure, Status
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RemoveToken, SetTtl, WriteStatus
-from dbupgrade.decide.metrics import Sample
+from dbupgrade.decide.metric_values import Sample
 from dbupgrade.decide.needs import LOOKS, Need, ReadEnds, ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import (

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dbupgrade.decide.metrics import Query, Sample
+from dbupgrade.decide.metric_values import Query, Sample
 from dbupgrade.kube.errors import Unreachable
 from dbupgrade.objects import Key
 from dbupgrade.reconcile.samples import Samples

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbupgrade.decide.admission import Operation, Verdict
+from dbupgrade.decide.admission import AdmissionVerdict, Operation
 from dbupgrade.decide.validation import Problem
 from webhook.review import MalformedReviewError, answer, parse
 
@@ -100,7 +100,7 @@ def test_any_bytes_are_a_review_or_named(body: bytes) -> None:
 
 def test_a_denial_is_told_with_code_reason_and_fields() -> None:
     problems = (Problem("spec", "locked"),)
-    verdict = Verdict(allowed=False, message="locked", code=HTTPStatus.FORBIDDEN, problems=problems)
+    verdict = AdmissionVerdict(allowed=False, message="locked", code=HTTPStatus.FORBIDDEN, problems=problems)
     told = json.loads(answer("u-1", verdict))
     assert told["kind"] == "AdmissionReview"
     response = told["response"]
@@ -113,6 +113,9 @@ def test_a_denial_is_told_with_code_reason_and_fields() -> None:
 
 
 def test_an_approval_is_short_and_carries_warnings() -> None:
-    assert json.loads(answer("u", Verdict(allowed=True)))["response"] == {"uid": "u", "allowed": True}
-    warned = json.loads(answer("u", Verdict(allowed=True, warnings=("w",))))
+    assert json.loads(answer("u", AdmissionVerdict(allowed=True)))["response"] == {
+        "uid": "u",
+        "allowed": True,
+    }
+    warned = json.loads(answer("u", AdmissionVerdict(allowed=True, warnings=("w",))))
     assert warned["response"] == {"uid": "u", "allowed": True, "warnings": ["w"]}

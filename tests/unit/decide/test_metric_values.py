@@ -8,7 +8,7 @@ import pytest
 
 from dbupgrade.api.quantity import parse_quantity
 from dbupgrade.api.spec.checks import MetricCheck, ObjectReference, Reduce, Threshold
-from dbupgrade.decide.metrics import (
+from dbupgrade.decide.metric_values import (
     Query,
     query,
     reduced,

@@ -11,7 +11,7 @@ from dbupgrade.kube.resources import path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dbupgrade.decide.metrics import Query
+    from dbupgrade.decide.metric_values import Query
     from dbupgrade.kube.client import Client
 
 CUSTOM, EXTERNAL = "custom.metrics.k8s.io", "external.metrics.k8s.io"

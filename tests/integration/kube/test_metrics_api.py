@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dbupgrade.api.spec.checks import MetricCheck
-from dbupgrade.decide.metrics import query
+from dbupgrade.decide.metric_values import query
 from dbupgrade.kube.errors import KubeError
-from dbupgrade.kube.metrics import MetricsClient
+from dbupgrade.kube.metrics_api import MetricsClient
 from tests.integration.harness.metricsapi import CUSTOM, EXTERNAL, MetricsApi, metrics_api
 from tests.integration.harness.waiting import eventually
 
