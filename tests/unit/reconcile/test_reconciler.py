@@ -1,11 +1,14 @@
 """A reconcile from end to end, on a fake API server: who gets a database, what is read first, and what is left alone."""
 
 import asyncio
+from itertools import count
 
 import pytest
 
+from dbupgrade.decide.needs import LOOKS
 from dbupgrade.kube.errors import Conflict, Unreachable
 from dbupgrade.objects import Key
+from dbupgrade.reconcile.reconciler import UndecidedError
 from dbupgrade.runtime.controller import Result
 from tests.unit.reconcile.world import ApiServer, World, key
 
@@ -215,3 +218,27 @@ async def test_a_read_that_fails_decides_nothing() -> None:
     with pytest.raises(Unreachable):
         await world.reconcile(orders)
     assert world.server.calls == ["get secret orders-db"]
+
+
+async def test_a_decision_that_needs_more_each_time_is_put_off() -> None:
+    """Each time that the end of a lost Job is asked for, another one gets lost."""
+    world = World()
+    orders = world.add("orders")
+    await world.settle(orders)
+    labels = world.server.jobs[key(world.run(orders)["jobName"])]["metadata"]["labels"]
+    world.end_job(orders)
+    await world.settle(orders)
+    numbers = count()
+
+    def lose_another() -> None:
+        metadata = {"namespace": "shop", "name": f"lost-{next(numbers)}", "labels": labels}
+        world.databases.job_changed({"kind": "Job", "metadata": metadata}, gone=False)
+        world.server.meanwhile["list pods"] = lose_another
+
+    lose_another()
+    users = world.add("users", created="2")
+    world.sync()
+    with pytest.raises(UndecidedError, match="ReadEnds is needed again"):
+        await world.reconcile(users)
+    assert next(numbers) <= LOOKS
+    assert "status" not in world.server.resources[users]
