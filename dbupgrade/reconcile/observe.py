@@ -27,12 +27,13 @@ from dbupgrade.decide.observed import (
 )
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
 from dbupgrade.objects import Key, Object, key_of
-from dbupgrade.pod import engines, redact, report
+from dbupgrade.pod import engines, redact
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.pod.connection.secrets import AUTHORITY, URL, USER, secret_references
 from dbupgrade.pod.identities import aws as iam
 from dbupgrade.pod.identity import KEY_URL
 from dbupgrade.pod.job import schemes
+from dbupgrade.pod.report import Report
 from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.stores import BY_UID, Stores, is_over
@@ -178,7 +179,7 @@ class Observer:
             return SecretView(problem=Reason.AWS_AUTH_FAILED, message=iam.refusal(aws, identity, error))
         return SecretView()
 
-    async def _report(self, resource: Resource, pod: PodView, memory: Memory) -> report.Report:
+    async def _report(self, resource: Resource, pod: PodView, memory: Memory) -> Report:
         run, exit_code = resource.status.run, pod.migrate.exit_code or 0
         if run is None:
             raise ValueError("a report was to be read without a run")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.spec.migrations import Engine as Name
 from dbupgrade.pod import engines
+from dbupgrade.pod.engines.atlas.report import TEMPLATE
 from dbupgrade.pod.engines.psql.script import SCRIPT
-from dbupgrade.pod.report import TEMPLATE
 from dbupgrade.toolkit.exits import exit_code
 from e2e.cluster import tools
 

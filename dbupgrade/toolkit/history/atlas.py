@@ -11,9 +11,10 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from dbupgrade.api.status import Failure
-from dbupgrade.pod import report
+from dbupgrade.pod.engines.atlas import report
+from dbupgrade.pod.engines.atlas.report import Text
 from dbupgrade.pod.redact import cut, mask_error, mask_statement, url_secrets
-from dbupgrade.pod.report import Report, Text
+from dbupgrade.pod.report import Report, classify
 from dbupgrade.toolkit.environment import BadEnvironmentError
 
 _CONFIG = 'env "run" {\n  url = getenv("DATABASE_URL")\n  dev = getenv("DEV_URL")\n}\n'
@@ -185,7 +186,7 @@ class Atlas:
 
 def _refused(output: str, url: str = "") -> AtlasError:
     """The error for what Atlas said instead of doing what it should, in its own masked words where no class has better ones."""
-    failure = report.classify(output)
+    failure = classify(output)
     known = report.words(output, url_secrets(url)) if failure is Failure.UNKNOWN else None
     return AtlasError(failure, known or "")
 

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dbupgrade.pod import report
+from dbupgrade.pod.engines.atlas import report
 from e2e.cluster import tools
 
 if TYPE_CHECKING:

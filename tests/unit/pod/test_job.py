@@ -12,10 +12,10 @@ from dbupgrade.api.identity import database_identity
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.migrations import Migrations
 from dbupgrade.decide.observed import job_from
-from dbupgrade.pod import report
 from dbupgrade.pod.connection.access import Access
 from dbupgrade.pod.context import JobSettings
 from dbupgrade.pod.engines.atlas import configuration
+from dbupgrade.pod.engines.atlas.report import TEMPLATE
 from dbupgrade.pod.job import job
 from dbupgrade.pod.steps import fetch
 from tests.unit.decide.builders import (
@@ -272,7 +272,7 @@ def test_the_migration_is_atlas_with_our_report() -> None:
         "--lock-timeout",
         "10s",
         "--format",
-        report.TEMPLATE,
+        TEMPLATE,
     ]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dbupgrade.api.status import Failure
-from dbupgrade.pod import report
-from dbupgrade.pod.report import Report
+from dbupgrade.pod.engines.atlas import report
+from dbupgrade.pod.report import MARK, Report, classify
 
 FIRST = {"name": "20240101000000_init.sql", "version": "20240101000000", "error": None}
 SECOND = {"name": "20240102000000_fill.sql", "version": "20240102000000", "error": None}
@@ -40,7 +40,7 @@ def output(
     *applied: Any, current: str | None = "", target: str | None = "", pending: int = 0, error: str | None = ""
 ) -> str:
     body = {"current": current, "target": target, "pending": pending, "applied": applied, "error": error}
-    return report.MARK + json.dumps(body) + "\n"
+    return MARK + json.dumps(body) + "\n"
 
 
 SUCCEEDED = [
@@ -64,8 +64,8 @@ SUCCEEDED = [
     ),
     pytest.param("", Report(), id="a lost log is a success with versions unknown"),
     pytest.param("postgres://u:hunter2@h/db\n", Report(), id="output that is no report is not copied"),
-    pytest.param(report.MARK + '{"current":"1","tar', Report(), id="a report that was cut is a success"),
-    pytest.param(report.MARK + "{}", Report(), id="a report of another shape is a success"),
+    pytest.param(MARK + '{"current":"1","tar', Report(), id="a report that was cut is a success"),
+    pytest.param(MARK + "{}", Report(), id="a report of another shape is a success"),
     pytest.param(
         output(FIRST, target="1", pending=1) + "a line after it\n",
         Report(to_version="20240101000000", applied=1, pending=0),
@@ -321,7 +321,7 @@ def test_a_container_that_failed_with_a_report_of_success_is_no_success() -> Non
 
 
 def test_a_report_that_was_cut_says_nothing_about_the_class() -> None:
-    log = report.MARK + '{"error":"checksum mismatch, password authentication failed'
+    log = MARK + '{"error":"checksum mismatch, password authentication failed'
     assert report.parse(log, succeeded=False) == Report(failure=Failure.UNKNOWN)
 
 
@@ -349,17 +349,17 @@ def test_a_text_of_any_length_is_cut_by_atlas_so_that_the_log_keeps_the_report(f
 
 def test_only_the_end_of_the_output_is_classified() -> None:
     filler = "a line of no meaning\n" * 300
-    assert report.classify("checksum mismatch\n" + filler) is Failure.UNKNOWN
-    assert report.classify(filler + "Error: checksum mismatch\n") is Failure.CHECKSUM
+    assert classify("checksum mismatch\n" + filler) is Failure.UNKNOWN
+    assert classify(filler + "Error: checksum mismatch\n") is Failure.CHECKSUM
 
 
 @pytest.mark.parametrize("part", ["role ", "database ", "lock timeout ", "sql/migrate: stat "])
 def test_output_that_is_made_to_be_slow_to_read_is_read_in_part(part: str) -> None:
     text = part * (200_000 // len(part))
-    assert report.classify(text) is report.classify(text[-4096:])
+    assert classify(text) is classify(text[-4096:])
 
 
 def test_the_template_asks_for_neither_url_nor_applied_sql() -> None:
-    assert report.TEMPLATE.startswith(report.MARK)
+    assert report.TEMPLATE.startswith(MARK)
     for field in (".URL", ".Env", "json .}}", "json . }}", "$f.Applied", ".Content"):
         assert field not in report.TEMPLATE

@@ -5,13 +5,15 @@ from typing import ClassVar
 from dbupgrade.api import names
 from dbupgrade.api.spec.database import Connection, Dialect
 from dbupgrade.objects import Object
-from dbupgrade.pod import folder, report
+from dbupgrade.pod import folder
 from dbupgrade.pod.connection import DEFAULT_PORT, environment, url
 from dbupgrade.pod.connection.access import Access
 from dbupgrade.pod.container import HOME, TEMPORARY, defaults, escape, temporary_volume
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
-from dbupgrade.pod.report import TEMPLATE, Report
+from dbupgrade.pod.engines.atlas import report
+from dbupgrade.pod.engines.atlas.report import TEMPLATE
+from dbupgrade.pod.report import Report
 
 CONFIG_PATH, CONFIG_FILE = "/etc/dbupgrade", "atlas.hcl"
 LOCK_TIMEOUT = "10s"

@@ -1,0 +1,142 @@
+"""From what Atlas printed to what the operator may say about it.
+
+Atlas prints the report of `TEMPLATE` when a run got as far as planning, and `Error: …` lines otherwise. The first is
+parsed, the second classified: its text may hold the URL, so of what no class explains only the last line is shown, masked.
+"""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ValidationError
+
+from dbupgrade.api.status import Failure
+from dbupgrade.pod.redact import cut, mask_error, mask_statement, remove_secrets
+from dbupgrade.pod.report import MARK, Report, classify, with_hint
+
+TEMPLATE = (
+    MARK
+    + '{"current":{{ json .Current }},"target":{{ json .Target }},"pending":{{ len .Pending }},"applied":['
+    + '{{ range $i, $f := .Applied }}{{ if $i }},{{ end }}{"name":{{ json $f.Name }},"version":{{ json $f.Version }},'
+    + '"error":{{ with $f.Error }}{"stmt":{{ json (printf "%.4000s" .Stmt) }},"text":{{ json (printf "%.4000s" .Text) }}}{{ else }}null{{ end }}}'
+    + '{{ end }}],"error":{{ json (printf "%.4000s" .Error) }}}{{ "\\n" }}'
+)
+"""The template for `atlas migrate apply --format`: no URL, and no SQL but the statement that failed."""
+
+
+Text = Annotated[str, BeforeValidator(lambda value: value or "")]
+
+
+class _FileError(BaseModel):
+    stmt: Text = ""
+    text: Text = ""
+
+
+class _File(BaseModel):
+    name: str
+    version: Text = ""
+    error: _FileError | None = None
+
+
+class _Output(BaseModel):
+    current: Text
+    target: Text
+    pending: int
+    applied: list[_File]
+    error: Text
+
+
+_ERROR = "Error: "
+# A file whose statements cannot be told from each other.
+_UNREADABLE = re.compile(r'scanning statements from "([^"]*)": (.*)', re.DOTALL)
+
+
+# Of which the class alone does not say enough.
+_TOLD = frozenset({Failure.UNKNOWN, Failure.HISTORY_DIVERGED})
+
+
+def parse(log: str, *, succeeded: bool, secrets: tuple[str, ...] = ()) -> Report:
+    """The report in `log`, the output of the container `migrate`; `succeeded` says how the container ended.
+
+    A success whose log is lost or unreadable stays a success with unknown versions: what ran must not run again
+    because of it.
+    """
+    output = _find(log)
+    if output is None:
+        return Report() if succeeded else _unreported(log, secrets)
+    report = _from_output(output, secrets)
+    if succeeded and report.failure is None and not (output.current or output.target or output.applied):
+        return Report(failure=Failure.EMPTY_FOLDER)
+    if not succeeded and report.failure is None:
+        return _unreported(log, secrets)
+    return report
+
+
+def _unreported(log: str, secrets: tuple[str, ...]) -> Report:
+    """What is known of a run that failed before its report."""
+    failure = classify(log)
+    return Report(failure=failure, error=words(log, secrets) if failure in _TOLD else None)
+
+
+def words(log: str, secrets: tuple[str, ...] = ()) -> str | None:
+    """The engine's own last words, masked."""
+    last = next((line for line in reversed(log.splitlines()) if line.startswith(_ERROR)), "")
+    return _masked(last.removeprefix(_ERROR), secrets) or None
+
+
+def _masked(text: str, secrets: tuple[str, ...]) -> str:
+    return cut(remove_secrets(mask_error(text, ""), secrets))
+
+
+def _find(log: str) -> _Output | None:
+    for line in reversed(log.splitlines()):
+        if line.startswith(MARK):
+            try:
+                return _Output.model_validate_json(line.removeprefix(MARK))
+            except ValidationError:
+                return None
+    return None
+
+
+def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
+    failed = next((file for file in output.applied if file.error), None)
+    done = [file for file in output.applied if file is not failed]
+    known: dict[str, Any] = {
+        "from_version": output.current or None,
+        "to_version": (done[-1].version if done else output.current) or None,
+        "applied": len(done),
+        "pending": output.pending - len(done),
+    }
+    if failed is None or failed.error is None:
+        return _without_statement(output.error, known, secrets) if output.error else Report(**known)
+    statement, text = failed.error.stmt, failed.error.text
+    return Report(
+        failure=_class_of_statement_error(text),
+        failed_file=failed.name,
+        failed_statement=cut(remove_secrets(mask_statement(statement), secrets)),
+        # Without the empty line Atlas passes the header over.
+        error=cut(
+            with_hint(
+                remove_secrets(mask_error(text, statement), secrets),
+                "`-- atlas:txmode none` and an empty line after it",
+            )
+        ),
+        **known,
+    )
+
+
+def _without_statement(text: str, known: dict[str, Any], secrets: tuple[str, ...]) -> Report:
+    """A failure of the run that is no statement's."""
+    if unreadable := _UNREADABLE.search(text):
+        error = _masked(unreadable[2], secrets)
+        return Report(failure=Failure.SQL, failed_file=unreadable[1], error=error, **known)
+    failure = classify(text)
+    return Report(failure=failure, error=_masked(text, secrets) if failure in _TOLD else None, **known)
+
+
+def _class_of_statement_error(text: str) -> Failure:
+    """When the connection broke in a statement, nobody knows how far the statement came; all else is the SQL's."""
+    broken = (
+        r"connection refused|connection reset|broken pipe|(bad|invalid) connection|unexpected EOF"
+        r"|terminating connection|server shutdown in progress"
+    )
+    return Failure.INTERRUPTED if re.search(broken, text, re.IGNORECASE) else Failure.SQL
