@@ -20,8 +20,10 @@ venv: .venv/ready ## Install the locked Python packages into .venv
 	@touch $@
 
 .PHONY: build
-build: venv ## Build the tools of the local cluster (once; half an hour or so on two cores)
-	$(PYTHON) -m e2e.cluster build
+build: build-everything ## Build all tools, of the local cluster and of the tests (once; see README)
+
+build-%: venv
+	@$(PYTHON) -m e2e.cluster build $* >/dev/null
 
 .PHONY: up
 up: venv ## Start the local cluster, install the CRD, run the operator from this checkout
@@ -41,7 +43,7 @@ toolkit-image: up ## Put the toolkit's image into the local cluster's registry, 
 	$(PYTHON) -m e2e.cluster push-toolkit --state $(STATE)
 
 .PHONY: test
-test: lint types unit packaging integration matrix e2e installation ## Everything: lint, types, all tests
+test: lint types unit build packaging integration matrix e2e installation ## Everything: lint, types, all tests
 
 .PHONY: lint
 lint: venv ## Style, import direction, and whether generated files are up to date
@@ -63,11 +65,11 @@ engine: venv ## The engine in images/atlas: Go's tests, vet, formatter and linte
 	.venv/bin/pytest tests/packaging/test_engine.py
 
 .PHONY: packaging
-packaging: build ## Chart, kustomize, alerts, health checks, scripts and workflows, with the real tools
+packaging: build-packaging ## Chart, kustomize, alerts, health checks, scripts and workflows, with the real tools
 	.venv/bin/pytest tests/packaging -n 2
 
 .PHONY: integration
-integration: build ## The operator against a real API server, with faults
+integration: build-integration ## The operator against a real API server, with faults
 	.venv/bin/pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint-proof
@@ -94,19 +96,19 @@ debian-13: ## Long suite: the demo on Debian 13, with its Python and its Postgre
 	bash e2e/chroot.sh trixie make demo
 
 .PHONY: e2e
-e2e: build ## Real pods and a real PostgreSQL on a local cluster of its own
+e2e: build-e2e ## Real pods and a real PostgreSQL on a local cluster of its own
 	bash e2e/run.sh $(TEST_STATE)
 
 .PHONY: e2e-namespaced
-e2e-namespaced: build ## Long suite: the same, with an operator for each scenario that has Roles in its namespace only
+e2e-namespaced: build-e2e ## Long suite: the same, with an operator for each scenario that has Roles in its namespace only
 	DBUPGRADE_E2E_NAMESPACED=1 bash e2e/run.sh $(TEST_STATE)
 
 .PHONY: installation
-installation: build ## Image, chart and kustomize on a fresh local cluster: two replicas, upgrade, uninstall
+installation: build-installation ## Image, chart and kustomize on a fresh local cluster: two replicas, upgrade, uninstall
 	bash e2e/install.sh $(TEST_STATE)-install
 
 .PHONY: cert-manager
-cert-manager: build ## Long suite: the webhook's certificate from cert-manager (builds it: three minutes)
+cert-manager: build-installation ## Long suite: the webhook's certificate from cert-manager (builds it: three minutes)
 	bash e2e/install.sh $(TEST_STATE)-cert-manager e2e/cert_manager
 
 SEED ?= $(shell date +%s)
@@ -114,25 +116,25 @@ STEPS ?= 25
 SEQUENCES ?= 1000
 
 .PHONY: chaos
-chaos: build ## Random plays against a real API server: SEED=... STEPS=... SEQUENCES=...
+chaos: build-integration ## Random plays against a real API server: SEED=... STEPS=... SEQUENCES=...
 	$(PYTHON) -m tests.chaos --seed $(SEED) --steps $(STEPS) --sequences $(SEQUENCES)
 
 N ?= 500
 
 .PHONY: bench
-bench: build ## Create N resources at once and print what it took as JSON
+bench: build-integration ## Create N resources at once and print what it took as JSON
 	$(PYTHON) -m bench.burst N=$(N)
 
 .PHONY: bench-scale
-bench-scale: build ## What a restart costs with N finished resources, as JSON
+bench-scale: build-integration ## What a restart costs with N finished resources, as JSON
 	$(PYTHON) -m bench.scale N=$(N)
 
 .PHONY: bench-pods
-bench-pods: build ## What it costs to wait for N pods of an application, as JSON
+bench-pods: build-integration ## What it costs to wait for N pods of an application, as JSON
 	$(PYTHON) -m bench.pods N=$(N)
 
 .PHONY: bench-idle
-bench-idle: build ## The latencies of 30 resources, one after the other, as JSON
+bench-idle: build-integration ## The latencies of 30 resources, one after the other, as JSON
 	$(PYTHON) -m bench.burst --sequential 30
 
 .PHONY: bench-engine
@@ -140,7 +142,7 @@ bench-engine: build ## Apply N=100 files with our engine and with Atlas's comman
 	$(PYTHON) -m bench.engine N=100
 
 .PHONY: bench-webhook
-bench-webhook: build ## Reviews at a steady rate and N of them at once, as JSON: N=2000
+bench-webhook: build-integration ## Reviews at a steady rate and N of them at once, as JSON: N=2000
 	$(PYTHON) -m bench.webhook N=$(N)
 
 IMG ?= subbug/dbupgrade-operator:0.1.0
@@ -162,8 +164,8 @@ chart-dependencies: venv ## Fetch the charts that ours can bring (needs helm and
 	$(PYTHON) -m deploy.dependencies
 
 .PHONY: manifests
-manifests: build ## Write the generated files below deploy, after a change of the models or of the chart
-	PATH="$$($(PYTHON) -m e2e.cluster build):$$PATH" $(PYTHON) -m deploy.generate
+manifests: build-packaging ## Write the generated files below deploy, after a change of the models or of the chart
+	PATH="$$($(PYTHON) -m e2e.cluster build packaging):$$PATH" $(PYTHON) -m deploy.generate
 
 .PHONY: format
 format: venv ## Format the code

@@ -28,7 +28,10 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m e2e.cluster", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    build = commands.add_parser("build", help="install packages and build all tools that are not there yet")
+    build = commands.add_parser("build", help="install packages and build the tools that are not there yet")
+    build.add_argument(
+        "purpose", nargs="?", choices=tools.PURPOSES, default="everything", help="what they are for"
+    )
     build.set_defaults(run=_build)
     for name, run, text in (
         ("up", _up, "start a cluster, or do nothing when it runs; writes DIR/env for the shell"),
@@ -46,10 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _build(_: argparse.Namespace) -> int:
-    debian.install_missing()
-    bin_dir = tools.bin_dir()
-    images.make_layers(bin_dir)
+def _build(arguments: argparse.Namespace) -> int:
+    debian.install_missing(tests=arguments.purpose != "cluster")
+    bin_dir = tools.bin_dir(arguments.purpose)
+    if set(tools.PURPOSES["cluster"]) <= set(tools.PURPOSES[arguments.purpose]):
+        images.make_layers(bin_dir)
     print(bin_dir)
     return 0
 

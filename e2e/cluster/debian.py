@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,21 +23,24 @@ PACKAGES = {
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "/usr/share/doc/busybox-static": "busybox-static",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
-    "buildah": "buildah",
     "conntrack": "conntrack",
-    "faketime": "faketime",
     "ip": "iproute2",
     "make": "make",
-    # MariaDB for its scenarios: the programs alone, as the packages with the service would start it.
-    "mariadb": "mariadb-client-core",
-    "mariadb-install-db": "mariadb-server-core",
     "modprobe": "kmod",
     "mount": "mount",
     "nft": "nftables",
     "ps": "procps",
     "runc": "runc",
-    "shellcheck": "shellcheck",
     "unshare": "util-linux",
+}
+BUILDAH = "buildah"
+FOR_TESTS = {
+    BUILDAH: BUILDAH,
+    "faketime": "faketime",
+    # The programs alone, as the packages with the service would start it.
+    "mariadb": "mariadb-client-core",
+    "mariadb-install-db": "mariadb-server-core",
+    "shellcheck": "shellcheck",
 }
 POSTGRESQL = Path("/usr/lib/postgresql")
 # PostgreSQL's package would make a database of its own and start it.
@@ -44,9 +48,10 @@ NO_MAIN_CLUSTER = Path("/etc/postgresql-common/createcluster.d/dbupgrade.conf")
 SBIN = "/usr/sbin:/sbin"
 
 
-def install_missing() -> None:
-    """Install what is missing; does nothing at all on a machine that has everything."""
-    packages = [package for thing, package in PACKAGES.items() if not _present(thing)]
+def install_missing(*, tests: bool = False) -> None:
+    """Install what the cluster or all tests need; does nothing at all on a machine that has everything."""
+    wanted = PACKAGES | FOR_TESTS if tests else PACKAGES
+    packages = [package for thing, package in wanted.items() if not _present(thing)]
     if not list(POSTGRESQL.glob("*/bin/initdb")):
         packages.append("postgresql")
     _install(packages)
@@ -66,7 +71,7 @@ def _install(packages: list[str]) -> None:
         raise ClusterError(
             f"this machine has no apt-get; install what these Debian packages hold: {packages}"
         )
-    print(f"installing {', '.join(packages)}", flush=True)
+    print(f"installing {', '.join(packages)}", file=sys.stderr, flush=True)
     NO_MAIN_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
     NO_MAIN_CLUSTER.write_text("create_main_cluster = false\n")
     try:

@@ -1,7 +1,7 @@
 """Builds the pinned Go tools of the local cluster once, and keeps them in a cache outside the checkout.
 
 Each folder of `e2e/tools` is a Go module of its own, because the dependencies of the tools exclude each
-other. What a binary is called in the cache follows from all that goes into it, so a changed pin is built anew, and an
+other. What a binary is called in the cache follows from all that goes into it, so a changed pin is built again, and an
 old one stays usable.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -17,14 +18,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from e2e.cluster.progress import Progress
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 MODULES = Path(__file__).parent.parent / "tools"
 IMAGES = MODULES.parent.parent / "images"
@@ -102,10 +104,8 @@ CRANE = Tool(
 # Our engine, on Atlas's library; and Atlas's own command line, which users may bring instead of it.
 ENGINE = Tool("engine", "atlas", "ariga.io/atlas", ".", 15, IMAGES)
 ATLAS = Tool("atlas", "atlas", "ariga.io/atlas/cmd/atlas", "ariga.io/atlas/cmd/atlas", 60)
-# The large ones come late, so that a mistake in a small one shows early. The times assume this order: the
-# first binary of a module compiles what the others share with it.
-TOOLS = (
-    ENGINE,
+# The seconds assume this order: the first binaries of all compile what the later ones share with them.
+CLUSTER = (
     ATLAS,
     CRANE,
     Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", 30),
@@ -118,6 +118,8 @@ TOOLS = (
     _kubernetes("kubelet", 15),
     _kubernetes("kube-proxy", 10),
     Tool("coredns", "coredns", "github.com/coredns/coredns", ".", 60),
+)
+TESTS = (
     Tool(
         "adapter",
         "prometheus-adapter",
@@ -147,6 +149,7 @@ TOOLS = (
     _provider("gavinbunney", "kubectl", 60),
     _provider("terraform-providers", "external", 15),
 )
+TOOLS = (*CLUSTER, *TESTS)
 
 # What only the long suites need, so nobody else waits for it.
 LATER = (
@@ -159,6 +162,19 @@ LATER = (
         240,
     ),
 )
+
+_OF_THE_CLUSTER = tuple(tool.name for tool in CLUSTER)
+PURPOSES = {
+    "cluster": _OF_THE_CLUSTER,
+    "packaging": ("kubectl", "helm", "actionlint", "kstatus", "glua", "tofu"),
+    "integration": ("atlas", "etcd", "kube-apiserver"),
+    "e2e": (
+        *_OF_THE_CLUSTER, "adapter", "tofu", "terraform-provider-kubectl", "terraform-provider-external",
+    ),
+    "installation": (*_OF_THE_CLUSTER, "helm", "kube-state-metrics"),
+    "everything": tuple(tool.name for tool in TOOLS),
+}  # fmt: skip
+"""What a command needs, so that nobody waits for the build of anything else."""
 
 
 def binary(name: str) -> Path:
@@ -191,18 +207,14 @@ def _named(name: str) -> Tool:
     return known[name]
 
 
-def build_all() -> None:
-    """Build what the cache lacks of all tools: about ten minutes the first time, nothing later."""
-    _build_missing(TOOLS)
-
-
-def bin_dir() -> Path:
-    """Return a folder with every tool under its plain name, for PATH.
+def bin_dir(purpose: str = "cluster") -> Path:
+    """Return a folder with the tools for a purpose under their plain names, for PATH; builds what the cache lacks.
 
     Its own name follows from the tools in it, so that checkouts with other pins do not disturb each other.
     """
-    build_all()
-    targets = {tool.name: _cached(tool) for tool in TOOLS}
+    tools = tuple(tool for tool in TOOLS if tool.name in PURPOSES[purpose])
+    _build_missing(tools)
+    targets = {tool.name: _cached(tool) for tool in tools}
     key = hashlib.sha256("\n".join(map(str, targets.values())).encode()).hexdigest()[:12]
     folder = cache_dir() / "bin" / key
 
@@ -223,32 +235,72 @@ def cache_dir() -> Path:
 
 
 def _build_missing(tools: tuple[Tool, ...]) -> None:
+    """Build what the cache lacks, all binaries of a module at once: they share most of their packages."""
     missing = [tool for tool in tools if not _cached(tool).exists()]
-    for number, tool in enumerate(missing, start=1):
-        left = sum(other.seconds for other in missing[number - 1 :])
-        step = f"{number} of {len(missing)}; all that is left takes about {_duration(left)}"
-        install(_cached(tool), partial(_build, tool, step))
+    if not missing:
+        return
+    batches = {_title(batch): batch for batch in _by_module(missing)}
+    progress = Progress({title: sum(tool.seconds for tool in batch) for title, batch in batches.items()})
+    for title, batch in batches.items():
+        progress.begin(title)
+        _build(batch, progress)
+    progress.end()
 
 
-def _build(tool: Tool, step: str, target: Path) -> None:
-    _say(f"building {tool.name} {tool.version} ({step})")
-    started = time.monotonic()
-    log = cache_dir() / "log" / f"{tool.name}.log"
+def _by_module(tools: Iterable[Tool]) -> list[list[Tool]]:
+    return [list(group) for _, group in itertools.groupby(tools, key=lambda tool: tool.folder)]
+
+
+def _title(batch: list[Tool]) -> str:
+    return f"{', '.join(tool.name for tool in batch)} {batch[0].version}"
+
+
+def _build(batch: list[Tool], progress: Progress) -> None:
+    folder = cache_dir() / "tools"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(), tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as scratch:
+        # Another process may have built some while this one waited.
+        if missing := [tool for tool in batch if not _cached(tool).exists()]:
+            _compile(missing, Path(scratch), progress)
+        for tool in missing:
+            (Path(scratch) / tool.name).rename(_cached(tool))
+
+
+def _compile(tools: list[Tool], target: Path, progress: Progress) -> None:
+    """Build tools of one module into a folder; each compiled package is a line of the log."""
+    packages = [tool.package for tool in tools]
+    single = f"/{tools[0].name}" if len(tools) == 1 else "/"
+    command = [
+        "build",
+        "-v",
+        *_flags(tools[0]),
+        WITHOUT_DEBUG_INFORMATION,
+        "-o",
+        f"{target}{single}",
+        *packages,
+    ]
+    wanted = subprocess.run(
+        [str(_go().path), "list", "-mod=readonly", "-deps", *packages],
+        cwd=MODULES / tools[0].folder, env=_go_environment(), capture_output=True, text=True, check=False,
+    ).stdout.count("\n")  # fmt: skip
+    log = cache_dir() / "log" / f"{tools[0].folder}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(_go().path), "build", *_flags(tool), "-o", str(target), tool.package]
-    with log.open("w") as output:
-        done = subprocess.run(
-            command,
-            cwd=tool.path,
-            env=_go_environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode != 0:
+    with log.open("w") as output, subprocess.Popen(
+        [str(_go().path), *command],
+        cwd=MODULES / tools[0].folder, env=_go_environment(), stdout=output, stderr=subprocess.STDOUT,
+    ) as running:  # fmt: skip
+        while _runs(running):
+            progress.at(min(1.0, log.read_text().count("\n") / max(wanted, 1)))
+    if running.returncode != 0:
         tail = "\n".join(log.read_text().splitlines()[-15:])
-        raise BuildError(f"building {tool.name} failed; the whole output is in {log}; it ends:\n{tail}")
-    _say(f"built {tool.name} in {_duration(time.monotonic() - started)}")
+        raise BuildError(f"building {_title(tools)} failed; the whole output is in {log}; it ends:\n{tail}")
+
+
+def _runs(process: subprocess.Popen[bytes]) -> bool:
+    """Wait a second for the process; whether it still runs."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1)
+    return process.returncode is None
 
 
 def _flags(tool: Tool) -> list[str]:
@@ -334,10 +386,6 @@ def _lock() -> Iterator[None]:
             _say("another run is building the tools; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _say(text: str) -> None:

@@ -11,7 +11,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from e2e.cluster import debian
+from e2e.cluster import debian, tools
 from e2e.operator import REPOSITORY, free_port
 from e2e.scenarios.support.world import wait_until
 
@@ -31,7 +31,7 @@ def kube_state_metrics(cluster: Cluster) -> Iterator[str]:
     """Run it with our configuration; yields the URL of its metrics."""
     port, telemetry = free_port(), free_port()
     command: list[str | Path] = [
-        cluster.bin_dir / "kube-state-metrics",
+        tools.binary("kube-state-metrics"),
         f"--kubeconfig={cluster.kubeconfig}",
         f"--custom-resource-state-config-file={CONFIGURATION}",
         "--custom-resource-state-only",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbupgrade.app.manager import LEASE
-from e2e.cluster import operator_image
+from e2e.cluster import operator_image, tools
 from e2e.operator import NAMESPACE
 from e2e.scenarios.support.api import RefusedError
 
@@ -56,7 +56,7 @@ class Release:
             "KUBECONFIG": str(self.cluster.kubeconfig),
             **{f"HELM_{name}_HOME": str(home / name) for name in ("CACHE", "CONFIG", "DATA")},
         }
-        command = [str(self.cluster.bin_dir / "helm"), "--namespace", NAMESPACE, *arguments]
+        command = [str(tools.binary("helm")), "--namespace", NAMESPACE, *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"helm {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
         return done.stdout

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from deploy.chart import MIGRATE_CHART
-from e2e.cluster import operator_image
+from e2e.cluster import operator_image, tools
 from e2e.cluster.images import BUSYBOX
 from e2e.operator import REPOSITORY
 from e2e.scenarios.support.images import FIRST, SECOND, THIRD, folder
@@ -85,7 +85,7 @@ class Shop:
             f"HELM_{name}_HOME": str(cluster.state / "helm" / name) for name in ("CACHE", "CONFIG", "DATA")
         }
         environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), **homes}
-        command = [str(cluster.bin_dir / "helm"), "--namespace", self.world.namespace, *arguments]
+        command = [str(tools.binary("helm")), "--namespace", self.world.namespace, *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         text = done.stdout + done.stderr
         assert not [secret for secret in self.world.secrets if secret in text]
@@ -127,7 +127,7 @@ def shop_chart(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Pa
     metadata = yaml.safe_load((chart / "Chart.yaml").read_text())
     metadata["dependencies"][0]["repository"] = f"file://{MIGRATE_CHART}"
     (chart / "Chart.yaml").write_text(yaml.safe_dump(metadata))
-    subprocess.run([cluster.bin_dir / "helm", "dependency", "update", chart], check=True, capture_output=True)
+    subprocess.run([tools.binary("helm"), "dependency", "update", chart], check=True, capture_output=True)
     return chart
 
 

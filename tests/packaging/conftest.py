@@ -73,7 +73,7 @@ def _as_json(setting: str) -> str:
 
 @pytest.fixture(scope="session")
 def bin_dir() -> Path:
-    return tools.bin_dir()
+    return tools.bin_dir("packaging")
 
 
 @pytest.fixture(scope="session", autouse=True)
