@@ -169,7 +169,7 @@ LATER = (
 _OF_THE_CLUSTER = tuple(tool.name for tool in CLUSTER)
 PURPOSES = {
     "cluster": _OF_THE_CLUSTER,
-    "packaging": ("kubectl", "helm", "actionlint", "kstatus", "glua", "tofu"),
+    "packaging": ("kubectl", "helm", "actionlint", "kstatus", "glua", "tofu", "staticcheck"),
     "integration": ("engine", "atlas", "etcd", "kube-apiserver"),
     "e2e": (
         *_OF_THE_CLUSTER, "adapter", "tofu", "terraform-provider-kubectl", "terraform-provider-external",
