@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e.cluster.images import Folder, Link, programs
-from e2e.operator import free_port
-from e2e.scenarios.support.images import THREE
+from e2e.operator import Operator, free_port
+from e2e.scenarios.support.images import FIRST, THREE
 from e2e.scenarios.support.tls import OWNER, tls_server
 from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from e2e.cluster.images import Content
+    from e2e.operator import Launch
     from e2e.scenarios.support.world import World
 
 PSQL = {"engine": "Psql"}
@@ -216,6 +217,30 @@ def test_every_engine_knows_the_server_by_the_given_certificates(world: World) -
             run = world.wait_for(STALLED, f"not-{name}").run
             assert run["failure"] == "ConnectionSettings"
         assert "certificate verify failed" in world.wait_for(STALLED, "not-command").run["error"]
+
+
+# --- Atlas's own command line --------------------------------------------------------------------------------------
+
+
+def test_atlas_own_command_line_and_our_engine_go_on_where_the_other_stopped(
+    lonely_world: World, own_operator: Callable[..., Launch]
+) -> None:
+    world = lonely_world
+    own = {"DBUPGRADE_WATCH_LABEL_SELECTOR": "e2e-operator=own"}
+    world.secret()
+    with Operator.start(own_operator(world, **own, DBUPGRADE_ATLAS_IMAGE=world.cluster.atlas_cli_image)):
+        world.upgrade(world.image({**FIRST, "20250102000000_bad.sql": "SELECT nope;"}))
+        run = world.wait_for(STALLED).run
+        assert (run["failure"], run["failedFile"], run["appliedCount"]) == (
+            "SQLError",
+            "20250102000000_bad.sql",
+            1,
+        )
+    with Operator.start(own_operator(world, **own)):
+        world.upgrade(world.image(THREE))
+        assert world.wait_for(DONE).run["appliedCount"] == 2
+    writers = "SELECT operator_version FROM atlas_schema_revisions.atlas_schema_revisions ORDER BY version"
+    assert world.database.rows(writers) == ["Atlas CLI - development", "DBUpgrade 0.1.0", "DBUpgrade 0.1.0"]
 
 
 # --- the wait ----------------------------------------------------------------------------------------------------

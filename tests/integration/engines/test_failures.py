@@ -78,6 +78,13 @@ def test_a_baseline_that_no_file_has(database: Database, engine: str) -> None:
     assert database.apply("--baseline", "7", engine=engine).report.failure is Failure.BASELINE_NOT_FOUND
 
 
+@ENGINES
+def test_a_connection_that_ends_in_a_statement(database: Database, engine: str) -> None:
+    database.write({"1_a.sql": "select 1;", "2_b.sql": "select pg_terminate_backend(pg_backend_pid());"})
+    found = database.apply(engine=engine).report
+    assert (found.failure, found.failed_file, found.applied) == (Failure.INTERRUPTED, "2_b.sql", 1)
+
+
 def test_a_failure_without_a_class_shows_the_engines_own_words(database: Database) -> None:
     database.write({"1_a.sql": "-- atlas:txmode some\n\nselect 1;"})
     found = database.apply().report
