@@ -5,15 +5,15 @@ Webhook and operator ask here, so that what one of them takes the other takes, t
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.spec.base import Model
+from dbupgrade.api.spec.base import Model, models_in
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,34 @@ def _broken(path: str, model: Model) -> Iterator[Problem]:
     for rule in model.RULES:
         if not rule.holds(model):
             yield Problem(f"{path}.{rule.path}" if rule.path else path, rule.message)
-    for name, info in type(model).model_fields.items():
-        value, where = getattr(model, name), f"{path}.{info.alias}"
+    for name, alias, keys in _parts(type(model)):
+        value, where = getattr(model, name), f"{path}.{alias}"
         if isinstance(value, Model):
             yield from _broken(where, value)
         elif isinstance(value, tuple):
-            yield from _duplicates(where, value, info)
+            yield from _duplicates(where, value, keys)
             for index, item in enumerate(value):
-                if isinstance(item, Model):
-                    yield from _broken(f"{where}[{index}]", item)
+                yield from _broken(f"{where}[{index}]", item)
 
 
-def _duplicates(path: str, items: tuple[BaseModel, ...], info: FieldInfo) -> Iterator[Problem]:
+@cache
+def _parts(model: Any) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Name and path of the fields that hold models, and the keys of those that are list-maps."""
+    found = []
+    for name, info in model.model_fields.items():
+        if any(models_in(info.annotation)):
+            extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+            keys = extra.get("x-kubernetes-list-map-keys", [])
+            found.append((name, str(info.alias), tuple(keys)))
+    return tuple(found)
+
+
+def _duplicates(path: str, items: tuple[Model, ...], keys: tuple[str, ...]) -> Iterator[Problem]:
     """Items of a list-map that have the same keys: the API server could not tell which one is meant."""
-    extra = info.json_schema_extra
-    keys = extra.get("x-kubernetes-list-map-keys") if isinstance(extra, dict) else None
-    if not isinstance(keys, list):
-        return
-    found = [tuple(getattr(item, str(key)) for key in keys) for item in items]
+    found = [tuple(getattr(item, key) for key in keys) for item in items] if keys else []
     for index, item in enumerate(found):
         if item in found[:index]:
-            names = " and ".join(map(str, keys))
+            names = " and ".join(keys)
             yield Problem(f"{path}[{index}]", f"has the same {names} as an earlier item: {', '.join(item)}")
 
 

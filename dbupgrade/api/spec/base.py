@@ -1,9 +1,9 @@
 """What the models of the resource have in common: how they are written, and how a rule about them is stated."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
@@ -50,6 +50,14 @@ class Model(BaseModel):
         if rules := [rule.schema for rule in cls.RULES if rule.cel]:
             handler.resolve_ref_schema(schema)[VALIDATIONS] = rules
         return schema
+
+
+def models_in(annotation: Any) -> Iterator[type[Model]]:
+    """The models in an annotation such as `Aws | None` or `tuple[Variable, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for part in get_args(annotation):
+        yield from models_in(part)
 
 
 @dataclass(frozen=True)

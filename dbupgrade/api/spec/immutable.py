@@ -5,9 +5,9 @@ The rule about a field stands on its parent and compares whether the field is th
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
-from dbupgrade.api.spec.base import VALIDATIONS, Model
+from dbupgrade.api.spec.base import VALIDATIONS, Model, models_in
 from dbupgrade.api.spec.database import Database
 from dbupgrade.objects import Object
 
@@ -20,17 +20,11 @@ def fields(model: type[Model] = Database) -> tuple[tuple[tuple[str, ...], bool],
     """The path of each field below `model`, and whether it is a block with fields of its own."""
     found: list[tuple[tuple[str, ...], bool]] = []
     for info in model.model_fields.values():
-        block = next(
-            (kind for kind in (info.annotation, *get_args(info.annotation)) if _is_model(kind)), None
-        )
+        block = next(models_in(info.annotation), None)
         found.append(((str(info.alias),), block is not None))
         if block is not None:
             found += [((str(info.alias), *path), deep) for path, deep in fields(block)]
     return tuple(found)
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Model)
 
 
 def changed(old: Object, new: Object) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dbupgrade.api.spec import immutable
 from dbupgrade.decide import admission
 from dbupgrade.kube.errors import Invalid
 from dbupgrade.kube.resources import ResourceClient
+from tests.broken_specs import BROKEN, a_spec
 from tests.integration.harness.namespaces import DBUPGRADES
 from tests.integration.harness.specs import FULL, MINIMAL, THRESHOLD, changed, submit
 
@@ -177,6 +178,36 @@ async def test_what_is_wrong_is_denied_with_its_path(admin: Client, namespace: s
     with pytest.raises(Invalid) as denial:
         await submit(admin, namespace, changed(FULL, path, value))
     assert told in denial.value.safe_message
+    spec = changed(FULL, path, value)
+    assert not admission.created({"metadata": {"name": "shop"}, "spec": spec}).allowed
+
+
+ONLY_WEBHOOK_AND_OPERATOR = {
+    "a long user name in bytes",  # CEL counts characters
+    "a label that is none",  # a map without a limit would cost too much
+    "a threshold that cannot be read",  # the schema's pattern is that of Kubernetes, which lets more pass
+}
+
+
+@pytest.mark.parametrize("row", BROKEN, ids=[row[0] for row in BROKEN])
+async def test_the_api_server_denies_what_breaks_a_rule_in_the_same_words(
+    admin: Client, namespace: str, row: tuple[str, dict[str, Any], list[str]]
+) -> None:
+    name, changes, fields = row
+    spec = a_spec(**changes)
+    if name in ONLY_WEBHOOK_AND_OPERATOR:
+        await submit(admin, namespace, spec)
+        return
+    with pytest.raises(Invalid) as denial:
+        await submit(admin, namespace, spec)
+    problems = admission.created({"metadata": {"name": "shop"}, "spec": spec}).problems
+    assert [problem.field for problem in problems] == fields
+    for problem in problems:
+        assert problem.field in denial.value.safe_message
+        duplicate = (
+            "Duplicate value" in denial.value.safe_message
+        )  # the API server's own words for a list-map
+        assert duplicate or problem.message in denial.value.safe_message
 
 
 MESSAGES = {
