@@ -6,6 +6,7 @@ from pathlib import Path
 from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.toolkit.output import DOCUMENTS, Format
 
+DIALECTS = ("postgresql", "mysql", "mariadb")
 COMMANDS = {
     "status": "compare the folder with the database; reads only",
     "validate": "check the folder and atlas.sum, offline; with --dev-url the SQL too",
@@ -56,6 +57,11 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
     if command == "lint":
         which.add_argument(
             "--pending", action="store_true", help="look at the files that the database has not applied yet"
+        )
+        parser.add_argument(
+            "--dialect",
+            choices=DIALECTS,
+            help="whose SQL the files are; that of DATABASE_URL, else of DEV_DATABASE_URL, else postgresql, by default",
         )
         which.add_argument("--rules", action="store_true", help="list the rules, and look at nothing")
         parser.add_argument(

@@ -115,6 +115,7 @@ FOUND = [
     Found("adding-serial-field", "alter table t add column b bigserial;", "adds bigserial column t.b", (Locks("t", EXCLUSIVE), Rewrites("t"))),
     Found("adding-serial-field", "alter table t add column b int generated always as identity;", "adds identity column t.b", (Rewrites("t"),)),
     Found("adding-stored-generated-field", "alter table t add column b int generated always as (a * 2) stored;", "adds stored generated column t.b", (Locks("t", EXCLUSIVE), Rewrites("t"))),
+    Found("adding-stored-generated-field", "alter table t alter b set expression as (a * 3);", "computes generated column t.b again", (Locks("t", EXCLUSIVE), Rewrites("t")), "create table t (a int, b int generated always as (a * 2) stored); insert into t values (1);", 17),
     Found("adding-json-field", "alter table t add column b json;", "adds column t.b of type json", (Loses("select distinct * from t"),)),
     Found("ban-drop-not-null", "alter table t alter a drop not null;", "lets t.a be NULL", (Locks("t", EXCLUSIVE),), f"{T} alter table t alter a set not null;"),
     Found("constraint-missing-not-valid", "alter table t add constraint c check (a > 0);", "adds a CHECK c to t", (Locks("t", EXCLUSIVE), Scans("t"))),

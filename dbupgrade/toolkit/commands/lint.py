@@ -77,7 +77,8 @@ def _print(call: Call, looked_at: list[File], found: list[Finding], code: ExitCo
 
 def _look(call: Call) -> tuple[list[File], list[Finding]]:
     """The files that were chosen, and what is found in them."""
-    call.only_postgresql()
+    if call.given.pending:
+        call.only_postgresql()
     folder.check(call.folder)
     asked = settings.find(call.given.config, [Path.cwd(), call.folder, call.folder.parent])
     for name in asked.unread:
@@ -89,6 +90,11 @@ def _look(call: Call) -> tuple[list[File], list[Finding]]:
         selected = Selection({file.name for file in state.pending}, new=True)
     else:
         selected = selection.chosen(call, names, asked.latest, asked.git_base)
+    looked_at = [file for file in files if file.name in selected.names]
+    if _dialect(call) != "postgresql":
+        from dbupgrade.toolkit.lint import mysql  # noqa: PLC0415 - a parser of its own
+
+        return looked_at, mysql.findings(files, selected.names, asked)
     chosen = [file.text for file in files if file.name in selected.names]
     known = Known(
         asked,
@@ -98,8 +104,13 @@ def _look(call: Call) -> tuple[list[File], list[Finding]]:
         has_timeout=call.settings.lock_seconds > 0 or "lock_timeout" in call.settings.url,
     )
     found = findings(files, selected.names, known)
-    looked_at = [file for file in files if file.name in selected.names]
     return looked_at, [*skipped(state.skipped, state.current), *found]
+
+
+def _dialect(call: Call) -> str:
+    """Whose SQL the files are."""
+    scheme = (call.settings.url or call.atlas.dev_url).partition("://")[0]
+    return call.given.dialect or (scheme if scheme in ("mysql", "mariadb") else "postgresql")
 
 
 def _database(call: Call, texts: list[str]) -> Database:

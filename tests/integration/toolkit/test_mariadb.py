@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dbupgrade.toolkit.lint.mysql import findings
+from dbupgrade.toolkit.lint.settings import LintSettings
+from dbupgrade.toolkit.sql.concurrently import File
 from e2e.scenarios.support.mariadb import MariaDb, mariadb
 from tests.integration.harness.processes import free_port
 from tests.integration.toolkit.conftest import Server, Toolkit
@@ -74,9 +78,42 @@ def test_what_keeps_us_out(maria: MariaDb, tmp_path: Path) -> None:
     assert toolkit.run("status", DATABASE_URL=away, MIGRATE_WAIT_TIMEOUT="1s").code == 4
 
 
-@pytest.mark.parametrize("command", ["lint", "convert"])
-def test_what_reads_postgresql_only_refuses(maria: MariaDb, tmp_path: Path, command: str) -> None:
+BLOCKING = (
+    "modify a bigint",
+    "add column b int as (a * 2) stored",
+    "convert to character set utf16",
+    "partition by hash(id) partitions 4",
+    "add fulltext index f (note)",
+    "drop primary key",
+)
+HARMLESS = (
+    "add column b int",
+    "add column b int not null default 0 after id",
+    "add index i (a), add unique key u (note)",
+    "alter column a set default 3",
+    "drop primary key, add primary key (id, a)",
+)
+
+
+@pytest.mark.parametrize("change", [*BLOCKING, *HARMLESS])
+def test_what_the_lint_says_of_a_change_is_what_the_server_does(maria: MariaDb, change: str) -> None:
+    """The server itself refuses a change beside writers that the lint says keeps them waiting, and makes all others."""
+    found = findings([File("1_x.sql", f"alter table t {change};")], {"1_x.sql"}, LintSettings())
+    blocks = [each.rule.name for each in found if each.rule.name.startswith("mysql-")]
+    assert bool(blocks) is (change in BLOCKING)
+    maria.rows("create or replace table dev.t (id int primary key, a int not null, note varchar(50))")
+    beside_writers = f"set session alter_algorithm = 'INPLACE'; alter online table dev.t {change}"
+    if blocks:
+        with pytest.raises(subprocess.CalledProcessError):
+            maria.rows(beside_writers)
+    else:
+        maria.rows(beside_writers)
+
+
+@pytest.mark.parametrize("command", [("lint", "--pending"), ("convert", "--all")])
+def test_what_reads_postgresql_only_refuses(maria: MariaDb, tmp_path: Path, command: tuple[str, ...]) -> None:
     toolkit = OnMariaDb.of(maria, tmp_path)
     toolkit.write(v1="alter table a modify id bigint;")
-    refused = toolkit.run(command, "--all")
+    assert toolkit.run("lint", "--all").code == 10
+    refused = toolkit.run(*command)
     assert (refused.code, "PostgreSQL's SQL only" in refused.text) == (2, True)

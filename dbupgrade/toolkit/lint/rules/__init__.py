@@ -7,13 +7,14 @@ from dbupgrade.toolkit.lint.rules import (
     destructive,
     files,
     indexes,
+    mysql,
     partitions,
     renames,
     session,
     tables,
 )
 
-_MODULES = (destructive, columns, constraints, indexes, partitions, renames, tables, session, files)
+_MODULES = (destructive, columns, constraints, indexes, partitions, renames, tables, session, files, mysql)
 
 RULES: dict[str, Rule] = {
     value.name: value for module in _MODULES for value in vars(module).values() if isinstance(value, Rule)

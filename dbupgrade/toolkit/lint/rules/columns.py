@@ -71,7 +71,7 @@ GENERATED = Rule(
     "adding-stored-generated-field",
     "incompatible",
     Level.ERROR,
-    "adds a stored generated column to an existing table",
+    "adds a stored generated column to an existing table, or gives it another expression",
     _REWRITTEN,
     "a plain column that the application or a trigger fills, the old rows in batches",
     _REWRITE_LOCK,
@@ -122,8 +122,8 @@ def changes_columns(tree: pb.AlterTableStmt, at: At) -> Iterator[Hit]:
                 yield from sets_not_null(table, command.name, at, f"sets {table}.{command.name} NOT NULL")
             case pb.AT_DropNotNull:
                 yield Hit(DROP_NOT_NULL, f"lets {table}.{command.name} be NULL", table)
-            case pb.AT_AddIdentity:
-                pass  # of a column that is there: nothing is written
+            case pb.AT_SetExpression:
+                yield Hit(GENERATED, f"computes generated column {table}.{command.name} again", table)
             case _:
                 pass
 
