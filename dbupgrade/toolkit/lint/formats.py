@@ -127,9 +127,10 @@ def as_markdown(found: Sequence[Finding], files: int) -> str:
 
 def _cell(text: str) -> str:
     """Text in a cell of a table: no name in SQL may end it, or be taken for markup."""
-    for character in "\\`*_{}[]<>|~@#":
-        text = text.replace(character, f"&#{ord(character)};")
-    return " ".join(text.split())
+    return " ".join(text.translate(_MARKUP).split())
+
+
+_MARKUP = {ord(character): f"&#{ord(character)};" for character in "\\`*_{}[]<>|~@#&"}
 
 
 def _details(finding: Finding) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import TYPE_CHECKING
@@ -280,6 +281,7 @@ def test_a_summary_in_markdown_cannot_be_broken_by_a_name() -> None:
     rows = [line for line in text.splitlines() if line.startswith("| ❌")]
     assert all(len(re.findall(r"\|", row)) == 5 for row in rows)
     assert "<script>" not in text
+    assert html.unescape(rows[0].split("|")[3]).strip() == "drops table a|b<script>`x`"
     assert "CREATE INDEX CONCURRENTLY i ON t (a);" in text
     assert formats.as_markdown([], 3).startswith("### Migrations: nothing found\n")
 
