@@ -134,10 +134,14 @@ def what(seen: Seen) -> str:
 
 def tree(seen: Seen, pods: list[Object], now: datetime) -> list[str]:
     """A resource with its checks, its run and the run's pods."""
-    lines = [f"{seen.namespace}/{seen.name}  {style.word(seen.state)}  {seen.reason}"]
+    reason = "" if seen.reason == seen.state else f"  {seen.reason}"
+    lines = [f"{seen.namespace}/{seen.name}  {style.word(seen.state)}{reason}"]
     if not seen.looked_at:
-        lines.append(f"  {_capitalised(what(seen))}; what follows is about an earlier one.")
-    lines += [f"  {seen.message}", f"  image  {seen.image}"]
+        earlier = "; what follows is about an earlier one" if seen.status.conditions else ""
+        lines.append(f"  {_capitalised(what(seen))}{earlier}.")
+    if seen.status.conditions:
+        lines.append(f"  {seen.message}")
+    lines.append(f"  image  {seen.image}")
     if seen.suspended and seen.state != "Suspended":
         lines.append(f"  {style.word('Suspended')}: no new run starts")
     if seen.status.current_version:

@@ -37,7 +37,11 @@ def test_one_word_says_how_it_is(resource: Seen, state: str) -> None:
 
 def test_a_resource_that_was_never_looked_at_can_be_shown() -> None:
     obj = {"metadata": {"namespace": "shop", "name": "app", "uid": "u"}}
-    assert tree(Seen.of(obj), [], NOW)[0] == "shop/app  Unseen  Unseen"
+    assert tree(Seen.of(obj), [], NOW) == [
+        "shop/app  Unseen",
+        "  The operator has not seen generation 0 of the spec yet.",
+        "  image  ",
+    ]
 
 
 def test_the_tree_shows_checks_run_and_pods() -> None:
