@@ -46,7 +46,6 @@ class Variant:
     values: tuple[str, ...]
 
 
-OWN_CERTIFICATE = ("webhook.certManager.enabled=false",)
 MANAGER = (
     ("deployment", "manager"),
     ("serviceaccount", "serviceaccount"),
@@ -55,20 +54,24 @@ MANAGER = (
 )
 WEBHOOK = (("webhook", "webhook"), ("webhook-configuration", "configuration"))
 VARIANTS = (
-    Variant("rbac", (("rbac", "rbac"),), OWN_CERTIFICATE),
-    Variant("manager", MANAGER, OWN_CERTIFICATE),
-    Variant("webhook", WEBHOOK, OWN_CERTIFICATE),
-    Variant("overlays/cert-manager", (("rbac", "rbac"), *MANAGER, *WEBHOOK), ()),
+    Variant("rbac", (("rbac", "rbac"),), ()),
+    Variant("manager", MANAGER, ()),
+    Variant("webhook", WEBHOOK, ()),
+    Variant(
+        "overlays/cert-manager",
+        (("rbac", "rbac"), *MANAGER, *WEBHOOK),
+        ("webhook.certManager.enabled=true",),
+    ),
     Variant("overlays/without-webhook", (("rbac", "rbac"), *MANAGER), ("webhook.enabled=false",)),
     Variant(
         "overlays/aws",
         (("rbac", "rbac"), *MANAGER, *WEBHOOK),
-        (*OWN_CERTIFICATE, "aws.enabled=true"),
+        ("aws.enabled=true",),
     ),
     Variant(
         "overlays/single-namespace",
         (("rbac", "rbac"), *MANAGER, *WEBHOOK),
-        (*OWN_CERTIFICATE, f"watch.namespaces={{{NAMESPACE}}}"),
+        (f"watch.namespaces={{{NAMESPACE}}}",),
     ),
 )
 
@@ -155,8 +158,8 @@ helm install dbupgrade-operator oci://registry-1.docker.io/subbug/dbupgrade-oper
   --namespace {namespace} --create-namespace --set replicaCount=2
 ```
 
-By default the webhook's certificate comes from cert-manager, which has to be there before. Without it, add
-`--set webhook.certManager.enabled=false`: the operator then makes and renews its own.
+The operator makes and renews the webhook's certificate. With `--set webhook.certManager.enabled=true` it comes from
+cert-manager, which has to be there before.
 
 `helm upgrade` brings the CustomResourceDefinition up to date, `helm uninstall` keeps it and all DBUpgrades (`crds.keep`).
 A CRD that was installed in another way is taken over with `--take-ownership`.

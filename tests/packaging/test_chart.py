@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from dbupgrade.api import admission, confinement
+from dbupgrade.api.spec import Spec
 from dbupgrade.app import manager
 from dbupgrade.settings import ENVIRONMENT_PREFIX, Settings
 from tests.packaging.conftest import NAMESPACE, REPOSITORY, HelmError, Object, Objects
@@ -22,7 +23,7 @@ EVERYTHING = (
     "replicaCount=2", "podDisruptionBudget.enabled=true", "networkPolicy.enabled=true", "aws.enabled=true",
     "serviceMonitor.enabled=true", "prometheusRule.enabled=true", "dashboards.enabled=true",
 )  # fmt: skip
-OWN_CERTIFICATE = "webhook.certManager.enabled=false"
+CERT_MANAGER = "webhook.certManager.enabled=true"
 
 
 def container(objects: Objects) -> Object:
@@ -49,7 +50,7 @@ def test_the_chart_passes_helms_own_lint_without_a_warning(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [(), EVERYTHING, (*EVERYTHING, OWN_CERTIFICATE), ("webhook.enabled=false",)]
+    "settings", [(), EVERYTHING, (*EVERYTHING, CERT_MANAGER), ("webhook.enabled=false",)]
 )
 def test_every_object_has_a_namespace_or_needs_none_the_charts_labels_and_a_name_of_its_own(
     helm: Helm, settings: tuple[str, ...]
@@ -67,7 +68,7 @@ def test_every_object_has_a_namespace_or_needs_none_the_charts_labels_and_a_name
 
 
 def test_the_names_that_manifests_and_monitors_of_users_rely_on(helm: Helm) -> None:
-    objects = helm.template(release="dbu")
+    objects = helm.template(CERT_MANAGER, release="dbu")
     name = "dbu-dbupgrade-operator"
     assert objects.one("Deployment")["metadata"]["name"] == name
     assert {obj["metadata"]["name"] for obj in objects.all("Service")} == {
@@ -82,7 +83,7 @@ def test_the_names_that_manifests_and_monitors_of_users_rely_on(helm: Helm) -> N
 
 
 def test_the_webhook_is_called_as_the_operator_has_it(helm: Helm) -> None:
-    objects = helm.template(OWN_CERTIFICATE)
+    objects = helm.template()
     client = admission.in_cluster_client(NAMESPACE, "dbupgrade-operator-webhook")
     wanted = admission.webhook_configuration(client)["webhooks"]
     assert objects.one("ValidatingWebhookConfiguration")["webhooks"] == wanted
@@ -103,7 +104,7 @@ def test_the_policies_are_the_operators_and_can_be_left_out(helm: Helm) -> None:
 
 
 def test_cert_manager_makes_the_certificate_unless_the_operator_does(helm: Helm) -> None:
-    managed = helm.template()
+    managed = helm.template(CERT_MANAGER)
     certificate = managed.one("Certificate")
     assert certificate["spec"]["issuerRef"] == {
         "kind": "Issuer",
@@ -118,7 +119,7 @@ def test_cert_manager_makes_the_certificate_unless_the_operator_does(helm: Helm)
     assert environment(managed)["DBUPGRADE_WEBHOOK_CERTIFICATE_DIR"] == mount["mountPath"]
     assert not managed.all("Secret")
 
-    own = helm.template(OWN_CERTIFICATE)
+    own = helm.template()
     assert not own.all("Certificate") + own.all("Issuer")
     assert "volumes" not in pod(own)
     assert environment(own)["DBUPGRADE_WEBHOOK_SECRET"] == own.one("Secret")["metadata"]["name"]
@@ -130,7 +131,8 @@ def test_cert_manager_makes_the_certificate_unless_the_operator_does(helm: Helm)
 
 
 def test_an_issuer_of_the_users_own_is_used(helm: Helm) -> None:
-    objects = helm.template('webhook.certManager.issuerRef={"name": "company", "kind": "ClusterIssuer"}')
+    issuer = 'webhook.certManager.issuerRef={"name": "company", "kind": "ClusterIssuer"}'
+    objects = helm.template(CERT_MANAGER, issuer)
     assert objects.one("Certificate")["spec"]["issuerRef"] == {"kind": "ClusterIssuer", "name": "company"}
     assert not objects.all("Issuer")
 
@@ -142,7 +144,7 @@ def test_without_webhook_nothing_of_it_is_left(helm: Helm) -> None:
 
 def test_every_variable_of_the_container_is_a_setting(helm: Helm) -> None:
     settings = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields}
-    for variant in ((), (OWN_CERTIFICATE,)):
+    for variant in ((), (CERT_MANAGER,)):
         objects = helm.template(
             *variant,
             "aws.enabled=true",
@@ -225,6 +227,7 @@ def test_a_value_reaches_the_pod(helm: Helm, value: str, where: str, wanted: Any
 
 def test_additions_to_the_pod(helm: Helm) -> None:
     objects = helm.template(
+        CERT_MANAGER,
         'extraEnv=[{"name":"HTTPS_PROXY","value":"http://proxy"}]',
         'extraVolumes=[{"name":"ca","configMap":{"name":"ca"}}]',
         'extraVolumeMounts=[{"name":"ca","mountPath":"/ca"}]',
@@ -252,9 +255,7 @@ def test_the_pod_passes_pod_security_restricted(helm: Helm) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "settings", [(), (OWN_CERTIFICATE,), ('watch.namespaces=["a","b"]', OWN_CERTIFICATE)]
-)
+@pytest.mark.parametrize("settings", [(), (CERT_MANAGER,), ('watch.namespaces=["a","b"]',)])
 def test_least_privilege(helm: Helm, settings: tuple[str, ...]) -> None:
     metrics_api = {"custom.metrics.k8s.io", "external.metrics.k8s.io"}
     for rule in rules(helm.template(*settings)):
@@ -272,8 +273,8 @@ def test_secrets_are_written_only_for_aws_and_for_the_operators_own_certificate(
         found = [rule for rule in rules(helm.template(*settings)) if "secrets" in rule["resources"]]
         return {verb for rule in found for verb in rule["verbs"]}
 
-    assert verbs() == {"get"}
-    assert verbs(OWN_CERTIFICATE) == {"get", "create", "update"}
+    assert verbs(CERT_MANAGER) == {"get"}
+    assert verbs() == {"get", "create", "update"}
     assert verbs("aws.enabled=true") == {"get", "create", "update", "delete"}
 
 
@@ -289,8 +290,8 @@ def test_metric_names_can_be_listed_or_left_out(helm: Helm) -> None:
 
 
 def test_with_namespaces_there_are_roles_in_these_and_no_cluster_role(helm: Helm) -> None:
-    objects = helm.template('watch.namespaces=["a","b"]')
-    everywhere = helm.template()
+    objects = helm.template('watch.namespaces=["a","b"]', CERT_MANAGER)
+    everywhere = helm.template(CERT_MANAGER)
     wanted = everywhere.one("ClusterRole")["rules"]
     roles = [role for role in objects.all("Role") if role["metadata"]["namespace"] != NAMESPACE]
     assert [(role["metadata"]["namespace"], role["rules"]) for role in roles] == [
@@ -407,7 +408,7 @@ def test_a_dependency_is_installed_when_asked_for_and_receives_its_values(
 
 
 def test_with_cert_manager_in_the_same_release_its_kinds_come_last(helm_with_stand_ins: Helm) -> None:
-    objects = helm_with_stand_ins.template("certManager.install=true")
+    objects = helm_with_stand_ins.template("certManager.install=true", CERT_MANAGER)
     for kind in ("Issuer", "Certificate"):
         assert objects.one(kind)["metadata"]["annotations"] == {"helm.sh/hook": "post-install,post-upgrade"}
 
@@ -417,8 +418,10 @@ def test_with_cert_manager_in_the_same_release_its_kinds_come_last(helm_with_sta
     [
         ("replicas=2", "replicas"),
         ("webhook.certmanager.enabled=false", "certmanager"),
-        ("atlasImage=own/atlas:latest", "atlasImage"),
-        ("atlasImage=own/atlas", "atlasImage"),
+        ("craneImage=own/crane:latest", "craneImage must not use the tag latest"),
+        ("atlasImage=own/atlas:latest", "atlasImage must not use the tag latest"),
+        ("atlasImage=own/atlas", "atlasImage must have a tag or a digest"),
+        ("psqlImage=", "psqlImage must have a tag or a digest"),
         ("log.level=verbose", "level"),
         ("metrics.port=70000", "port"),
         ('watch.namespaces=["Not_A_Name"]', "namespaces"),
@@ -460,8 +463,12 @@ def test_the_notes_say_what_is_watched_and_what_to_mind(helm: Helm) -> None:
     command = ("install", "dbupgrade-operator", str(helm.chart), "--namespace", NAMESPACE, "--dry-run=client")
     said = helm.run(*command, "--hide-secret")
     assert "watches all namespaces" in said
-    assert "cert-manager makes the webhook's certificate" in said
+    assert "cert-manager" not in said
     assert "replicaCount=2" in said
+    first = yaml.safe_load(said.partition("<<'EOF'\n")[2].partition("\nEOF\n")[0])
+    assert Spec.model_validate(first["spec"]).migrations.image == "registry.example.com/shop:1.0.0"
+    said = helm.run(*command, "--hide-secret", "--set", CERT_MANAGER)
+    assert "cert-manager makes the webhook's certificate" in said
     said = helm.run(*command, "--set", "webhook.enabled=false,watch.namespaces={a,b},replicaCount=2")
     assert "watches a, b" in said
     assert "The webhook is off" in said
