@@ -150,7 +150,7 @@ func (r *applyRun) execute(ctx context.Context) error {
 
 // file executes one file in a session of its own, or in the one of the run if the run is one transaction.
 func (r *applyRun) file(ctx context.Context, i int, file migrate.File) error {
-	if r.server.session == nil {
+	if i == 0 || r.options.txMode != modeAll {
 		if err := r.server.begin(ctx, r.modes[i] != modeNone); err != nil {
 			return err
 		}
@@ -167,8 +167,8 @@ func (r *applyRun) file(ctx context.Context, i int, file migrate.File) error {
 	if err := r.commit(ctx); err != nil {
 		return err
 	}
-	r.server.end()
 	r.events.fileEnds(r.current())
+	r.server.renew(ctx, string(file.Bytes()))
 	return nil
 }
 

@@ -17,7 +17,9 @@ const inFailedTransaction = "25P02"
 type dialect struct {
 	begin, placeholder string
 	// backend asks for the number of a session as the server lists it.
-	backend                   string
+	backend string
+	// renew are the commands that undo what a session was told, if there are any.
+	renew                     []string
 	schemaExists, tableExists string
 	// table makes the history, as Atlas's command line makes it; %s is its name.
 	table string
@@ -36,6 +38,7 @@ var postgres = dialect{
 	begin:        "BEGIN READ WRITE",
 	placeholder:  "$1",
 	backend:      "SELECT pg_catalog.pg_backend_pid()",
+	renew:        []string{"DISCARD ALL", "RESET ROLE"},
 	schemaExists: "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)",
 	tableExists: "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace" +
 		" WHERE n.nspname = $1 AND c.relname = $2)",

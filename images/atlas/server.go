@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
@@ -70,18 +71,20 @@ func (s *server) lock(ctx context.Context, timeout time.Duration) (schema.Unlock
 	return unlock, nil
 }
 
-// begin opens a new session, with a transaction unless the file wants none.
+// begin opens a session unless one was kept, with a transaction unless the file wants none.
 func (s *server) begin(ctx context.Context, transaction bool) error {
-	conn, err := s.client.DB.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting: %w", plain(err))
+	if s.session == nil {
+		conn, err := s.client.DB.Conn(ctx)
+		if err != nil {
+			return fmt.Errorf("connecting: %w", plain(err))
+		}
+		s.session = &session{Conn: conn}
 	}
-	s.session = &session{Conn: conn}
 	if !transaction {
 		return nil
 	}
 	// Not by BeginTx: a file may end our transaction itself, which pq takes for a broken connection.
-	if _, err := conn.ExecContext(ctx, s.dialect.begin); err != nil {
+	if _, err := s.session.ExecContext(ctx, s.dialect.begin); err != nil {
 		s.end()
 		return fmt.Errorf("beginning a transaction: %w", plain(err))
 	}
@@ -89,13 +92,30 @@ func (s *server) begin(ctx context.Context, transaction bool) error {
 	return nil
 }
 
-// commit ends the session's transaction, if there is one.
+// commit ends the session's transaction: ours, or one that a file without a transaction left open.
 func (s *server) commit(ctx context.Context) error {
-	if !s.session.open {
-		return nil
-	}
+	s.session.open = false // whether it succeeds or not
 	_, err := s.session.ExecContext(ctx, "COMMIT")
 	return plain(err)
+}
+
+// loud are the words without which a file cannot change what a session keeps beyond the server's own way of making it
+// new: parameters with a name of their own, and those that new sessions begin with.
+var loud = regexp.MustCompile(`(?i)\b(set|reset|set_config|setseed|load|do|call|select|execute|perform|discard)\b`)
+
+// renew makes the session that of the next file: where the server can, and nothing speaks against it, by making it new,
+// which is much cheaper than another connection.
+func (s *server) renew(ctx context.Context, text string) {
+	if len(s.dialect.renew) == 0 || loud.MatchString(text) {
+		s.end()
+		return
+	}
+	for _, command := range s.dialect.renew {
+		if _, err := s.session.ExecContext(ctx, command); err != nil {
+			s.end()
+			return
+		}
+	}
 }
 
 // end closes the session for good; the server undoes a transaction that is open.

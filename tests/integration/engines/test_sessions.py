@@ -46,6 +46,38 @@ def test_settings_end_with_their_file_however_many_files_a_run_takes(
     assert found == [["app.four", "app.one", "public.two"]] * 2
 
 
+QUIET = "create temp table t (id int);\ncreate table {name} (id int);\nprepare p as table t;"
+
+
+@pytest.mark.parametrize(("last", "sessions"), [("", 1), ("\nselect 1;", 2), ("\ndo $$ begin end $$;", 2)])
+def test_a_file_that_cannot_have_changed_its_session_lends_it_to_the_next_which_finds_it_new(
+    database: Database, last: str, sessions: int
+) -> None:
+    files = {
+        "1_a.sql": QUIET.format(name="a") + last,
+        "2_b.sql": QUIET.format(name="b"),
+        "3_c.sql": "create table t ();",
+    }
+    database.write(files)
+    found = database.events()
+    assert found[-1] | {"time": ""} == {"event": "runEnd", "applied": 3, "time": ""}
+    assert len({event["backend"] for event in found if event["event"] == "file"}) == sessions
+
+
+def test_a_transaction_that_a_file_leaves_open_is_committed_as_it_is_told(
+    postgres: Postgres, database: Database
+) -> None:
+    database.write(
+        {
+            "1_a.sql": "-- atlas:txmode none\n\nbegin;\ncreate table a (id int);",
+            "2_b.sql": "create table b ();",
+        }
+    )
+    assert database.apply().report.applied == 2
+    assert postgres.query(TABLES, database.name) == ["public.a", "public.b"]
+    assert database.apply().report.pending == 0
+
+
 def test_a_role_that_a_file_sets_needs_no_right_to_the_history(
     postgres: Postgres, database: Database
 ) -> None:
@@ -179,7 +211,7 @@ def test_the_lock_is_held_from_the_first_look_to_the_end(
 def test_events_tell_each_step(database: Database) -> None:
     database.write(
         {
-            "1_a.sql": "create table a (id int);\ninsert into a values (1);",
+            "1_a.sql": "create table a (id int);\nselect 1;",
             "2_b.sql": "-- atlas:txmode none\n\nselect 1;\n\n  select 'ö',\n    nope from a;",
         }
     )
