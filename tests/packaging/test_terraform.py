@@ -69,3 +69,16 @@ def test_nothing_is_declared_that_nobody_uses_or_understands(folder: str) -> Non
     sources = re.findall(r"source += \"[\w/]+\"\n +version +=", texts["versions.tf"])
     assert len(sources) == texts["versions.tf"].count("source ")
     assert "required_version" in texts["versions.tf"]
+
+
+def test_the_example_of_the_readme_is_valid_as_it_is_typed(tmp_path: Path) -> None:
+    """Only the source is another: this checkout in place of the repository."""
+    text = (terraform_module.MODULE / "README.md").read_text().partition("```hcl\n")[2].partition("```")[0]
+    source = re.search(r'source +(= "git::[^"]+//deploy/terraform")', text)
+    assert source
+    copy_module(tmp_path)
+    made = Tofu(tmp_path / "root")
+    made.folder.mkdir()
+    (made.folder / "main.tf").write_text(text.replace(source[1], '= "../terraform"'))
+    made.run("init", "-no-color")
+    made.run("validate", "-no-color")
