@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from deploy import generate
-from tests.packaging.conftest import NAMESPACE, kustomize
+from tests.packaging.conftest import NAMESPACE, REPOSITORY, Object, kustomize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +69,25 @@ def test_another_namespace_reaches_every_place_of_the_single_namespace_overlay(
     objects = kustomize(bin_dir, str(copy / "overlays/single-namespace"))
     text = str([obj for obj in objects if obj["kind"] != "CustomResourceDefinition"])
     assert NAMESPACE not in text
+
+
+def test_images_and_names_of_a_users_kustomization_reach_the_dbupgrade(bin_dir: Path) -> None:
+    objects = kustomize(bin_dir, "../../examples/kustomize")
+    container = objects.one("Deployment")["spec"]["template"]["spec"]["containers"][0]
+    spec = objects.one("DBUpgrade", "prod-shop")["spec"]
+    assert spec["migrations"]["image"] == container["image"] == "registry.example.com/shop:2.0.0"
+    secret = objects.one("Secret")["metadata"]["name"]
+    assert spec["database"]["connection"]["urlSecretRef"]["name"] == secret == "prod-shop-database"
+
+
+def test_kustomize_knows_every_field_that_names_a_secret_or_a_config_map() -> None:
+    def names(node: Object, path: str) -> set[str]:
+        properties: Object = node.get("items", node).get("properties", {})
+        refers = "name" in properties and re.search("(Secrets|SecretRef|KeyRef)$", path)
+        below = [names(inner, f"{path}/{key}") for key, inner in properties.items()]
+        return {f"{path}/name"}.union(*below) if refers else set().union(*below)
+
+    crd = yaml.safe_load((REPOSITORY / "deploy/kustomize/crd/dbupgrades.yaml").read_text())
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    known = yaml.safe_load((REPOSITORY / "examples/kustomize/dbupgrade.yaml").read_text())["nameReference"]
+    assert {field["path"] for kind in known for field in kind["fieldSpecs"]} == names(schema, "spec")
