@@ -89,5 +89,7 @@ def test_kustomize_knows_every_field_that_names_a_secret_or_a_config_map() -> No
 
     crd = yaml.safe_load((REPOSITORY / "deploy/kustomize/crd/dbupgrades.yaml").read_text())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    known = yaml.safe_load((REPOSITORY / "examples/kustomize/dbupgrade.yaml").read_text())["nameReference"]
+    known = yaml.safe_load((REPOSITORY / "examples/kustomize/configuration.yaml").read_text())[
+        "nameReference"
+    ]
     assert {field["path"] for kind in known for field in kind["fieldSpecs"]} == names(schema, "spec")
