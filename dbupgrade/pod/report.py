@@ -76,7 +76,7 @@ _CLASSIFIED = (
 
 def classify(text: str) -> Failure:
     """The class of output that is no report; a line of a report that was cut may hold SQL, and says nothing."""
-    text = "\n".join(line for line in text.splitlines() if not line.startswith(MARK))[-_CLASSIFIED:]
+    text = "\n".join(line for line in text.split("\n") if not line.startswith(MARK))[-_CLASSIFIED:]
     if (state := _STATE.search(text)) and (failure := _of_state(state[1])):
         return failure
     for failure, pattern in _CLASSES:

@@ -13,6 +13,9 @@ import (
 // inFailedTransaction is PostgreSQL's SQLSTATE for every statement behind one that failed.
 const inFailedTransaction = "25P02"
 
+// invalidAuthorization is the class of PostgreSQL's SQLSTATEs for a login that is refused.
+const invalidAuthorization = "28"
+
 // dialect is what the two kinds of databases have different.
 type dialect struct {
 	begin, placeholder string

@@ -59,8 +59,7 @@ func checkURL(text string) error {
 		return errors.New("required flag \"url\" not set")
 	}
 	u, err := url.Parse(text)
-	// An @ behind the host: a character that ends it stands in the password as it is, and the driver would go elsewhere.
-	if err != nil || u.Host != "" && strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") && u.User == nil {
+	if err != nil || hasStrayAt(u) {
 		return errors.New("sql/sqlclient: parse open url: the URL of the database is malformed; user and password must be percent-encoded")
 	}
 	switch strings.TrimSuffix(u.Scheme, "+unix") {
@@ -69,6 +68,14 @@ func checkURL(text string) error {
 	default:
 		return errors.New("sql/sqlclient: unknown driver: the URL of the database begins with postgres://, mysql:// or mariadb://")
 	}
+}
+
+// hasStrayAt says whether an @ stands where none belongs: a character that ends the host stands in the password as it
+// is, and the driver would log in elsewhere, with a part of the password, and name another part as the host.
+func hasStrayAt(u *url.URL) bool {
+	name, _, _ := strings.Cut(u.RawQuery, "=")
+	return u.Fragment != "" || u.Host != "" &&
+		(strings.Contains(u.EscapedPath()+name, "@") || u.User == nil && strings.Contains(u.RawQuery, "@"))
 }
 
 const mask = "***"

@@ -26,11 +26,26 @@ func openFolder(url string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkVersions(files); err != nil {
+		return nil, err
+	}
 	sum, err := migrate.NewHashFile(files)
 	if err != nil {
 		return nil, fmt.Errorf("sql/migrate: compute hash: %w", err)
 	}
 	return &folder{local, files, sum}, nil
+}
+
+// checkVersions refuses two files of one version: the history has one row for both, so the second would never run.
+func checkVersions(files []migrate.File) error {
+	seen := map[string]string{}
+	for _, file := range files {
+		if other, known := seen[file.Version()]; known {
+			return fmt.Errorf("sql/migrate: %s and %s have the same version: give one of them a version of its own", other, file.Name())
+		}
+		seen[file.Version()] = file.Name()
+	}
+	return nil
 }
 
 // openValidFolder is openFolder for a folder that must agree with its atlas.sum.

@@ -57,6 +57,26 @@ func TestValidateComparesFilesAndSum(t *testing.T) {
 	}
 }
 
+func TestTwoFilesOfOneVersionAreRefused(t *testing.T) {
+	folder := migrations(t, map[string]string{"1_a.sql": "select 1;"})
+	name := strings.TrimPrefix(folder, "file://")
+	for _, other := range []string{"1_b.sql", "1.sql"} {
+		path := filepath.Join(name, other)
+		if err := os.WriteFile(path, []byte("select 2;"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range []string{"hash", "validate", "apply", "status"} {
+			code, output := call(t, nil, "migrate", command, "--dir", folder)
+			if code != 1 || !strings.Contains(output, other) || !strings.Contains(output, "1_a.sql") {
+				t.Errorf("%s with %s: %d, %q", command, other, code, output)
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestPlacesInAFile(t *testing.T) {
 	text := "-- é\nselect 1;\n\n  select ö,\n nope;"
 	second := strings.Index(text, "select ö")

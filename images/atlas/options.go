@@ -103,10 +103,16 @@ func (o *options) check(command string) error {
 	case len(o.arguments) > most:
 		return fmt.Errorf("%s takes at most %d arguments", command, most)
 	}
-	_, err := o.amount()
+	if o.lockTimeout < 0 {
+		return errors.New("the lock-timeout is negative")
+	}
+	if _, err := parseFormat(o.format); err != nil {
+		return err
+	}
 	if command != "apply" {
 		return nil
 	}
+	_, err := o.amount()
 	return err
 }
 

@@ -39,6 +39,7 @@ func TestWrongCommandLines(t *testing.T) {
 	for _, words := range []string{
 		"migrate nonsense", "nonsense", "migrate apply --nonsense", "migrate apply 1 2", "migrate apply 0", "migrate apply -1",
 		"migrate apply x", "migrate apply --tx-mode x", "migrate apply --exec-order x", "migrate apply --lock-timeout 5",
+		"migrate apply --lock-timeout -1s", "migrate apply --format {{", "migrate status --format {{.x",
 		"migrate set", "migrate set 1 2", "migrate hash 1", "migrate status 1", "migrate status --baseline 1",
 		"migrate apply --config file://nowhere.hcl", "migrate apply --config file://nowhere.hcl --env run",
 		"migrate hash --dir nowhere", "migrate hash --dir file://nowhere",

@@ -78,11 +78,20 @@ func render(out io.Writer, format, standard string, report any) error {
 	if format == "" {
 		format = standard
 	}
-	parsed, err := template.New("format").Funcs(template.FuncMap{"json": asJSON}).Parse(format)
+	parsed, err := parseFormat(format)
 	if err != nil {
-		return fmt.Errorf("parse log format: %w", err)
+		return err
 	}
 	return parsed.Execute(out, report)
+}
+
+// parseFormat reads a template; a wrong one must be refused before anything is applied.
+func parseFormat(format string) (*template.Template, error) {
+	parsed, err := template.New("format").Funcs(template.FuncMap{"json": asJSON}).Parse(format)
+	if err != nil {
+		return nil, fmt.Errorf("parse log format: %w", err)
+	}
+	return parsed, nil
 }
 
 func asJSON(value any) (string, error) {

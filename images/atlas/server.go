@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
@@ -42,7 +43,8 @@ type server struct {
 // session is a connection of a file's own; SET, roles and temporary tables end with it.
 type session struct {
 	*sql.Conn
-	open bool // a transaction of ours was begun
+	open  bool // a transaction of ours was begun
+	spent bool // the next file needs another connection
 }
 
 // connect opens the database that a URL names. What it returns as error holds nothing of the URL.
@@ -73,6 +75,9 @@ func (s *server) lock(ctx context.Context, timeout time.Duration) (schema.Unlock
 
 // begin opens a session unless one was kept, with a transaction unless the file wants none.
 func (s *server) begin(ctx context.Context, transaction bool) error {
+	if s.session != nil && s.session.spent {
+		s.replace(ctx)
+	}
 	if s.session == nil {
 		conn, err := s.client.DB.Conn(ctx)
 		if err != nil {
@@ -107,14 +112,34 @@ var loud = regexp.MustCompile(`(?i)\b(set|reset|set_config|setseed|load|do|call|
 // which is much cheaper than another connection.
 func (s *server) renew(ctx context.Context, text string) {
 	if len(s.dialect.renew) == 0 || loud.MatchString(text) {
+		s.session.spent = true
+	} else if !s.reset(ctx) {
 		s.end()
-		return
 	}
+}
+
+// reset undoes what the session was told, as far as the server can; false when it could not, or knows no way.
+func (s *server) reset(ctx context.Context) bool {
 	for _, command := range s.dialect.renew {
 		if _, err := s.session.ExecContext(ctx, command); err != nil {
-			s.end()
-			return
+			return false
 		}
+	}
+	return len(s.dialect.renew) > 0
+}
+
+// replace takes another connection for the next file. Where the server refuses the login that it took before, as with a
+// token that ran out during a long run, the session goes on: reset, it keeps names of parameters and nothing that counts.
+func (s *server) replace(ctx context.Context) {
+	conn, err := s.client.DB.Conn(ctx)
+	switch {
+	case err == nil:
+		s.end()
+		s.session = &session{Conn: conn}
+	case strings.HasPrefix(codeOf(plain(err)), invalidAuthorization) && s.reset(ctx):
+		s.session.spent = false
+	default:
+		s.end() // begin connects once more, and returns the error
 	}
 }
 

@@ -57,6 +57,12 @@ def _apply_all(call: Call, state: State) -> tuple[int, str, Report | None]:
             queue = deque(file for file in queue if file.version > version)
         if report.failure:
             return done, version, report
+        if report.applied is None:
+            return (
+                done,
+                version,
+                Report(failure=Failure.UNKNOWN, error="the engine left no report that can be read"),
+            )
         if not report.applied:
             break  # somebody else was faster
         version = report.to_version or version

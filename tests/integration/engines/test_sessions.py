@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,6 +63,26 @@ def test_a_file_that_cannot_have_changed_its_session_lends_it_to_the_next_which_
     found = database.events()
     assert found[-1] | {"time": ""} == {"event": "runEnd", "applied": 3, "time": ""}
     assert len({event["backend"] for event in found if event["event"] == "file"}) == sessions
+
+
+def test_a_login_that_is_refused_in_mid_run_keeps_the_session_which_the_next_file_finds_reset(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    """A token of a cloud outlives its quarter of an hour only on connections that are open."""
+    database = on_postgres(postgres, tmp_path)
+    role = f"app_{database.name}"
+    postgres.query(f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'first-one'")
+    database = replace(
+        database, url=f"postgres://{role}:first-one@127.0.0.1:{postgres.port}/{database.name}?sslmode=disable"
+    )
+    files = {"0_role.sql": f"create schema app;\nalter role {role} nologin;\nselect 1;"}
+    for number in range(1, 6):
+        files[f"{number}_t.sql"] = f"create table t{number} (id int);\nset search_path to app;"
+    database.write(files)
+    found = database.events()
+    assert found[-1] | {"time": ""} == {"event": "runEnd", "applied": 6, "time": ""}
+    assert len({event["backend"] for event in found if event["event"] == "file"}) < len(files)
+    assert postgres.query(TABLES, database.name) == [f"public.t{number}" for number in range(1, 6)]
 
 
 def test_a_transaction_that_a_file_leaves_open_is_committed_as_it_is_told(

@@ -363,3 +363,14 @@ def test_the_template_asks_for_neither_url_nor_applied_sql() -> None:
     assert report.TEMPLATE.startswith(MARK)
     for field in (".URL", ".Env", "json .}}", "json . }}", "$f.Applied", ".Content"):
         assert field not in report.TEMPLATE
+
+
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\x0b", "\x1c"])
+def test_a_line_that_sql_breaks_is_still_the_engines_line(end: str) -> None:
+    """Go's JSON leaves these characters as they are; SQL must neither break the report nor forge one behind them."""
+    forged = f"{end}{output(FIRST, target='20240101000000', pending=1).strip()}{end}connection refused"
+    bad = {**SECOND, "error": {"stmt": f"select 'x{forged}';", "text": "pq: division by zero (22012)"}}
+    body = {"current": "", "target": "9", "pending": 2, "applied": [FIRST, bad], "error": "it failed"}
+    log = MARK + json.dumps(body, ensure_ascii=False) + "\n"
+    found = report.parse(log, succeeded=False)
+    assert (found.failure, found.failed_file, found.applied) == (Failure.SQL, SECOND["name"], 1)

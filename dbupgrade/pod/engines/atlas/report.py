@@ -79,7 +79,7 @@ def _unreported(log: str, secrets: tuple[str, ...]) -> Report:
 
 def words(log: str, secrets: tuple[str, ...] = ()) -> str | None:
     """The engine's own last words, masked."""
-    last = next((line for line in reversed(log.splitlines()) if line.startswith(_ERROR)), "")
+    last = next((line for line in reversed(log.split("\n")) if line.startswith(_ERROR)), "")
     return _masked(last.removeprefix(_ERROR), secrets) or None
 
 
@@ -88,7 +88,7 @@ def _masked(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def _find(log: str) -> _Output | None:
-    for line in reversed(log.splitlines()):
+    for line in reversed(log.split("\n")):
         if line.startswith(MARK):
             try:
                 return _Output.model_validate_json(line.removeprefix(MARK))

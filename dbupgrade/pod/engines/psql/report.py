@@ -91,7 +91,7 @@ def parse(log: str, *, succeeded: bool, secrets: tuple[str, ...] = ()) -> Report
 
 
 def _find(log: str) -> _Output | None:
-    for line in reversed(log.splitlines()):
+    for line in reversed(log.split("\n")):
         if line.startswith(MARK):
             try:
                 return _Output.model_validate(json.loads(line.removeprefix(MARK)))
