@@ -106,6 +106,7 @@ def _create(observed: Observed, run: Run) -> Decision | Need:
     status = observed.resource.status
     if others:
         message = f"run {run.sequence} waits for the database: {others}"
+        status = replace(status, run=replace(run, creation_problem=None))
         status = running(observed, status, Reason.JOB_PENDING, message)
         return Decision.write(status, requeue_after=RECHECK_SECONDS)
     return Decision.write(status, CreateJob(run))

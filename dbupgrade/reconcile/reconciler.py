@@ -37,6 +37,7 @@ class Reconciler:
         """Bring the resource one step on. Raises a KubeError; Conflict when the cache was behind."""
         obj = self._stores.resources.get(key)
         if obj is None:
+            self._memories.forget(key)  # its pods may have changed after it had gone
             return Result()
         memory = self._memories.of(key)
         version = version_of(obj)
