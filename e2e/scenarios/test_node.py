@@ -8,7 +8,7 @@ import pytest
 
 from e2e.cluster.state import NODE_NAME
 from e2e.scenarios.support.database import WAIT_AT_GATE
-from e2e.scenarios.support.images import FIRST
+from e2e.scenarios.support.images import FIRST, crane
 from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED
 
 if TYPE_CHECKING:
@@ -56,10 +56,15 @@ def test_a_migration_that_needs_more_memory_than_its_limit_is_told(world: World,
 
 
 def test_a_fetch_that_needs_more_memory_than_its_limit_is_told(world: World) -> None:
+    """The fetch reads the whole manifest, here with annotations that are each nearly as long as an argument may be."""
     world.secret()
-    world.upgrade(world.image(FIRST), runner={"resources": {"limits": {"memory": "8Mi"}}})
+    image = world.image(FIRST)
+    notes = [f"--annotation=note{number}={'x' * 120_000}" for number in range(15)]
+    crane(world.cluster, "mutate", *notes, "--tag", image, image)
+    world.upgrade(image, runner={"resources": {"limits": {"memory": "6Mi"}}})
     upgrade = world.wait_run(1)
     assert (upgrade.verdict, upgrade.run["failure"]) == (STALLED, "OutOfMemory")
+    assert world.database.tables == []
 
 
 @pytest.mark.alone

@@ -16,7 +16,7 @@ SKIPPED = Rule(
     "order",
     Level.ERROR,
     "has a version below the one that the database is at, and was never applied",
-    "Atlas passes it over for ever, and says that all is done",
+    "files are applied in the order of their versions: apply refuses to go on",
     "give it a higher version",
 )
 SYNTAX = Rule(
