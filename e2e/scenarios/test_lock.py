@@ -44,6 +44,7 @@ def test_a_spec_that_changes_during_a_run_is_refused_until_the_run_has_ended(wor
         gate.open()
     world.kubectl("wait", "--for=condition=Progressing=False", "dbupgrade/app", "--timeout=60s")
     world.kubectl("patch", "dbupgrade", "app", "--type=merge", "-p", patch)
+    world.wait_run(2)  # the first run is done already
     upgrade = world.wait_for(DONE)
     images = [(run["image"], run["result"]) for run in upgrade.history]
     assert images == [(next_image, "Succeeded"), (slow, "Succeeded")]
