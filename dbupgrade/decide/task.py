@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dbupgrade.api.status import Failure, Run
+from dbupgrade.decide import pulls
 from dbupgrade.decide.needs import ReadRun
 from dbupgrade.decide.observed import JobView, Observed, PodView
 
@@ -19,13 +20,6 @@ _UNSCHEDULABLE_GRACE = timedelta(minutes=10)
 # The Job's own deadline must not come first: it would look like a run that took too long.
 _BEFORE_DEADLINE = timedelta(seconds=15)
 
-_PULL_REASONS = {
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "ImageInspectError",
-}
 _SETTINGS_REASONS = {
     "CreateContainerConfigError",
     "CreateContainerError",
@@ -202,10 +196,12 @@ def _waiting(observed: Observed, run: Run, job: JobView, pod: PodView | None) ->
         return until(Failure.NO_POD, job.created, _NO_POD_GRACE)
     if pod.unschedulable:
         return until(Failure.UNSCHEDULABLE, pod.created, _UNSCHEDULABLE_GRACE)
-    reasons = {view.waiting_reason for view in (*pod.steps.values(), pod.migrate)}
-    if reasons & _PULL_REASONS:
+    views = (*pod.steps.values(), pod.migrate)
+    if unpulled := pulls.failing(views):
+        if any(map(pulls.is_final, unpulled)):
+            return Waiting(run, job, pod, Failure.IMAGE_PULL, begun)
         return until(Failure.IMAGE_PULL, pod.scheduled or pod.created, _IMAGE_PULL_GRACE)
-    if reasons & _SETTINGS_REASONS:
+    if any(view.waiting_reason in _SETTINGS_REASONS for view in views):
         return until(Failure.POD_SETTINGS, pod.scheduled or pod.created, _SETTINGS_GRACE)
     return None
 

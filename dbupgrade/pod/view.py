@@ -7,9 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ContainerView:
-    """A container: waiting (with a reason), started, or ended (with an exit code)."""
+    """A container: waiting (with a reason and a message), started, or ended (with an exit code)."""
 
     waiting_reason: str = ""
+    waiting_message: str = ""
     started: bool = False
     exit_code: int | None = None
     end_reason: str = ""
@@ -32,4 +33,5 @@ def container_from(statuses: Iterable[dict[str, Any]] | None, name: str) -> Cont
         )
     if "running" in state:
         return ContainerView(started=True)
-    return ContainerView(waiting_reason=(state.get("waiting") or {}).get("reason", ""))
+    waiting = state.get("waiting") or {}
+    return ContainerView(waiting_reason=waiting.get("reason", ""), waiting_message=waiting.get("message", ""))

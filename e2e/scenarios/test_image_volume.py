@@ -51,11 +51,13 @@ def test_what_is_no_folder_of_the_image_is_told_and_a_correction_runs(
     world.wait_for(DONE)
 
 
-def test_an_image_that_does_not_pull_is_given_up_its_job_removed_and_a_correction_runs(world: World) -> None:
+def test_an_image_that_does_not_exist_is_given_up_at_once_its_job_removed_and_a_correction_runs(
+    world: World,
+) -> None:
     world.secret()
     missing = f"{world.cluster.registry}/{world.namespace}/nothing:1"
-    world.upgrade(missing, migrations=_volume(), runner=SHORT)
-    upgrade = world.wait_run(1)
+    world.upgrade(missing, migrations=_volume())
+    upgrade = world.wait_run(1, seconds=45)  # less than the minute for what may pass
     assert upgrade.verdict == RETRIED
     assert upgrade.run["failure"] == "ImagePull"
     assert world.jobs() == {}

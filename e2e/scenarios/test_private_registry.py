@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from e2e.scenarios.support.world import World
 
 USER, PASSWORD = "puller", "a-pull-password"
-# An image that does not pull is given up 15 s before the Job's own deadline, if that comes before its grace of 60 s.
-SHORT = {"activeDeadlineSeconds": 25}
 
 
 def _pull_secret(world: World, name: str, registry: str, password: str) -> None:
@@ -47,7 +45,7 @@ def test_pull_secrets_are_tried_in_turn_until_one_opens_the_registry(
 
         def migrate_with(*names: str) -> None:
             migrations = {"delivery": delivery, "imagePullSecrets": [{"name": name} for name in names]}
-            world.upgrade(private, migrations=migrations, runner=SHORT)
+            world.upgrade(private, migrations=migrations)
 
         migrate_with("wrong")
         refused = world.wait_for(RETRIED)

@@ -140,6 +140,15 @@ class StandIn:
         )
         return pod
 
+    async def refuse_image(self, job: Object, message: str) -> None:
+        """Let the kubelet report that it cannot pull the image of `migrate`."""
+        pod = await self._pod_of(job)
+        waiting = {"waiting": {"reason": "ErrImagePull", "message": message}}
+        status = {"phase": "Pending", "containerStatuses": [_container(names.CONTAINER_MIGRATE, waiting)]}
+        await self._pods.patch(
+            self._namespace, pod["metadata"]["name"], {"status": status}, subresource="status"
+        )
+
     async def end(self, job: Object, ending: Ending) -> None:
         """Let the pod end, then the Job."""
         pod = await self.start(job)

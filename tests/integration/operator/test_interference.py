@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dbupgrade.api import names
-from dbupgrade.kube.errors import Forbidden
+from dbupgrade.kube.errors import Forbidden, NotFound
 from dbupgrade.kube.resources import ResourceClient, ResourceKind
 from tests.integration.harness.faultproxy import Answer
 from tests.integration.harness.namespaces import clear_namespace, create_namespace
@@ -76,6 +76,25 @@ class TestJobs:
         await scene.quiet()
         assert (await scene.get())["status"] == resource["status"]
         assert len(scene.standin.created) == 1
+
+    async def test_an_image_that_the_registry_does_not_have_frees_the_spec_at_once(
+        self, scene: Scene
+    ) -> None:
+        await scene.start()
+        await scene.create()
+        job = await scene.standin.job()
+        await scene.standin.refuse_image(
+            job, "failed to resolve image: registry.example/shop:1.0.0: not found"
+        )
+        # Less than the minute for what may pass.
+        resource = await scene.until(is_finished, within=30)
+        assert run_of(resource)["failure"] == "ImagePull"
+        assert summary(resource)["Stalled"] == ("False", "JobFailed")
+        with pytest.raises(NotFound):
+            await scene.jobs.get(scene.namespace, job["metadata"]["name"])
+        scene.standin.ending = SUCCESS
+        await scene.set_image(NEXT_IMAGE)
+        await scene.until_ready(sequence=2)
 
     async def test_a_refused_job_is_tried_again_until_the_quota_is_lifted(self, scene: Scene) -> None:
         scene.standin.ending = SUCCESS

@@ -6,6 +6,7 @@ import pytest
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult
+from dbupgrade.decide.needs import ReadRun
 from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.view import ContainerView
@@ -22,6 +23,7 @@ from tests.unit.decide.builders import (
     decide,
     later,
     message,
+    needs,
     observe,
     the_run,
     words,
@@ -35,8 +37,8 @@ STALLED = ("False", "False", Reason.JOB_FAILED, True)
 DELETE = [f"delete {JOB} job-uid"]
 
 
-def waiting(container: str, reason: str) -> PodView:
-    view = ContainerView(waiting_reason=reason)
+def waiting(container: str, reason: str, said: str = "") -> PodView:
+    view = ContainerView(waiting_reason=reason, waiting_message=said)
     return a_pod(fetch=view) if container == "fetch" else a_pod(migrate=view)
 
 
@@ -46,7 +48,6 @@ CANNOT_START = [
         for reason in (
             "ErrImagePull",
             "ImagePullBackOff",
-            "InvalidImageName",
             "ErrImageNeverPull",
             "ImageInspectError",
         )
@@ -90,6 +91,28 @@ def test_a_run_that_cannot_start_is_given_up_after_its_grace(
     assert run.failure is failure
     assert run.active, "the run ends when its Job and its pod have gone"
     assert conditions(decision.status) == PENDING
+
+
+NOT_FOUND = 'failed to resolve reference "registry.test/crane:9": registry.test/crane:9: not found'
+
+
+@pytest.mark.parametrize("container", ["fetch", "migrate"])
+@pytest.mark.parametrize(("reason", "said"), [("InvalidImageName", ""), ("ErrImagePull", NOT_FOUND)])
+def test_an_image_that_the_registry_does_not_have_is_not_waited_for(
+    container: str, reason: str, said: str
+) -> None:
+    pod = replace(waiting(container, reason, said), scheduled=later(30))
+    observed = cannot_start(pod, 0)
+    assert needs(observed) == [ReadRun()], "what the cache shows may be over"
+    decision = decide(observed)
+    assert words(decision.actions) == DELETE
+    assert the_run(decision).failure is Failure.IMAGE_PULL
+
+
+def test_an_image_that_was_pulled_meanwhile_is_no_reason_to_give_up() -> None:
+    decision = decide(replace(cannot_start(a_migrating_pod(), 0), fresh=True))
+    assert words(decision.actions) == []
+    assert conditions(decision.status) == MIGRATING
 
 
 def test_the_message_tells_what_keeps_the_pod_from_starting() -> None:

@@ -268,8 +268,8 @@ UNKNOWN = {
     ("status", "view"),
     [
         pytest.param(
-            {"state": {"waiting": {"reason": "ErrImagePull"}}},
-            ContainerView(waiting_reason="ErrImagePull"),
+            {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}},
+            ContainerView(waiting_reason="ErrImagePull", waiting_message="not found"),
             id="waits",
         ),
         pytest.param({"state": {"waiting": {}}}, ContainerView(), id="waits for no known reason"),
