@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from tests.integration.engines.atlas import CLI, OURS, Database
-from tests.integration.engines.conftest import on_postgres
+from tests.integration.engines.servers import on_postgres
 from tests.integration.harness.postgres import Postgres
 
 ROUNDS = 5

@@ -192,8 +192,9 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.PARTLY_APPLIED: FailureKind(
         Retry.NEVER,
         "the file runs without a transaction and was interrupted, so it is unknown how much of it was applied",
-        "Inspect the database. Delete the file's row from dbupgrade_migrations to run the file again, or set "
-        f"complete = name in it if everything was applied. Then {_RETRY_BY_HAND}.",
+        "Inspect the database. With Atlas, the error names the statement, and what to change in its row of the history. With Psql, "
+        "delete the file's row from dbupgrade_migrations to run the file again, or set complete = name in it if everything "
+        f"was applied. Then {_RETRY_BY_HAND}.",
     ),
     Failure.LINT: FailureKind(
         Retry.NEVER,

@@ -23,6 +23,8 @@ type applyRun struct {
 	// The transaction mode and the statements of each of them.
 	modes      []string
 	statements [][]*migrate.Stmt
+	// at is the number of the file among them that is executed.
+	at int
 }
 
 // apply runs the pending files, in order, under the lock that all runs on the database share.
@@ -138,8 +140,11 @@ func (r *applyRun) execute(ctx context.Context) error {
 	defer r.server.end()
 	r.events.runBegins(r)
 	for i, file := range r.pending {
-		if err := r.file(ctx, i, file); err != nil {
-			return err
+		if r.at = i; ctx.Err() != nil {
+			return &interruptedError{fmt.Errorf("%s was %w", file.Name(), errNotBegun)}
+		}
+		if err := r.file(ctx, file); err != nil {
+			return interruption(ctx, err)
 		}
 	}
 	if r.options.txMode == modeAll && len(r.pending) > 0 {
@@ -149,17 +154,18 @@ func (r *applyRun) execute(ctx context.Context) error {
 }
 
 // file executes one file in a session of its own, or in the one of the run if the run is one transaction.
-func (r *applyRun) file(ctx context.Context, i int, file migrate.File) error {
-	if i == 0 || r.options.txMode != modeAll {
-		if err := r.server.begin(ctx, r.modes[i] != modeNone); err != nil {
+func (r *applyRun) file(ctx context.Context, file migrate.File) error {
+	if err := r.history.resumable(file, r.statements[r.at], r.options.repeatBegun == file.Version()); err != nil {
+		return r.failed(file, err)
+	}
+	if r.at == 0 || r.options.txMode != modeAll {
+		if err := r.server.begin(ctx, r.modes[r.at] != modeNone); err != nil {
 			return err
 		}
 	}
-	if err := r.history.checkResumable(file, len(r.statements[i])); err != nil {
-		return r.failed(err)
-	}
+	r.history.resume(file, r.folder.sum, len(r.statements[r.at]))
 	if err := r.executor.Execute(ctx, file); err != nil {
-		return r.failed(err)
+		return r.failed(file, err)
 	}
 	if r.options.txMode == modeAll {
 		return nil
@@ -184,17 +190,23 @@ func (r *applyRun) commit(ctx context.Context) error {
 }
 
 // failed is the error of a file as it is shown: that of the statement, without what followed from it.
-func (r *applyRun) failed(err error) error {
+func (r *applyRun) failed(file migrate.File, err error) error {
 	var statement *migrate.StmtExecError
-	var changed migrate.HistoryChangedError
-	switch {
-	case errors.As(err, &statement):
+	if errors.As(err, &statement) {
 		return statement
-	case errors.As(err, &changed): // nothing of the file was begun
-		return fmt.Errorf("sql/migrate: history changed: statement %d of file %s is not the one that was applied", changed.Stmt, changed.File)
 	}
-	if file := r.current(); file != nil && file.Error == nil {
-		file.Error = &statementReport{Text: err.Error()}
+	var changed migrate.HistoryChangedError
+	if errors.As(err, &changed) {
+		err = fmt.Errorf("sql/migrate: history changed: statement %d of file %s is not the one that was applied", changed.Stmt, changed.File)
+	}
+	last := r.current()
+	if last == nil || last.Version != file.Version() { // nothing of it was begun
+		last = &appliedFile{fileReport: reportOf(file), started: time.Now()}
+		r.report.Applied = append(r.report.Applied, last)
+	}
+	if last.Error == nil {
+		last.Error = &statementReport{Text: err.Error()}
+		r.events.failed(last, nil, err)
 	}
 	return err
 }
@@ -212,8 +224,7 @@ func (r *applyRun) Log(entry migrate.LogEntry) {
 	case migrate.LogFile:
 		file := &appliedFile{fileReport: reportOf(e.File), Skipped: e.Skip, started: time.Now(), text: string(e.File.Bytes())}
 		r.report.Applied = append(r.report.Applied, file)
-		r.history.resume(e.File, r.folder.sum, len(r.statements[len(r.report.Applied)-1]))
-		r.events.fileBegins(file, len(r.report.Applied), r.statements[len(r.report.Applied)-1], r.server)
+		r.events.fileBegins(file, r.at+1, r.statements[r.at], r.server)
 	case migrate.LogStmt:
 		file := r.current()
 		file.Applied, file.statement, file.began = append(file.Applied, e.SQL), e.Stmt, time.Now()

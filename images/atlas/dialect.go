@@ -21,6 +21,8 @@ type dialect struct {
 	begin, placeholder string
 	// backend asks for the number of a session as the server lists it.
 	backend string
+	// cancel ends what a session does; %d is its number.
+	cancel string
 	// renew are the commands that undo what a session was told, if there are any.
 	renew                     []string
 	schemaExists, tableExists string
@@ -41,6 +43,7 @@ var postgres = dialect{
 	begin:        "BEGIN READ WRITE",
 	placeholder:  "$1",
 	backend:      "SELECT pg_catalog.pg_backend_pid()",
+	cancel:       "SELECT pg_catalog.pg_cancel_backend(%d)",
 	renew:        []string{"DISCARD ALL", "RESET ROLE"},
 	schemaExists: "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)",
 	tableExists: "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace" +
@@ -58,6 +61,7 @@ var mysqlAndMariaDB = dialect{
 	begin:        "START TRANSACTION",
 	placeholder:  "?",
 	backend:      "SELECT CONNECTION_ID()",
+	cancel:       "KILL QUERY %d",
 	schemaExists: "SELECT EXISTS (SELECT 1 FROM information_schema.schemata WHERE schema_name = ?)",
 	tableExists:  "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?)",
 	table: "CREATE TABLE %s (`version` varchar(255) NOT NULL, `description` varchar(255) NOT NULL," +

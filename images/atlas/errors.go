@@ -43,6 +43,9 @@ func plain(err error) error {
 	}
 }
 
+// errTooLarge is that of a statement which MySQL's driver did not send.
+var errTooLarge = mysql.ErrPktTooLarge
+
 // codeOf is the SQLSTATE of an error, if it has one.
 func codeOf(err error) string {
 	var e *statementError

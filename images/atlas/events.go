@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -110,8 +109,7 @@ func (l *events) fileBegins(file *appliedFile, number int, statements []*migrate
 	}
 	e := event{Event: "file", File: file.Name, Version: file.Version, Number: number, Statements: len(statements), Skipped: file.Skipped}
 	if s.session != nil {
-		// Without the number nobody can look at the session from outside, which is no reason to stop.
-		_ = s.session.QueryRowContext(context.Background(), s.dialect.backend).Scan(&e.Backend)
+		e.Backend = s.session.backend
 	}
 	l.write(e)
 }

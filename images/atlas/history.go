@@ -170,31 +170,15 @@ func (h *history) WriteRevision(ctx context.Context, r *migrate.Revision) error 
 	if err != nil {
 		return err
 	}
-	err = h.server.dialect.write(ctx, h, r, string(hashes))
+	row := *r
+	if h.server.lost { // without an error, so that nobody takes the statement for one that the server answered
+		row.Error, row.ErrorStmt = "", ""
+	}
+	err = h.server.dialect.write(context.WithoutCancel(ctx), h, &row, string(hashes))
 	if h.server.session != nil && h.server.session.open && codeOf(plain(err)) == inFailedTransaction {
 		return nil // the transaction is undone, and its row with it
 	}
 	return plain(err)
-}
-
-// checkResumable refuses a file that stopped half way and has fewer statements now than were applied.
-func (h *history) checkResumable(file migrate.File, statements int) error {
-	r, known := h.rows[file.Version()]
-	if !known || r.Applied <= min(statements, len(r.PartialHashes)) {
-		return nil
-	}
-	return migrate.HistoryChangedError{File: file.Name(), Stmt: min(statements, len(r.PartialHashes)) + 1}
-}
-
-// resume brings the row of a file that stopped half way up to date: the file may have been corrected since, behind the
-// statements that were applied.
-func (h *history) resume(file migrate.File, sum migrate.HashFile, statements int) {
-	if r, known := h.rows[file.Version()]; known {
-		r.Total = statements
-		if hash, err := sum.SumByName(file.Name()); err == nil {
-			r.Hash = hash
-		}
-	}
 }
 
 // DeleteRevision implements migrate.RevisionReadWriter.

@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 
 	"ariga.io/atlas/sql/migrate"
 )
@@ -52,7 +54,10 @@ type streams struct {
 var errReported = errors.New("the error is in the report")
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], streams{os.Stdout, os.Stderr, os.Getenv}))
+	// A terminal sends its signal to all processes, and whoever started this one passes its own on: more of them say no more.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr, os.Getenv}))
 }
 
 // run executes one command and returns the exit code.
@@ -67,7 +72,7 @@ func run(ctx context.Context, arguments []string, io streams) int {
 	if errors.Is(err, migrate.ErrChecksumMismatch) || errors.Is(err, migrate.ErrChecksumNotFound) || errors.Is(err, migrate.ErrChecksumFormat) {
 		fmt.Fprint(io.out, checksumAdvice)
 	}
-	fmt.Fprintf(io.err, "Error: %v\n", err)
+	fmt.Fprintf(io.err, "Error: %v\n", interruption(ctx, err))
 	return 1
 }
 

@@ -51,7 +51,7 @@ func replay(ctx context.Context, s *server, f *folder) (err error) {
 		return fmt.Errorf("replaying the migration directory: sql/migrate: taking database snapshot: %w", plain(err))
 	}
 	defer func() {
-		if failed := restore(ctx); failed != nil {
+		if failed := restore(context.WithoutCancel(ctx)); failed != nil {
 			err = errors.Join(err, fmt.Errorf("restoring the dev database: %w", plain(failed)))
 		}
 	}()

@@ -16,7 +16,7 @@ import (
 type options struct {
 	dir, url, devURL, config, env, format string
 	revisionsSchema, baseline, txMode     string
-	execOrder, events                     string
+	execOrder, events, repeatBegun        string
 	lockTimeout                           time.Duration
 	allowDirty, dryRun                    bool
 	// What stands without a flag: N for apply, the version for set.
@@ -82,6 +82,7 @@ func flagsOf(command string, o *options) *flag.FlagSet {
 		text(&o.txMode, "file", "a transaction for each file (file), for all files (all) or none (none)", "tx-mode")
 		text(&o.execOrder, "linear", "what to do with files out of order: linear (an error), linear-skip, non-linear", "exec-order")
 		text(&o.events, "", "file (also a pipe, or /dev/fd/N) to which each step is written as a line of JSON", "events")
+		text(&o.repeatBegun, "", "version of a file of which every statement may be repeated: one of unknown end is executed again", "repeat-begun")
 		set.BoolVar(&o.allowDirty, "allow-dirty", false, "accept a database that has tables but no history")
 		set.BoolVar(&o.dryRun, "dry-run", false, "execute and record nothing")
 	}

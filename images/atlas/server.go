@@ -37,14 +37,17 @@ type server struct {
 	dry bool
 	// executed hears of each statement of a file, when it has ended.
 	executed func(error)
-	scanned  map[string][]*migrate.Stmt
+	// lost is set when it is not known how the last statement of a file ended.
+	lost    bool
+	scanned map[string][]*migrate.Stmt
 }
 
 // session is a connection of a file's own; SET, roles and temporary tables end with it.
 type session struct {
 	*sql.Conn
-	open  bool // a transaction of ours was begun
-	spent bool // the next file needs another connection
+	backend int64 // its number in the server
+	open    bool  // a transaction of ours was begun
+	spent   bool  // the next file needs another connection
 }
 
 // connect opens the database that a URL names. What it returns as error holds nothing of the URL.
@@ -79,11 +82,10 @@ func (s *server) begin(ctx context.Context, transaction bool) error {
 		s.replace(ctx)
 	}
 	if s.session == nil {
-		conn, err := s.client.DB.Conn(ctx)
-		if err != nil {
+		var err error
+		if s.session, err = s.newSession(ctx); err != nil {
 			return fmt.Errorf("connecting: %w", plain(err))
 		}
-		s.session = &session{Conn: conn}
 	}
 	if !transaction {
 		return nil
@@ -97,10 +99,24 @@ func (s *server) begin(ctx context.Context, transaction bool) error {
 	return nil
 }
 
+// newSession takes another connection.
+func (s *server) newSession(ctx context.Context) (*session, error) {
+	conn, err := s.client.DB.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := &session{Conn: conn}
+	if err := conn.QueryRowContext(ctx, s.dialect.backend).Scan(&found.backend); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return found, nil
+}
+
 // commit ends the session's transaction: ours, or one that a file without a transaction left open.
 func (s *server) commit(ctx context.Context) error {
 	s.session.open = false // whether it succeeds or not
-	_, err := s.session.ExecContext(ctx, "COMMIT")
+	_, err := s.session.ExecContext(context.WithoutCancel(ctx), "COMMIT")
 	return plain(err)
 }
 
@@ -131,11 +147,11 @@ func (s *server) reset(ctx context.Context) bool {
 // replace takes another connection for the next file. Where the server refuses the login that it took before, as with a
 // token that ran out during a long run, the session goes on: reset, it keeps names of parameters and nothing that counts.
 func (s *server) replace(ctx context.Context) {
-	conn, err := s.client.DB.Conn(ctx)
+	other, err := s.newSession(ctx)
 	switch {
 	case err == nil:
 		s.end()
-		s.session = &session{Conn: conn}
+		s.session = other
 	case strings.HasPrefix(codeOf(plain(err)), invalidAuthorization) && s.reset(ctx):
 		s.session.spent = false
 	default:
@@ -165,8 +181,8 @@ func (s *server) ExecContext(ctx context.Context, query string, arguments ...any
 	if s.session == nil {
 		return nil, errors.New("there is no session")
 	}
-	result, err := s.session.ExecContext(ctx, query, arguments...)
-	err = plain(err)
+	result, err := s.interruptible(ctx, query, arguments)
+	s.lost = !endKnown(err)
 	if s.executed != nil {
 		s.executed(err)
 	}

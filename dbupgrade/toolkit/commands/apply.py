@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.status import Failure
@@ -14,11 +13,8 @@ from dbupgrade.toolkit import address
 from dbupgrade.toolkit.call import Call, any_concurrent, failed
 from dbupgrade.toolkit.exits import exit_code
 from dbupgrade.toolkit.history import indexes
-from dbupgrade.toolkit.history.atlas import State
+from dbupgrade.toolkit.history.atlas import File, State
 from dbupgrade.toolkit.history.compare import compare
-
-if TYPE_CHECKING:
-    from dbupgrade.toolkit.sql.concurrently import Build
 
 
 def run(call: Call) -> int:
@@ -51,7 +47,7 @@ def _apply_all(call: Call, state: State) -> tuple[int, str, Report | None]:
     call.measured.applied = 0
     while queue:
         began = time.monotonic()
-        report = _apply_file(call, queue[0].name)
+        report = _apply_file(call, queue[0])
         if report.failure is Failure.NOT_CLEAN and call.settings.baseline:
             report, version = _apply_baseline(call), call.settings.baseline
             queue = deque(file for file in queue if file.version > version)
@@ -81,28 +77,25 @@ def _apply_all(call: Call, state: State) -> tuple[int, str, Report | None]:
     return done, version, None
 
 
-def _apply_file(call: Call, name: str) -> Report:
-    """Apply the next file, which is `name`; what a failed concurrent build has left goes before."""
-    found = _builds(call, name)
+def _apply_file(call: Call, file: File) -> Report:
+    """Apply the next file, which is `file`; what a failed concurrent build has left goes before."""
     lock_seconds = call.settings.lock_seconds
-    if not found:
+    text = (call.source / file.name).read_bytes().decode()
+    if not address.is_postgresql(call.atlas.url) or not any_concurrent([(file.name, text)]):
         return call.atlas.apply_next(call.source, lock_seconds=lock_seconds)
+    from dbupgrade.toolkit.sql import concurrently  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
+
+    found = concurrently.builds(text)
+    repeatable = file.version if concurrently.may_be_repeated(text) else ""
+    if not found:
+        return call.atlas.apply_next(call.source, lock_seconds=lock_seconds, repeatable=repeatable)
     # A concurrent build waits for old transactions, and keeps nobody waiting: to give up would leave it invalid.
     patient = replace(call.atlas, url=call.settings.url)
     asyncio.run(indexes.clear(patient.url, found, lock_seconds, call.output))
-    report = patient.apply_next(call.source, lock_seconds=lock_seconds)
+    report = patient.apply_next(call.source, lock_seconds=lock_seconds, repeatable=repeatable)
     if not report.failure:
         asyncio.run(indexes.check(patient.url, found))
     return report
-
-
-def _builds(call: Call, name: str) -> "list[Build]":
-    text = (call.source / name).read_bytes().decode()
-    if not address.is_postgresql(call.atlas.url) or not any_concurrent([(name, text)]):
-        return []
-    from dbupgrade.toolkit.sql import concurrently  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
-
-    return concurrently.builds(text)
 
 
 def _apply_baseline(call: Call) -> Report:

@@ -26,6 +26,7 @@ _STATUS = (
     '{"name":{{ json $f.Name }},"version":{{ json $f.Version }}}{{ end }}],'
     '"applied":[{{ range $i, $r := .Applied }}{{ if $i }},{{ end }}{"version":{{ json $r.Version }},"total":{{ $r.Total }}}{{ end }}]}'
 )
+_OURS = "dbupgrade-"
 _NONE_APPLIED = "No migration applied yet"
 
 
@@ -131,12 +132,19 @@ class Atlas:
             raise AtlasError(Failure.UNKNOWN, "Atlas gave a status that cannot be read") from None
         return replace(state, current="") if state.current == _NONE_APPLIED else state
 
-    def apply_next(self, folder: Path, *, lock_seconds: float, baseline: str = "") -> Report:
-        """Apply the next file; what happened is in the report."""
+    def apply_next(
+        self, folder: Path, *, lock_seconds: float, baseline: str = "", repeatable: str = ""
+    ) -> Report:
+        """Apply the next file; what happened is in the report.
+
+        Every statement of the file with the version `repeatable` can be executed again when nobody knows how it ended.
+        """
         arguments = ["migrate", "apply", "1", "--dir", f"file://{folder}", "--format", report.TEMPLATE]
         arguments += ["--lock-timeout", f"{round(lock_seconds * 1000)}ms", *self._target()]
         if baseline:
             arguments += ["--baseline", baseline]
+        if repeatable and self.version().startswith(_OURS):  # others execute whatever it is again
+            arguments += ["--repeat-begun", repeatable]
         done = self._run(*arguments)
         return report.parse(
             f"{done.stdout}\n{done.stderr}", succeeded=done.returncode == 0, secrets=url_secrets(self.url)
@@ -168,20 +176,29 @@ class Atlas:
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         own = {"DATABASE_URL": self.url, "DEV_URL": self.dev_url, "HOME": str(self.work)}
         try:
-            return subprocess.run(
+            process = subprocess.Popen(
                 [self.binary, *arguments],
                 env=os.environ | own | {"ATLAS_NO_UPDATE_NOTIFIER": "1"},
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                check=False,
             )
         except OSError as error:
             raise BadEnvironmentError(
                 f"{self.binary} cannot be run ({error.strerror}): put Atlas's community CLI on PATH, or its path into "
                 "ATLAS_BIN"
             ) from None
+        with process:
+            try:
+                output, errors = process.communicate()
+            except (SystemExit, KeyboardInterrupt):
+                # It cancels its statement in the server and records how that ended; killed, it could not.
+                process.terminate()
+                process.communicate()
+                raise
+        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
 def _refused(output: str, url: str = "") -> AtlasError:

@@ -319,6 +319,31 @@ def builds(text: str) -> list[Build]:
     return found
 
 
+def may_be_repeated(text: str) -> bool:
+    """Whether each statement of a file can be executed again when nobody knows how it ended.
+
+    What an interrupted build leaves is dropped before.
+    """
+    try:
+        trees = [statement.tree for statement in parser.statements(text)]
+    except parser.ParseError:
+        return False
+    return all(map(_may_be_repeated, trees))
+
+
+def _may_be_repeated(tree: Any) -> bool:
+    if isinstance(tree, pb.VariableSetStmt):
+        return True
+    match tree:
+        case pb.IndexStmt():
+            done_before = bool(tree.idxname)
+        case pb.DropStmt():
+            done_before = tree.missing_ok
+        case _:
+            done_before = True
+    return done_before and names.is_concurrent(tree)
+
+
 def _is_among(name: Name, names: list[Name]) -> bool:
     return any(name.may_be(other) for other in names)
 

@@ -15,7 +15,8 @@ import pytest
 from dbupgrade.pod.engines.psql import report, script
 from dbupgrade.pod.steps import wait
 from e2e.cluster import debian
-from tests.integration.engines.atlas import Database
+from e2e.scenarios.support.mariadb import MariaDb, mariadb
+from tests.integration.engines.servers import OnMariaDb, OnPostgres, on_postgres
 from tests.integration.harness.postgres import PASSWORD, USER, Postgres
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dbupgrade.pod.report import Report
+    from tests.integration.engines.atlas import Database
+    from tests.integration.engines.servers import Server
 
 BUSYBOX_TOOLS = (
     "base64", "cat", "cut", "date", "grep", "head", "mkfifo", "mktemp", "sed", "sha256sum", "sleep", "tail", "tee", "tr", "wc",
@@ -158,9 +161,14 @@ def database(postgres: Postgres, tmp_path: Path) -> Database:
     return on_postgres(postgres, tmp_path)
 
 
-def on_postgres(postgres: Postgres, folder: Path) -> Database:
-    name = f"db_{secrets.token_hex(4)}"
-    postgres.query(f"CREATE DATABASE {name}")
-    login = f"{USER}:{quote(PASSWORD, safe='')}"
-    folder.mkdir(exist_ok=True)
-    return Database(f"postgres://{login}@127.0.0.1:{postgres.port}/{name}?sslmode=disable", folder, name)
+@pytest.fixture(scope="session")
+def maria() -> Iterator[MariaDb]:
+    with mariadb("127.0.0.1") as server:
+        yield server
+
+
+@pytest.fixture(params=["postgres", "mariadb"])
+def server(request: pytest.FixtureRequest) -> Server:
+    if request.param == "postgres":
+        return OnPostgres(request.getfixturevalue("postgres"))
+    return OnMariaDb(request.getfixturevalue("maria"))

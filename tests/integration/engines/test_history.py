@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import secrets
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dbupgrade.api.status import Failure
-from e2e.scenarios.support.mariadb import MariaDb, mariadb
-from tests.integration.engines.atlas import CLI, OURS, Database
-from tests.integration.engines.conftest import on_postgres
+from tests.integration.engines.atlas import CLI, OURS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.harness.postgres import Postgres
+    from tests.integration.engines.atlas import Database
+    from tests.integration.engines.servers import Server
 
 COLUMNS = (
     "version", "description", "type", "applied", "total", "executed_at", "execution_time", "error", "error_stmt", "hash",
@@ -38,62 +34,6 @@ TURNS = {
     "Atlas, ours, Atlas": [CLI, CLI, OURS, OURS, CLI, CLI],
     "ours, Atlas, ours": [OURS, CLI, OURS, CLI, OURS, CLI],
 }
-
-
-class Server(Protocol):
-    """Where databases are made, and what they hold is read."""
-
-    schema: str
-    here: str
-    json: str
-
-    def database(self, folder: Path) -> Database: ...
-
-    def rows(self, database: Database, query: str) -> list[str]: ...
-
-
-@dataclass
-class OnPostgres:
-    server: Postgres
-    schema: str = "atlas_schema_revisions"
-    here: str = "'atlas_schema_revisions'"
-    json: str = "jsonb_build_object"
-
-    def database(self, folder: Path) -> Database:
-        return on_postgres(self.server, folder)
-
-    def rows(self, database: Database, query: str) -> list[str]:
-        return self.server.query(query, database.name)
-
-
-@dataclass
-class OnMariaDb:
-    server: MariaDb
-    schema: str = ""
-    here: str = "DATABASE()"
-    json: str = "JSON_OBJECT"
-
-    def database(self, folder: Path) -> Database:
-        name = f"db_{secrets.token_hex(4)}"
-        self.server.rows(f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO shop")
-        folder.mkdir(exist_ok=True)
-        return Database(f"{self.server.url().rpartition('/')[0]}/{name}", folder, name)
-
-    def rows(self, database: Database, query: str) -> list[str]:
-        return self.server.rows(f"USE {database.name}; {query}")
-
-
-@pytest.fixture(scope="module")
-def maria() -> Iterator[MariaDb]:
-    with mariadb("127.0.0.1") as server:
-        yield server
-
-
-@pytest.fixture(params=["postgres", "mariadb"])
-def server(request: pytest.FixtureRequest) -> Server:
-    if request.param == "postgres":
-        return OnPostgres(request.getfixturevalue("postgres"))
-    return OnMariaDb(request.getfixturevalue("maria"))
 
 
 def history(server: Server, database: Database) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pytest
 
 from dbupgrade.api.status import Failure
 from tests.integration.engines.atlas import CLI, OURS
-from tests.integration.engines.conftest import on_postgres
+from tests.integration.engines.servers import on_postgres
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -76,6 +79,27 @@ def test_an_invalid_index_is_dropped_and_built_again(toolkit: Toolkit) -> None:
     assert (done.code, done.event("invalid_index")["index"]) == (0, "public.t_a")
     assert toolkit.fetch(VALID) == ["t_a true"]
     assert toolkit.run("status").code == 0
+
+
+def test_a_build_that_was_killed_is_done_again(toolkit: Toolkit) -> None:
+    index = "create index concurrently t_a on t (a);"
+    toolkit.write(v1=TABLE, v2=index)
+    assert toolkit.run("apply", MIGRATE_BASELINE_VERSION="1").code == 0
+    toolkit.write(v3="create index concurrently t_b on t (a);")
+    building = "select pid from pg_stat_activity where query like 'create index concurrently t_b%' and state = 'active'"
+    with toolkit.hold("insert into t values (1)"), toolkit.start("apply") as process:
+        toolkit.until(f"{building} and wait_event_type = 'Lock'")
+        (engine,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(engine), signal.SIGKILL)
+        process.communicate(timeout=60)
+        toolkit.execute(building.replace("select pid", "select pg_terminate_backend(pid)"))
+    assert toolkit.fetch(
+        "select applied from atlas_schema_revisions.atlas_schema_revisions where version = '3'"
+    ) == [0]
+    assert "t_b false" in toolkit.fetch(VALID)
+    done = toolkit.run("apply")
+    assert (done.code, done.event("invalid_index")["index"]) == (0, "public.t_b")
+    assert sorted(toolkit.fetch(VALID)) == ["t_a true", "t_b true"]
 
 
 def test_what_a_failed_reindex_left_is_dropped_before_the_next(toolkit: Toolkit) -> None:

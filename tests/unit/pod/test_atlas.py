@@ -195,6 +195,7 @@ OUR_CLASSES = [
     ("Error: sql/sqlclient: unknown driver: the URL begins with postgres://", Failure.CONNECTION_SETTINGS),
     ("Error: invalid search_path value: it names more than one schema", Failure.CONNECTION_SETTINGS),
     ("Error: checksum file format invalid", Failure.CHECKSUM),
+    ("Error: interrupted: acquiring database lock: context canceled", Failure.INTERRUPTED),
 ]
 
 
@@ -232,6 +233,14 @@ def test_a_file_that_cannot_be_split_is_an_sql_error_of_that_file() -> None:
     assert found.error == "3:7: unclosed quote '***'"
 
 
+def test_a_statement_of_unknown_end_is_told_with_what_to_look_for() -> None:
+    text = "2_b.sql was interrupted, and it is unknown whether statement 2 of 3 took effect: look"
+    file = {**SECOND, "error": {"stmt": "", "text": text}}
+    found = report.parse(output(FIRST, file, pending=2, error=text), succeeded=False)
+    assert (found.failure, found.failed_file, found.applied) == (Failure.PARTLY_APPLIED, SECOND["name"], 1)
+    assert (found.error, found.failed_statement) == (text, None)
+
+
 def test_a_failing_statement_is_told_with_its_values_masked() -> None:
     assert report.parse(BAD_STATEMENT, succeeded=False) == Report(
         failure=Failure.SQL,
@@ -260,6 +269,7 @@ def test_the_first_file_of_an_image_can_fail() -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "interrupted: pq: canceling statement due to user request (57014)",
         "driver: bad connection",
         "invalid connection",
         "Error 1053 (08S01): Server shutdown in progress",

@@ -14,6 +14,7 @@ from dbupgrade.toolkit.sql.concurrently import (
     Part,
     convert,
     convert_each,
+    may_be_repeated,
 )
 
 HEADER = DIRECTIVE + "\n"
@@ -182,6 +183,26 @@ def test_a_file_that_cannot_be_read_is_named() -> None:
 def test_a_table_that_may_be_there_already_keeps_its_concurrently(before: str) -> None:
     parts = converted(f"{before}\ncreate index concurrently i on t (a);\n")
     assert [text for _, text in parts] == [f"{before}\n", f"{HEADER}create index concurrently i on t (a);\n"]
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("create index concurrently i on t (a);", True),
+        ("create unique index concurrently if not exists i on t (a);", True),
+        ("create index concurrently on t (a);", False),
+        ("drop index concurrently if exists i;", True),
+        ("drop index concurrently i;", False),
+        ("reindex table concurrently t;", True),
+        ("refresh materialized view concurrently v;", True),
+        ("set lock_timeout = 0; reindex index concurrently i;", True),
+        ("create index concurrently i on t (a); insert into t values (1);", False),
+        ("create index i on t (a);", False),
+        ("create index concurrently (", False),
+    ],
+)
+def test_what_may_be_executed_again_when_nobody_knows_how_it_ended(text: str, may: bool) -> None:
+    assert may_be_repeated(text) is may
 
 
 def test_a_folder_is_converted_in_one_pass() -> None:

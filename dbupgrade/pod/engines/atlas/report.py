@@ -5,6 +5,7 @@ parsed, the second classified: its text may hold the URL, so of what no class ex
 """
 
 import re
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
@@ -51,7 +52,7 @@ _UNREADABLE = re.compile(r'scanning statements from "([^"]*)": (.*)', re.DOTALL)
 
 
 # Of which the class alone does not say enough.
-_TOLD = frozenset({Failure.UNKNOWN, Failure.HISTORY_DIVERGED})
+_TOLD = frozenset({Failure.UNKNOWN, Failure.HISTORY_DIVERGED, Failure.PARTLY_APPLIED})
 
 
 def parse(log: str, *, succeeded: bool, secrets: tuple[str, ...] = ()) -> Report:
@@ -109,6 +110,8 @@ def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
     if failed is None or failed.error is None:
         return _without_statement(output.error, known, secrets) if output.error else Report(**known)
     statement, text = failed.error.stmt, failed.error.text
+    if not statement:
+        return replace(_without_statement(text, known, secrets), failed_file=failed.name)
     return Report(
         failure=_class_of_statement_error(text),
         failed_file=failed.name,
@@ -136,7 +139,7 @@ def _without_statement(text: str, known: dict[str, Any], secrets: tuple[str, ...
 def _class_of_statement_error(text: str) -> Failure:
     """When the connection broke in a statement, nobody knows how far the statement came; all else is the SQL's."""
     broken = (
-        r"connection refused|connection reset|broken pipe|(bad|invalid) connection|unexpected EOF"
+        r"\Ainterrupted: |connection refused|connection reset|broken pipe|(bad|invalid) connection|unexpected EOF"
         r"|terminating connection|server shutdown in progress"
     )
     return Failure.INTERRUPTED if re.search(broken, text, re.IGNORECASE) else Failure.SQL
