@@ -24,7 +24,8 @@ from bench.burst import parse, print_figures
 from bench.process import cpu_seconds, resident_mib
 from dbupgrade.api import admission, names
 from dbupgrade.kube.client import Client
-from e2e.operator import Launch, Operator, free_port
+from e2e.operator import Launch, Operator
+from e2e.ports import free_port
 from tests.integration.harness.crd import install_crd
 from tests.integration.harness.guard import WebhookConfiguration
 from tests.integration.harness.namespaces import create_namespace
@@ -128,9 +129,16 @@ class Asker:
 
 
 async def measure(
-    api: ApiServer, directory: Path, number: int, steady: float = STEADY_SECONDS
+    api: ApiServer,
+    directory: Path,
+    number: int,
+    steady: float = STEADY_SECONDS,
+    patience: float = admission.TIMEOUT_SECONDS,
 ) -> dict[str, Any]:
-    """Ask at a steady rate for `steady` seconds, then `number` times at once; return the figures."""
+    """Ask at a steady rate for `steady` seconds, then `number` times at once; return the figures.
+
+    An answer is waited for as long as the API server does, unless `patience` in seconds says otherwise.
+    """
     port = free_port()
     async with await Client.connect(str(api.kubeconfig)) as admin:
         await install_crd(admin)
@@ -147,17 +155,15 @@ async def measure(
         launch = Launch(api.kubeconfig, directory / "operator.log", settings)
         try:
             with await asyncio.to_thread(Operator.start, launch) as operator:
-                return await _load(operator, port, number, steady)
+                return await _load(operator, port, number, steady, patience)
         finally:
             await configuration.remove()
 
 
-async def _load(operator: Operator, port: int, number: int, steady: float) -> dict[str, Any]:
+async def _load(operator: Operator, port: int, number: int, steady: float, patience: float) -> dict[str, Any]:
     # The certificate is the operator's own; whether it is right is what the tests look at.
     connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=False)
-    timeout = aiohttp.ClientTimeout(
-        sock_connect=admission.TIMEOUT_SECONDS, sock_read=admission.TIMEOUT_SECONDS
-    )
+    timeout = aiohttp.ClientTimeout(sock_connect=patience, sock_read=patience)
     load = os.getloadavg()[0]
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         asker = Asker(session, f"https://127.0.0.1:{port}{names.WEBHOOK_PATH}")

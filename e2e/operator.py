@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import yaml
 
 from e2e.cluster import Cluster, ClusterError, operator_image, slots
+from e2e.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,8 +38,8 @@ NAMESPACE = "dbupgrade-system"
 ACCOUNT = "dbupgrade-operator"
 WEBHOOK = "dbupgrade-operator-webhook"
 TOKEN_HOURS = 24
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
+START_SECONDS = 180.0  # it needs two; the machine may be busy
+STOP_SECONDS = 120.0
 POLL_SECONDS = 0.02
 HTTP_OK = 200
 
@@ -130,14 +130,14 @@ class Operator:
 
     def metrics(self) -> str:
         """Everything that /metrics says."""
-        with urllib.request.urlopen(self.metrics_url, timeout=5) as answer:  # noqa: S310 - our own URL
+        with urllib.request.urlopen(self.metrics_url, timeout=60) as answer:  # noqa: S310 - our own URL
             return str(answer.read().decode())
 
     def ready(self) -> bool:
         """Whether /readyz says so."""
         with contextlib.suppress(urllib.error.URLError, OSError):
             url = f"http://127.0.0.1:{self._health_port}/readyz"
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            with urllib.request.urlopen(url, timeout=10) as answer:
                 return int(answer.status) == HTTP_OK
         return False
 
@@ -174,13 +174,6 @@ class Operator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def launch_for(cluster: Cluster, log: Path, **settings: str) -> Launch:

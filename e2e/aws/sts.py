@@ -16,9 +16,10 @@ from urllib.parse import parse_qsl
 import boto3
 
 from e2e.aws.verifier import Session
-from e2e.operator import free_port
+from e2e.ports import free_port, keep_port
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
@@ -44,6 +45,7 @@ class Sts:
         self._recorded = log.with_suffix(".calls")
         self.url = f"http://{host}:{free_port()}"
         self._host = host
+        self._kept: socket.socket | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -58,10 +60,14 @@ class Sts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        if self._kept:
+            self._kept.close()
 
     def start(self) -> None:
         """Start the server; a new one knows of nothing."""
         port = self.url.rpartition(":")[2]
+        if self._kept:
+            self._kept.close()
         with self._log.open("ab") as output:
             # It must not outlive the tests, whatever ends them.
             self._process = subprocess.Popen(
@@ -90,6 +96,7 @@ class Sts:
         """End the server."""
         self._process.kill()
         self._process.wait()
+        self._kept = keep_port(int(self.url.rpartition(":")[2]))
 
     # --- what an administrator does ----------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-READY_SECONDS = 60.0
+READY_SECONDS = 240.0
 POLL_SECONDS = 0.05
 LOG_LINES = 10
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from e2e.cluster import debian, tools
-from e2e.operator import REPOSITORY, free_port
+from e2e.operator import REPOSITORY
+from e2e.ports import free_port
 from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from e2e.scenarios.support.api import Api
 
 NAME = "dbupgrade-operator"
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 240.0
 POLL_SECONDS = 0.02
 
 
@@ -38,15 +38,15 @@ class Release:
     def install(self, *values: str, chart: Path | None = None) -> None:
         """Install it, or an older chart, and wait until it is ready."""
         words = (NAME, str(chart or self.chart), "--create-namespace", *self._values(*values))
-        self.helm("install", *words, "--wait", "--timeout=90s")
+        self.helm("install", *words, "--wait", "--timeout=5m")
 
     def upgrade(self, *values: str) -> None:
         """Upgrade it with further values and wait until the new replicas are ready."""
-        self.helm("upgrade", NAME, str(self.chart), *self._values(*values), "--wait", "--timeout=90s")
+        self.helm("upgrade", NAME, str(self.chart), *self._values(*values), "--wait", "--timeout=5m")
 
     def uninstall(self) -> None:
         """Take it away; a second time does nothing."""
-        self.helm("uninstall", NAME, "--ignore-not-found", "--wait", "--timeout=2m")
+        self.helm("uninstall", NAME, "--ignore-not-found", "--wait", "--timeout=5m")
 
     def helm(self, *arguments: str) -> str:
         """Run helm in the operator's namespace; raises AssertionError with its words."""

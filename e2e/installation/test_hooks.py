@@ -76,7 +76,7 @@ class Shop:
         flags = ["--set", f"{hook}database.port={port}"]
         for key, value in strings.items():
             flags += ["--set" if value in {"true", "false"} else "--set-string", f"{key}={value}"]
-        return self.helm("upgrade", "--install", "shop", str(self.chart), *flags, "--wait", "--timeout=90s")
+        return self.helm("upgrade", "--install", "shop", str(self.chart), *flags, "--wait", "--timeout=5m")
 
     def helm(self, *arguments: str) -> Said:
         """What helm says, whether it succeeds or not."""
@@ -166,7 +166,7 @@ def test_each_version_is_deployed_when_its_migrations_are_applied_and_a_rollback
     assert "serviceAccountToken" not in json.dumps(pod["spec"]["volumes"])
 
     jobs = shop.world.created_jobs()
-    assert shop.helm("rollback", "shop", "1", "--wait", "--timeout=90s").code == 0
+    assert shop.helm("rollback", "shop", "1", "--wait", "--timeout=5m").code == 0
     assert shop.running() == "1"
     assert shop.world.created_jobs() == jobs
     assert len(shop.world.database.versions) == 4

@@ -37,7 +37,7 @@ def crd(cluster: Cluster, api: Api) -> Iterator[None]:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRD)
     wait_until(lambda: served(api), "DBUpgrades can be listed")
     yield
-    cluster.kubectl("delete", "-f", CRD, "--ignore-not-found", "--timeout=60s")
+    cluster.kubectl("delete", "-f", CRD, "--ignore-not-found", "--timeout=5m")
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def apply(cluster: Cluster, crd: None, image: str, tmp_path: Path) -> Iterator[A
             "patches": [{"patch": json.dumps(_settings(cluster, namespace))}],
         }
         (own / "kustomization.yaml").write_text(json.dumps(kustomization))
-        applied.callback(cluster.kubectl, "delete", "-k", own, "--ignore-not-found", "--timeout=60s")
+        applied.callback(cluster.kubectl, "delete", "-k", own, "--ignore-not-found", "--timeout=5m")
         cluster.kubectl("apply", "--server-side", "-k", own)
-        cluster.kubectl("--namespace", namespace, "rollout", "status", DEPLOYMENT, "--timeout=120s")
+        cluster.kubectl("--namespace", namespace, "rollout", "status", DEPLOYMENT, "--timeout=5m")
 
     with applied:
         yield do
@@ -141,7 +141,7 @@ def test_make_deploys_an_image_and_takes_it_away_but_not_the_resources(
 ) -> None:
     try:
         make(cluster, "deploy", f"IMG={image}")
-        cluster.kubectl("--namespace", NAMESPACE, "rollout", "status", DEPLOYMENT, "--timeout=120s")
+        cluster.kubectl("--namespace", NAMESPACE, "rollout", "status", DEPLOYMENT, "--timeout=5m")
         world.upgrade(world.image(THREE), suspend=True)
         world.wait(lambda: world.versions()[-1].current, "the operator has looked at it")
         make(cluster, "undeploy")

@@ -51,7 +51,7 @@ def shared_metrics(cluster: Cluster) -> Callable[[], str]:
     url = next(line.partition("=")[2] for line in lines if line.startswith(f"export {METRICS_URL}="))
 
     def read() -> str:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own URL
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - our own URL
             return str(answer.read().decode())
 
     return read

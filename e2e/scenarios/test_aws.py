@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from e2e.scenarios.support.upgrade import Upgrade
     from e2e.scenarios.support.world import World
 
-RETRY_SECONDS = 120
+RETRY_SECONDS = 300
 USERS = "SELECT count(*) FROM users"
 WAIT = {
     "20250101000001_wait.sql": "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_class WHERE relname = 'gate') LOOP PERFORM pg_sleep(0.1); END LOOP; END $$;"

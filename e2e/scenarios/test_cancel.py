@@ -109,7 +109,7 @@ def test_a_run_that_takes_too_long_is_ended_and_not_repeated(world: World) -> No
     world.secret()
     with world.database.closed_gate():
         # The pod goes at the deadline, when a run that has no pod would long have been given up as one without.
-        world.upgrade(world.image(GATED), runner={"activeDeadlineSeconds": 24})
+        world.upgrade(world.image(GATED), runner={"activeDeadlineSeconds": 45})
         world.wait_migrating()
         upgrade = world.wait_run(1)
     assert upgrade.verdict == STALLED

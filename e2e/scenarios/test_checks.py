@@ -58,7 +58,7 @@ def deploy(world: World, image: str) -> None:
         manifest,
         "application/apply-patch+yaml",
     )
-    world.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    world.kubectl("rollout", "status", "deployment/web", "--timeout=5m")
 
 
 def because(reason: str) -> Callable[[Upgrade], bool]:

@@ -12,7 +12,7 @@ from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED, held
 if TYPE_CHECKING:
     from e2e.scenarios.support.world import World
 
-RETRY_SECONDS = 120  # two tries, with ten seconds and more between them, on a busy machine
+RETRY_SECONDS = 300  # two tries, with ten seconds and more between them, on a busy machine
 
 
 def test_a_wrong_password_stalls_until_the_secret_is_corrected(world: World) -> None:

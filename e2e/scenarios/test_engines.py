@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from e2e.cluster.images import Folder, Link, programs
-from e2e.operator import Operator, free_port
+from e2e.operator import Operator
+from e2e.ports import free_port
 from e2e.scenarios.support.images import FIRST, THREE
 from e2e.scenarios.support.tls import OWNER, tls_server
 from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED

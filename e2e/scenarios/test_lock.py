@@ -42,7 +42,7 @@ def test_a_spec_that_changes_during_a_run_is_refused_until_the_run_has_ended(wor
             "replace", "-f", _written(world, world.kubectl("get", "dbupgrade", "app", "-o", "json"))
         )
         gate.open()
-    world.kubectl("wait", "--for=condition=Progressing=False", "dbupgrade/app", "--timeout=60s")
+    world.kubectl("wait", "--for=condition=Progressing=False", "dbupgrade/app", "--timeout=5m")
     world.kubectl("patch", "dbupgrade", "app", "--type=merge", "-p", patch)
     world.wait_run(2)  # the first run is done already
     upgrade = world.wait_for(DONE)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from e2e.operator import free_port
+from e2e.ports import free_port
 from e2e.scenarios.support.images import FIRST, SECOND
 from e2e.scenarios.support.mariadb import WAIT_AT_GATE, mariadb
 from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED, held
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from e2e.scenarios.support.mariadb import MariaDb
     from e2e.scenarios.support.world import World
 
-RETRY_SECONDS = 120
+RETRY_SECONDS = 300
 FAILING = {
     "20250103000000_cart.sql": "CREATE TABLE cart (id int);\nALTER TABLE missing ADD total int COMMENT 'hunter2-cart';"
 }

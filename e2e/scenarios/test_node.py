@@ -33,7 +33,7 @@ def test_a_pod_that_no_node_takes_is_given_up_and_a_correction_runs_at_once(worl
     assert "Check resources, nodeSelector" in upgrade.message
     assert world.jobs() == {}
 
-    world.upgrade(image, runner=SHORT)
+    world.upgrade(image)
     upgrade = world.wait_for(DONE)
     assert world.live_pods_at_most() == 1
 
@@ -76,7 +76,7 @@ def test_a_drained_node_takes_the_pod_away_and_the_run_goes_on_when_it_is_back(w
             world.wait_migrating()
             (pod,) = world.record.latest("pods")
             world.cluster.kubectl(
-                "drain", NODE_NAME, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=50s"
+                "drain", NODE_NAME, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=5m"
             )
             world.wait_gone("pods", pod)
             gate.open()

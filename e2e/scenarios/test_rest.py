@@ -35,6 +35,10 @@ def test_with_finished_and_suspended_resources_no_request_is_sent(
     world.wait(lambda: "ttlSecondsAfterFinished" in world.record.latest("jobs")[job]["spec"], "a TTL")
 
     wait_until(lambda: _idle(operator), "the operator has counted the answers to what is seen of its work")
+    # A request is audited when it has been answered.
+    wait_until(
+        lambda: _written(_audited(world)) == ["events", "events", "jobs", "jobs"], "all of it is audited"
+    )
 
     before, seen = _requests(operator), len(_audited(world))
     time.sleep(WINDOW_SECONDS)  # the window that is looked at; nothing is waited for
@@ -54,6 +58,12 @@ def _idle(operator: Operator) -> bool:
 def _requests(operator: Operator) -> dict[str, float]:
     found = re.findall(r"^rest_client_requests_total\{(.+)\} (\S+)$", operator.metrics(), re.MULTILINE)
     return {labels: float(value) for labels, value in found}
+
+
+def _written(audited: list[str]) -> list[str]:
+    """What was created and patched: the Job, its TTL, and two Events; the statuses came before them."""
+    found = (re.match(r"(?:create|patch) \S*/(events|jobs)\b", entry) for entry in audited)
+    return sorted(match[1] for match in found if match)
 
 
 def _audited(world: World) -> list[str]:

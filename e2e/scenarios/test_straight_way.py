@@ -6,7 +6,8 @@ import json
 import subprocess
 from typing import TYPE_CHECKING
 
-from e2e.scenarios.support.images import FOURTH, THREE
+from e2e.scenarios.support.database import WAIT_AT_GATE
+from e2e.scenarios.support.images import FIRST, FOURTH, THREE
 from e2e.scenarios.support.upgrade import DONE
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def test_kubectl_apply_and_wait_lead_to_a_migrated_database(world: World, tmp_pa
     file = tmp_path / "dbupgrade.json"
     file.write_text(json.dumps(world.manifest(image)))
     world.kubectl("apply", "-f", str(file))
-    world.kubectl("wait", "--for=condition=Ready", "dbupgrade/app", "--timeout=60s")
+    world.kubectl("wait", "--for=condition=Ready", "dbupgrade/app", "--timeout=5m")
 
     upgrade = world.wait_for(DONE)
     assert world.database.tables == ["orders", "users"]
@@ -45,7 +46,11 @@ def test_kubectl_apply_and_wait_lead_to_a_migrated_database(world: World, tmp_pa
 
 def test_each_step_of_a_run_is_told_in_order(world: World) -> None:
     world.secret()
-    world.upgrade(world.image(THREE))
+    # A migration that ends at once may have ended before the kubelet tells that it began.
+    with world.database.closed_gate() as gate:
+        world.upgrade(world.image({**FIRST, "20250102000000_wait.sql": WAIT_AT_GATE}))
+        world.wait_migrating()
+        gate.open()
     world.wait_for(DONE)
     reasons = [version.verdict.reason for version in world.versions()]
     in_order = list(dict.fromkeys(reasons))

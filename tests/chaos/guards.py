@@ -8,8 +8,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from e2e.operator import free_port
-from tests.integration.harness.guard import WebhookConfiguration, install_policy, remove_policy, set_rules
+from e2e.ports import free_port
+from tests.integration.harness.guard import (
+    WebhookConfiguration,
+    install_policy,
+    remove_policy,
+    set_rules,
+    until_deletions,
+)
 from tests.integration.harness.namespaces import create_namespace
 
 if TYPE_CHECKING:
@@ -52,6 +58,7 @@ class Guards:
         await self._up.install()
         await self._down.install()
         await (install_policy if self.rules else remove_policy)(self._admin)
+        await until_deletions(self._admin, guarded=self.rules)
 
     async def remove(self) -> None:
         await self._up.remove()

@@ -29,7 +29,7 @@ RESOURCES = {"alpha": "one", "beta": "one", "gamma": "two"}
 """Resource -> Secret: the first two share a database."""
 IMAGES = ("registry.example/app:1", "registry.example/app:2", "registry.example/app:3")
 LAST_IMAGE = "registry.example/app:last"
-FINAL_SECONDS = 90.0
+FINAL_SECONDS = 300.0
 PAUSE_SECONDS = 0.03
 _DENIED = (
     Invalid,

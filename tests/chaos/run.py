@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from dbupgrade.kube.client import Client
@@ -17,7 +16,6 @@ from tests.chaos.world import World
 from tests.integration.harness import forked
 from tests.integration.harness.faultproxy import Fault, FaultProxy, Match
 from tests.integration.harness.namespaces import clear_namespace, create_namespace
-from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -116,12 +114,7 @@ async def _play(stage: Stage, limit: asyncio.Semaphore, outcome: Outcome, seed: 
         outcome.plays += 1
         outcome.denied += play.denied
         await play.label(ABSENT)
-        await eventually(partial(_cleared, stage.admin, namespace), what=f"{namespace} can be cleared")
-
-
-async def _cleared(admin: Client, namespace: str) -> bool:
-    await clear_namespace(admin, namespace)
-    return True
+        await clear_namespace(stage.admin, namespace)
 
 
 @contextlib.asynccontextmanager

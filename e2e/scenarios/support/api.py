@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-REQUEST_SECONDS = 30.0
+REQUEST_SECONDS = 120.0
 USER_AGENT = "e2e-scenarios"
 GROUP = "dbupgrade.subbug.learning"
 APPLY = "application/apply-patch+yaml"

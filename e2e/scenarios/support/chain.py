@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from e2e.cluster import debian, tools
 from e2e.cluster.components import Component, answers
-from e2e.operator import free_port
+from e2e.ports import free_port
 from e2e.scenarios.support.api import Api, RefusedError, path
 from e2e.scenarios.support.world import wait_until
 
@@ -28,7 +28,7 @@ RULES = Path(__file__).parents[3] / "examples" / "checks" / "adapter-rules.yaml"
 API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 NAMES = ("v1beta2.custom.metrics.k8s.io", "v1beta1.external.metrics.k8s.io")
 SERVICE = "prometheus-adapter"
-SECONDS = 60.0
+SECONDS = 240.0
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Chain:
 
     def _current(self, series: str) -> float | None:
         query = urllib.parse.urlencode({"query": series})
-        with urllib.request.urlopen(f"{self.prometheus}/api/v1/query?{query}", timeout=10) as answer:  # noqa: S310 - our own
+        with urllib.request.urlopen(f"{self.prometheus}/api/v1/query?{query}", timeout=60) as answer:  # noqa: S310 - our own
             found = json.load(answer)["data"]["result"]
         return float(found[0]["value"][1]) if found else None
 
@@ -85,7 +85,7 @@ def metrics_chain(cluster: Cluster, api: Api, folder: Path, namespace: str) -> I
                 api.request("DELETE", f"{API_SERVICES}/{name}")
         for component in reversed(started):
             component.process.terminate()
-            component.process.wait(10)
+            component.process.wait(60)
 
 
 def _exporter(folder: Path, port: int) -> Component:

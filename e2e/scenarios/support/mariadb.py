@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from e2e.operator import free_port
+from e2e.ports import free_port
 from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from e2e.aws.sts import REGION
 from e2e.aws.verifier import Wanted
 from e2e.cluster.debian import postgresql_bin
 from e2e.cluster.pki import Authority
-from e2e.operator import free_port
+from e2e.ports import free_port
 from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from e2e.cluster.debian import postgresql_bin
 from e2e.cluster.pki import Authority
-from e2e.operator import free_port
+from e2e.ports import free_port
 from e2e.scenarios.support.world import wait_until
 
 if TYPE_CHECKING:

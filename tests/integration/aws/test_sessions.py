@@ -250,7 +250,7 @@ async def test_a_silent_sts_is_given_up_and_others_do_not_wait_for_it(
 ) -> None:
     from dbupgrade.aws import sessions as module  # noqa: PLC0415
 
-    monkeypatch.setattr(module, "_CALL_SECONDS", 3.0)
+    monkeypatch.setattr(module, "_CALL_SECONDS", 6.0)
     refusing.hangs = True
     sessions = Sessions("")
     for name in ("one", "two", "three"):

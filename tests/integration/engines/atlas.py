@@ -67,7 +67,7 @@ class Database:
 
     def run(self, command: str, *arguments: str, engine: str = OURS) -> Outcome:
         process = self.start(command, *arguments, engine=engine)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
         found = report.parse(output, succeeded=process.returncode == 0)
         return Outcome(process.returncode, output, found)
 

@@ -96,7 +96,7 @@ class Runner:
         )
 
     def finish(self, process: subprocess.Popen[str]) -> Outcome:
-        log, _ = process.communicate(timeout=60)
+        log, _ = process.communicate(timeout=300)
         found = report.parse(log, succeeded=process.returncode == 0, secrets=(PASSWORD,))
         return Outcome(process.returncode, log, found)
 
@@ -109,7 +109,7 @@ class Runner:
     def wait(self, seconds: int, **more: str) -> int:
         """Run the wait for the database; returns its exit code."""
         process = self.start(wait.SCRIPT, WAIT_SECONDS=str(seconds), **more)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         return process.returncode
 
     def query(self, sql: str) -> list[str]:

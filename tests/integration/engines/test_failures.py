@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 
 from dbupgrade.api.status import Failure
+from e2e.ports import free_port
 from tests.integration.engines.atlas import CLI, OURS
 from tests.integration.harness.postgres import PASSWORD
-from tests.integration.harness.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

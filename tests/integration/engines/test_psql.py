@@ -8,8 +8,8 @@ import pytest
 
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.engines.psql.script import SCRIPT
+from e2e.ports import free_port
 from tests.integration.harness.postgres import PASSWORD, USER
-from tests.integration.harness.processes import free_port
 
 if TYPE_CHECKING:
     from tests.integration.engines.conftest import Outcome, Runner
@@ -338,24 +338,25 @@ def test_two_runs_on_one_database_apply_each_file_once(runner: Runner) -> None:
 def test_a_lock_that_is_held_is_told(runner: Runner) -> None:
     short = SCRIPT.replace("lock_timeout = '10s'", "lock_timeout = '100ms'")
     assert short != SCRIPT
-    runner.write({"001.sql": "SELECT pg_sleep(60);"})
+    runner.write({"001.sql": "SELECT pg_sleep(600);"})
     holder = runner.start(SCRIPT)
     assert holder.stdout
-    while "begin 001.sql" not in holder.stdout.readline():
-        pass
+    assert any("begin 001.sql" in line for line in holder.stdout)
     try:
         outcome = runner.finish(runner.start(short))
         assert (outcome.code, outcome.report.failure) == (1, Failure.DATABASE_LOCKED), outcome.log
-        outcome = runner.finish(runner.start(SCRIPT, PGOPTIONS="-c statement_timeout=100ms"))
+        outcome = runner.finish(runner.start(SCRIPT, PGOPTIONS="-c statement_timeout=2s"))
         assert (outcome.code, outcome.report.failure) == (1, Failure.DATABASE_LOCKED), outcome.log
     finally:
         holder.terminate()
     # A pod that is asked to end has psql cancel the statement: nothing is left at work in the server.
     ended = runner.finish(holder)
     assert ended.code == 1
-    assert runner.query(
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()"
-    ) == ["0"]
+    at_work = (
+        "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND datname = current_database()"
+        " AND pid <> pg_backend_pid()"
+    )
+    runner.postgres.until(at_work, runner.database, found=False)
     assert runner.history == []
 
 

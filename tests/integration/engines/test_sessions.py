@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -205,17 +204,15 @@ def test_the_lock_is_held_from_the_first_look_to_the_end(
     """Until the gate opens, a file waits in the middle of the run, and another run for the lock."""
     database.write({"1_a.sql": "create table a (id int);", "2_b.sql": "select pg_advisory_xact_lock(7);"})
     gate = subprocess.Popen(
-        ["psql", "--quiet", "--command=select pg_advisory_lock(7)", "--command=select pg_sleep(60)"],
+        ["psql", "--quiet", "--command=select pg_advisory_lock(7)", "--command=select pg_sleep(600)"],
         env={"PATH": "/usr/bin:/bin", **postgres.environment(database.name)},
         stdout=subprocess.DEVNULL,
     )
     waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     try:
-        while not postgres.query("SELECT 1 FROM pg_locks WHERE objid = 7 AND granted", database.name):
-            threading.Event().wait(0.1)
+        postgres.until("SELECT 1 FROM pg_locks WHERE objid = 7 AND granted", database.name)
         running = database.start("apply", engine=first)
-        while not postgres.query(f"{waits} AND objid = 7", database.name):
-            threading.Event().wait(0.1)
+        postgres.until(f"{waits} AND objid = 7", database.name)
         assert (
             database.apply("--lock-timeout", "100ms", engine=second).report.failure is Failure.DATABASE_LOCKED
         )
@@ -223,9 +220,9 @@ def test_the_lock_is_held_from_the_first_look_to_the_end(
     finally:
         gate.kill()
         gate.wait()
-    sleepers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)' AND pid <> pg_backend_pid()"
+    sleepers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)' AND pid <> pg_backend_pid()"
     postgres.query(sleepers, database.name)
-    output, _ = running.communicate(timeout=60)
+    output, _ = running.communicate(timeout=300)
     assert running.returncode == 0, output
 
 

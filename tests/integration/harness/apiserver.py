@@ -22,13 +22,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from e2e.cluster import pki
+from e2e.ports import free_port, keep_port
 from tests.integration.harness import kubernetes
-from tests.integration.harness.processes import Process, free_port
+from tests.integration.harness.processes import Process
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
-START_SECONDS = 60
+START_SECONDS = 180
 _AUDIT_POLICY = """
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -60,6 +62,7 @@ class ApiServer:
     def __init__(self, directory: Path) -> None:
         self._dir = directory
         self._port = free_port()
+        self._kept: socket.socket | None = None
         self._etcd_url = f"http://127.0.0.1:{free_port()}"
         self._authority = pki.Authority.create("dbupgrade-tests")
         self._write_certificates()
@@ -89,9 +92,13 @@ class ApiServer:
     def kill(self) -> None:
         """End the API server as a crash does; `restart` brings it back on the same port with the same objects."""
         self._apiserver.stop(signal.SIGKILL)
+        self._kept = keep_port(self._port)
 
     async def restart(self) -> None:
-        """Start the API server anew, after ending it if it runs."""
+        """Start the API server again, after ending it if it runs."""
+        if self._kept:
+            self._kept.close()
+            self._kept = None
         await asyncio.to_thread(self._restart, self._apiserver)
 
     async def restart_etcd(self) -> None:
@@ -222,13 +229,13 @@ class ApiServer:
 
     def _ready(self, context: ssl.SSLContext) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", context=context, timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{self.url}/readyz", context=context, timeout=10) as answer:  # noqa: S310
                 return bool(answer.status == 200)
         except OSError:  # refused, reset, or a status that says not yet
             return False
 
     def _etcd_call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         request = urllib.request.Request(self._etcd_url + path, json.dumps(body).encode())  # noqa: S310
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             result: dict[str, Any] = json.load(answer)
             return result

@@ -51,7 +51,7 @@ def begin(launch: Launch, environment: Mapping[str, str]) -> Process:
     return _fork(["run"], environment, launch.log, launch.log)
 
 
-def run(words: Sequence[str], environment: Mapping[str, str], *, within: float = 120) -> Finished:
+def run(words: Sequence[str], environment: Mapping[str, str], *, within: float = 300) -> Finished:
     """Run a command to its end."""
     with tempfile.TemporaryDirectory(prefix="dbupgrade-command-") as folder:
         out, err = Path(folder, "out"), Path(folder, "err")

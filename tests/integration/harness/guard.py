@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dbupgrade.api import admission, names
-from dbupgrade.kube.errors import AlreadyExists, Invalid, KubeError, NotFound
+from dbupgrade.kube.errors import AlreadyExists, Forbidden, Invalid, KubeError, NotFound
 from dbupgrade.kube.resources import ResourceClient, ResourceKind
 from tests.integration.harness.crd import CRD_FILE, CRDS
 from tests.integration.harness.namespaces import DBUPGRADES
@@ -85,6 +86,31 @@ async def remove_policy(admin: Client, name: str = admission.POLICY_NAME) -> Non
             await ResourceClient(admin, kind).delete("", name, propagation="Background")
 
 
+async def until_deletions(admin: Client, *, guarded: bool) -> None:
+    """Wait until the API server goes by the policy for deletions, or by its removal. No operator may see the namespace `default`."""
+    name, resources = "deletion-probe", ResourceClient(admin, DBUPGRADES)
+    secret = {"connection": {"urlSecretRef": {"name": "none"}}}
+    spec = {"migrations": {"image": "probe"}, "database": {"type": "selfHosted", **secret}}
+    await resources.create("default", resource(name, spec))
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    running = {"type": "Progressing", "status": "True", "reason": "MigrationInProgress", "message": ""}
+    status = {"conditions": [{**running, "lastTransitionTime": now}]}
+    await resources.patch("default", name, {"status": status}, subresource="status")
+
+    async def settled() -> bool:
+        try:
+            await admin.request("DELETE", DBUPGRADES.item("default", name), query={"dryRun": "All"})
+        except Forbidden:
+            return guarded
+        return not guarded
+
+    await eventually(settled, what=f"deletions are guarded: {guarded}")
+    await resources.patch(
+        "default", name, {"metadata": {"annotations": {names.ANNOTATION_FORCE_DELETE: "true"}}}
+    )
+    await resources.delete("default", name, propagation="Background")
+
+
 class WebhookConfiguration:
     """The configuration of a webhook at a port of this machine, for one namespace or those that a label selects."""
 
@@ -124,4 +150,4 @@ class WebhookConfiguration:
                 return admission.WEBHOOK_NAME in str(error) and "denied the request" in str(error)
             return False
 
-        await eventually(denied, within=20, what="the API server asks the webhook")
+        await eventually(denied, what="the API server asks the webhook")

@@ -92,7 +92,12 @@ async def metrics_api(
         for name in names:
             await services.create("", _api_service(name, namespace))
         for name in names:
-            await eventually(partial(_is_available, services, name), within=30, what=f"{name} is available")
+            await eventually(partial(_is_available, services, name), what=f"{name} is available")
+            group, _, version = name.partition(".")[::-1]
+            await eventually(
+                partial(admin.request, "GET", f"/apis/{group}/{version}"),
+                what=f"{name} is asked through the API server",
+            )
         yield served
     finally:
         for name in names:

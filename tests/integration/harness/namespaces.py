@@ -10,6 +10,7 @@ from dbupgrade.api.names import ANNOTATION_FORCE_DELETE
 from dbupgrade.kube.errors import NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, NAMESPACES, PODS, ResourceClient, ResourceKind
+from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
     from dbupgrade.kube.client import Client
@@ -24,7 +25,17 @@ async def create_namespace(admin: Client, labels: dict[str, str] | None = None) 
 
 
 async def clear_namespace(admin: Client, namespace: str) -> None:
-    """Remove the objects that an operator would act on, their finalizers first."""
+    """Remove the objects that an operator would act on, while the API server may still ask a webhook that has just gone."""
+
+    async def cleared() -> bool:
+        await _clear(admin, namespace)
+        return True
+
+    await eventually(cleared, what=f"{namespace} can be cleared")
+
+
+async def _clear(admin: Client, namespace: str) -> None:
+    """Remove them, their finalizers first. Raises a KubeError."""
     for resource in (DBUPGRADES, JOBS, PODS):
         objects = ResourceClient(admin, resource)
         with contextlib.suppress(NotFound):  # the CRD is not there yet

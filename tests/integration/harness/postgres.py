@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from e2e.cluster import debian
 from e2e.cluster.postgres_versions import chosen, within_reach
-from tests.integration.harness.processes import Process, free_port
+from e2e.ports import free_port
+from tests.integration.harness.processes import Process
 from tests.integration.harness.scratch import make_folder
+from tests.integration.harness.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-START_SECONDS = 20
+START_SECONDS = 180
 USER, PASSWORD = "owner", "p@ss w/rd%?&#:é"
 
 
@@ -117,6 +119,13 @@ class Postgres:
             input=sql, capture_output=True, text=True, check=True, env={**os.environ, **self.environment(database)},
         )  # fmt: skip
         return done.stdout.splitlines()
+
+    def until(self, sql: str, database: str = "postgres", *, found: bool = True) -> None:
+        """Wait until a query finds a row, or no row any more."""
+        deadline = time.monotonic() + PATIENCE
+        while bool(self.query(sql, database)) is not found:
+            assert time.monotonic() < deadline, sql
+            time.sleep(0.1)
 
     def _write(self, name: str, content: bytes) -> Path:
         file = self.folder / name

@@ -19,7 +19,7 @@ from tests.integration.harness import forked
 from tests.integration.harness.faultproxy import Fault, FaultProxy, Match
 from tests.integration.harness.namespaces import DBUPGRADES
 from tests.integration.harness.standin import StandIn
-from tests.integration.harness.waiting import eventually
+from tests.integration.harness.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,7 +33,6 @@ Object = dict[str, Any]
 
 NAME = "shop"
 IMAGE = "registry.example/shop:1.0.0"
-RUN_SECONDS = 30.0
 
 STATUS_WRITE = Match("PATCH", r"/dbupgrades/[^/]+/status$")
 JOB_CREATION = Match("POST", r"/jobs$")
@@ -165,7 +164,7 @@ class Scene:
         check: Callable[[Object], bool],
         *,
         name: str = NAME,
-        within: float = RUN_SECONDS,
+        within: float = PATIENCE,
         what: str = "",
     ) -> Object:
         """Wait until the resource fits; returns it."""
@@ -182,10 +181,10 @@ class Scene:
             raise AssertionError(f"{error}; its status: {last.get('status')}") from error
         return last
 
-    async def until_reason(self, reason: str, *, name: str = NAME, within: float = RUN_SECONDS) -> Object:
+    async def until_reason(self, reason: str, *, name: str = NAME, within: float = PATIENCE) -> Object:
         return await self.until(has_reason(reason), name=name, within=within, what=reason)
 
-    async def until_ready(self, *, sequence: int = 1, within: float = RUN_SECONDS) -> Object:
+    async def until_ready(self, *, sequence: int = 1, within: float = PATIENCE) -> Object:
         """Wait for Ready after the run of that number, and for the TTL of its Job, the last that the operator writes."""
 
         def done(resource: Object) -> bool:
@@ -202,6 +201,19 @@ class Scene:
             return "ttlSecondsAfterFinished" in (await self.jobs.get(self.namespace, name))["spec"]
 
         await eventually(expires, what="the Job has a TTL")
+
+    async def told(self, name: str = NAME) -> list[str]:
+        """The reasons of the resource's Events, sorted."""
+        answer = await self.admin.request("GET", f"/api/v1/namespaces/{self.namespace}/events")
+        return sorted(event["reason"] for event in answer["items"] if event["involvedObject"]["name"] == name)
+
+    async def until_told(self, reason: str) -> None:
+        """Wait for an Event: it is sent some time after the status that it is about."""
+
+        async def is_told() -> bool:
+            return reason in await self.told()
+
+        await eventually(is_told, what=f"the Event {reason}")
 
     async def quiet(self) -> None:
         """Let all operators do what there is to do, then end in good order: nothing can follow what is asserted next."""

@@ -122,7 +122,7 @@ class StandIn:
 
     async def job(self, number: int = 1) -> Object:
         """Wait for the Job with that number, counted from one."""
-        await eventually(lambda: len(self.created) >= number, what=f"Job {number} is created", within=30)
+        await eventually(lambda: len(self.created) >= number, what=f"Job {number} is created")
         return self.created[number - 1]
 
     async def start(self, job: Object) -> Object:
@@ -188,20 +188,21 @@ class StandIn:
     def _changed(self, kind: str, job: Object) -> None:
         if kind == "ADDED":
             self.created.append(job)
-            self._do(self._play(job))
+            self._do(self._play(job, self.ending))
         elif kind == "MODIFIED" and job["metadata"].get("deletionTimestamp"):
             self._do(self._collect(job))
 
     def _do(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._plays.append(asyncio.create_task(coroutine))
 
-    async def _play(self, job: Object) -> None:
+    async def _play(self, job: Object, ending: Ending | None) -> None:
+        """Give the Job its pod, and the ending that was set when the Job appeared."""
         async with self._hands:
-            pod = await eventually(lambda: self._create_pod(job), within=60)
-        if self.ending is not None:
+            pod = await eventually(lambda: self._create_pod(job))
+        if ending is not None:
             async with self._hands:
-                await self.end_pod(pod, self.ending)
-                await self.end_job(job, self.ending)
+                await self.end_pod(pod, ending)
+                await self.end_job(job, ending)
 
     async def _create_pod(self, job: Object) -> Object:
         """Create the one pod of a Job; asked again after a lost answer, it finds it."""

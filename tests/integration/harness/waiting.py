@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
+PATIENCE = 120.0
+"""Seconds, many times what a machine needs that has nothing else to do: only a test that fails waits for them."""
 
 
 @overload
 async def eventually(check: Callable[[], Awaitable[T]], *, within: float = ..., what: str = ...) -> T: ...
 @overload
 async def eventually(check: Callable[[], T], *, within: float = ..., what: str = ...) -> T: ...
-async def eventually(check: Callable[[], Any], *, within: float = 10.0, what: str = "") -> Any:
-    """Call `check` until it returns something true, and return that. Its KubeErrors and assertions count as not yet."""
+async def eventually(check: Callable[[], Any], *, within: float = PATIENCE, what: str = "") -> Any:
+    """Call `check` until it returns something true, and return that. Its KubeErrors, OSErrors and assertions count as not yet."""
     deadline = time.monotonic() + within
     problem: Exception | None = None
     while time.monotonic() < deadline:
@@ -29,7 +31,7 @@ async def eventually(check: Callable[[], Any], *, within: float = 10.0, what: st
             result = await outcome if inspect.isawaitable(outcome) else outcome
             if result:
                 return result
-        except (KubeError, AssertionError) as error:
+        except (KubeError, OSError, AssertionError) as error:
             problem = error
         await asyncio.sleep(0.01)
     name = what or getattr(check, "__name__", repr(check))

@@ -22,7 +22,7 @@ async def running(client: Client) -> AsyncIterator[EventRecorder]:
     recorder = EventRecorder(client)
     task = asyncio.create_task(recorder.run())
     yield recorder
-    await recorder.flush(5)
+    await recorder.flush(60)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -42,10 +42,10 @@ async def test_events_are_stored_and_aggregated(admin: Client, namespace: str) -
     async with running(admin) as recorder:
         recorder.record(about, "Normal", "MigrationStarted", "run 1")
         recorder.record(about, "Warning", "PreCheckFailed", "lag")
-        await recorder.flush(5)
+        await recorder.flush(60)
         for _ in range(2):
             recorder.record(about, "Warning", "PreCheckFailed", "lag")
-            await recorder.flush(5)
+            await recorder.flush(60)
     stored = {event["reason"]: event for event in await events_in(admin, namespace)}
     assert {reason: event["count"] for reason, event in stored.items()} == {
         "MigrationStarted": 1,
@@ -73,5 +73,5 @@ async def test_events_in_a_terminating_namespace_are_dropped(admin: Client, name
     await eventually(terminating)
     async with running(admin) as recorder:
         recorder.record(about, "Normal", "MigrationStarted", "run 1")
-        await recorder.flush(5)
+        await recorder.flush(60)
         assert not recorder._pending

@@ -46,7 +46,7 @@ def asked_of_crd(place: tuple[str, ssl.SSLContext], body: Object) -> tuple[Objec
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - our own URL
     try:
-        with urllib.request.urlopen(request, context=context, timeout=20) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, context=context, timeout=120) as answer:  # noqa: S310
             stored: Object = json.load(answer)
             return stored, ""
     except urllib.error.HTTPError as error:

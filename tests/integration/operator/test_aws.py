@@ -73,7 +73,7 @@ async def only_secret(scene: Scene) -> Object:
         found = await token_secrets(scene)
         return found[0] if len(found) == 1 else None
 
-    found = await eventually(one, within=30, what="there is one Secret with a token")
+    found = await eventually(one, what="there is one Secret with a token")
     assert found
     return found
 
@@ -198,7 +198,7 @@ async def test_an_sts_that_is_not_there_holds_nobody_else(scene: Scene, sts: Sts
     await scene.create("other")
     await scene.until(lambda found: condition(found, "Ready")["status"] == "True", name="other")
     sts.start()  # a new one lets everybody in
-    await scene.until_ready(within=60)
+    await scene.until_ready()
 
 
 async def test_a_token_is_renewed_while_the_pod_waits_and_not_afterwards(
@@ -216,7 +216,7 @@ async def test_a_token_is_renewed_while_the_pod_waits_and_not_afterwards(
         found = await only_secret(scene)
         return found if found["data"] != first["data"] else None
 
-    second = await eventually(renewed, within=30, what="the token is renewed")
+    second = await eventually(renewed, what="the token is renewed")
     assert second
     assert second["metadata"]["uid"] == first["metadata"]["uid"]
     later = datetime.fromtimestamp(datetime.now(UTC).timestamp() + 20 * 60, UTC)
@@ -250,7 +250,7 @@ async def test_an_operator_that_restarts_renews_what_it_does_not_know(scene: Sce
             (await only_secret(scene))["metadata"]["resourceVersion"] != first["metadata"]["resourceVersion"]
         )
 
-    await eventually(renewed, within=30)
+    await eventually(renewed)
     await scene.standin.end(job, SUCCESS)
     await scene.until_ready()
     assert await token_secrets(scene) == []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench import webhook
 from bench.burst import measure, parse
+from tests.integration.harness.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ async def test_an_operator_at_rest_asks_for_nothing(api: ApiServer, tmp_path: Pa
 
 
 async def test_a_burst_of_reviews_loses_none(api: ApiServer, tmp_path: Path) -> None:
-    figures = await webhook.measure(api, tmp_path, number=200, steady=0.5)
+    figures = await webhook.measure(api, tmp_path, number=200, steady=0.5, patience=PATIENCE)
     assert figures["steady"]["reviews"] == 100
     assert figures["steady"]["failed"] == 0, figures["steady"]["first_failures"]
     assert figures["burst"]["reviews"] == 200

@@ -42,7 +42,7 @@ async def command(scene: Scene, *words: str) -> Answer:
 
 async def test_a_person_follows_a_run_to_its_end(scene: Scene) -> None:
     assert (await command(scene, "status")).out == f"No DBUpgrades found in namespace {scene.namespace}.\n"
-    waiting = asyncio.create_task(command(scene, "wait", NAME, "--timeout", "1m"))
+    waiting = asyncio.create_task(command(scene, "wait", NAME, "--timeout", "5m"))
     await scene.start()
     scene.standin.ending = SUCCESS
     await scene.create()
@@ -164,7 +164,7 @@ async def test_an_apply_waits_for_the_end_of_a_run_that_locks_the_spec(scene: Sc
     locked = await command(scene, "apply", manifest(scene, "registry.example/shop:2.0.0"), "--timeout", "0")
     assert (locked.code, "the spec is locked until it has finished" in locked.out) == (1, True)
     applying = asyncio.create_task(
-        command(scene, "apply", manifest(scene, "registry.example/shop:2.0.0"), "--timeout", "1m")
+        command(scene, "apply", manifest(scene, "registry.example/shop:2.0.0"), "--timeout", "5m")
     )
     job = await scene.standin.job()
     scene.standin.ending = SUCCESS

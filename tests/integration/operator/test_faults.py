@@ -50,8 +50,8 @@ FAULTS = {
 KINDS = ("dbupgrades", "jobs", "pods")
 
 
-async def assert_ran_once(scene: Scene, *, within: float = 30) -> dict[str, Any]:
-    resource = await scene.until_ready(within=within)
+async def assert_ran_once(scene: Scene) -> dict[str, Any]:
+    resource = await scene.until_ready()
     await scene.quiet()
     assert len(scene.standin.created) == 1
     assert [run["result"] for run in resource["status"]["history"]] == ["Succeeded"]
@@ -113,7 +113,7 @@ async def test_watches_that_break_and_have_expired_are_begun_anew(scene: Scene) 
         faults += [scene.inject(watch_of(kind), expired) for kind in KINDS]
     await scene.start()
     await scene.create()
-    await assert_ran_once(scene, within=60)
+    await assert_ran_once(scene)
     assert faults[0].used == 1
 
 
@@ -174,7 +174,7 @@ class TestOutages:
         await asyncio.sleep(30)  # the length of the outage, not a wait for something
         await scene.api.restart()
         await scene.standin.end(job, SUCCESS)
-        resource = await assert_ran_once(scene, within=60)
+        resource = await assert_ran_once(scene)
         assert run_of(resource)["toVersion"] == "20250102"
 
     async def test_the_api_server_dies_right_after_the_job_was_created(self, scene: Scene) -> None:
@@ -201,7 +201,7 @@ class TestOutages:
         await scene.until_ready()
         scene.api.kill_etcd()
         await scene.api.restart_etcd()
-        await eventually(lambda: scene.set_image("registry.example/shop:2.0.0"), within=30)
+        await eventually(lambda: scene.set_image("registry.example/shop:2.0.0"))
         resource = await scene.until_ready(sequence=2)
         await scene.quiet()
         assert is_ready(resource)

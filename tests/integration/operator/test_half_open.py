@@ -18,7 +18,7 @@ async def test_a_run_behind_half_open_watches_ends_when_they_are_given_up(scene:
     hanging = scene.inject(Match("GET", watch=True), Stall(events=0), times=3)
     await scene.start()
     await scene.create()
-    resource = await scene.until_ready(within=120)
+    resource = await scene.until_ready(within=300)
     await scene.quiet()
     assert hanging.used == 3
     assert run_of(resource)["toVersion"] == "20250102"

@@ -11,8 +11,14 @@ from dbupgrade.api.lock import is_locked
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.errors import Forbidden, Invalid, KubeError
 from dbupgrade.kube.resources import NAMESPACES, ResourceClient
-from e2e.operator import free_port
-from tests.integration.harness.guard import WebhookConfiguration, install_policy, remove_policy, set_rules
+from e2e.ports import free_port
+from tests.integration.harness.guard import (
+    WebhookConfiguration,
+    install_policy,
+    remove_policy,
+    set_rules,
+    until_deletions,
+)
 from tests.integration.harness.scene import NAME, Scene, condition, is_finished, run_of
 from tests.integration.harness.standin import SUCCESS
 from tests.integration.harness.waiting import eventually
@@ -36,11 +42,13 @@ def guard(api: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
         async with await Client.connect(str(api.kubeconfig)) as admin:
             await set_rules(admin, present=by_crd)
             await (install_policy if by_crd else remove_policy)(admin)
+            await until_deletions(admin, guarded=by_crd)
 
     async def restore() -> None:
         async with await Client.connect(str(api.kubeconfig)) as admin:
             await set_rules(admin, present=True)
             await remove_policy(admin)
+            await until_deletions(admin, guarded=False)
 
     asyncio.run(prepare(by_crd=request.param == "the CRD"))
     yield request.param

@@ -9,7 +9,6 @@ import pytest
 
 from tests.integration.harness.metricsapi import MetricsApi, metrics_api
 from tests.integration.harness.scene import (
-    NAME,
     condition,
     has_nothing_to_do,
     is_ready,
@@ -18,12 +17,14 @@ from tests.integration.harness.scene import (
 )
 from tests.integration.harness.standin import SUCCESS
 from tests.integration.harness.waiting import eventually
+from tests.integration.operator.test_clock import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from dbupgrade.kube.client import Client
+    from e2e.operator import Operator
     from tests.integration.harness.scene import Scene
 
 Object = dict[str, Any]
@@ -67,9 +68,11 @@ def is_told(words: str) -> Callable[[Object], bool]:
     return lambda resource: message(resource).startswith(words)
 
 
-async def told(scene: Scene) -> list[str]:
-    answer = await scene.admin.request("GET", f"/api/v1/namespaces/{scene.namespace}/events")
-    return sorted(event["reason"] for event in answer["items"] if event["involvedObject"]["name"] == NAME)
+def a_clock(directory: Path, ahead: int) -> Mapping[str, str]:
+    """The environment of an operator whose clock is ahead by so many seconds."""
+    clock = Clock(directory)
+    clock.jump(ahead)
+    return clock.environment
 
 
 @pytest.fixture
@@ -96,8 +99,9 @@ async def test_a_metric_holds_the_run_until_it_is_below_the_threshold(
     served.series = {"http_errors": ["1", "4999m"]}
     resource = await scene.until_ready()
     assert (check(resource)["verdict"], check(resource)["lastValue"]) == ("Holds", "4.999")
+    await scene.until_told("MigrationSucceeded")
     await scene.quiet()
-    assert await told(scene) == ["MigrationStarted", "MigrationSucceeded", "PreCheckFailed"]
+    assert await scene.told() == ["MigrationStarted", "MigrationSucceeded", "PreCheckFailed"]
 
 
 @pytest.mark.parametrize(
@@ -163,16 +167,24 @@ async def test_a_metrics_api_that_is_not_installed_is_named(scene: Scene) -> Non
 async def test_a_metrics_api_that_hangs_holds_up_nobody_else(scene: Scene, served: MetricsApi) -> None:
     served.hangs = True
     scene.standin.ending = SUCCESS
-    await scene.start()
+    operator = await scene.start()
     names = [f"held-{number}" for number in range(10)]  # more than there are workers
     for name in names:
         await scene.create(name, checks=before(a_metric()))
     await eventually(lambda: len(served.asked) >= len(names))
     await scene.create()
     await scene.until_ready()
-    assert len(served.asked) == len(names)  # nothing was answered meanwhile
     resource = await scene.until_reason("PreCheckMetricFailed", name=names[0])
     assert "no answer in time" in message(resource)
+    assert reconciles(operator, "+Inf") == reconciles(operator, "5.0")  # no worker waited for an answer
+
+
+def reconciles(operator: Operator, seconds: str) -> float:
+    """How many reconciliations took no longer than that."""
+    name = f'controller_runtime_reconcile_time_seconds_bucket{{controller="dbupgrade",le="{seconds}"}} '
+    return next(
+        float(line.removeprefix(name)) for line in operator.metrics().splitlines() if line.startswith(name)
+    )
 
 
 async def test_values_are_written_at_most_once_a_minute(scene: Scene, served: MetricsApi) -> None:
@@ -186,13 +198,13 @@ async def test_values_are_written_at_most_once_a_minute(scene: Scene, served: Me
     assert again["metadata"]["resourceVersion"] == resource["metadata"]["resourceVersion"]
 
 
-async def test_the_bake_time_survives_a_crash(scene: Scene, served: MetricsApi) -> None:
+async def test_the_bake_time_survives_a_crash(scene: Scene, served: MetricsApi, tmp_path: Path) -> None:
     served.series = {"http_errors": ["1"]}
     operator = await scene.start()
-    await scene.create(checks=before(a_metric(bakeSeconds=60, intervalSeconds=15)))
+    await scene.create(checks=before(a_metric(bakeSeconds=3600, intervalSeconds=600)))
     began = check(await scene.until(is_holding))["since"]
     operator.kill()
-    await scene.start()
+    await scene.start(**a_clock(tmp_path, ahead=300))
     seen = check(await scene.until(lambda resource: check(resource)["observedAt"] > began))
     assert (seen["since"], seen["verdict"]) == (began, "Waiting")
 
@@ -220,11 +232,11 @@ async def test_an_edit_while_it_waits_counts_at_once(scene: Scene, served: Metri
 
 
 async def test_a_check_after_the_run_bakes_fails_and_recovers_and_runs_nothing_again(
-    scene: Scene, served: MetricsApi
+    scene: Scene, served: MetricsApi, tmp_path: Path
 ) -> None:
     scene.standin.ending = SUCCESS
     operator = await scene.start()
-    await scene.create(checks=after(a_metric(bakeSeconds=8)))
+    await scene.create(checks=after(a_metric(bakeSeconds=3600)))
     resource = await scene.until_reason(BAKING)
     assert summary(resource)["Ready"] == ("False", "Initializing")
     assert summary(resource)["Progressing"] == ("True", BAKING)
@@ -232,12 +244,9 @@ async def test_a_check_after_the_run_bakes_fails_and_recovers_and_runs_nothing_a
     assert re.search(r"errors: .* is looked at from \d\d:\d\d:\d\d UTC on", message(resource))
     assert not served.asked
 
-    async def has_told() -> bool:
-        return "MigrationSucceeded" in await told(scene)
-
-    await eventually(has_told)  # an Event is lost when the operator dies before it is sent
+    await scene.until_told("MigrationSucceeded")  # it is lost when the operator dies before it is sent
     operator.kill()
-    operator = await scene.start()
+    operator = await scene.start(**a_clock(tmp_path, ahead=3600))
     resource = await scene.until_reason("PostCheckFailed")
     assert summary(resource) == dict.fromkeys(
         ("Ready", "Progressing", "Stalled"), ("False", "PostCheckFailed")
@@ -249,11 +258,12 @@ async def test_a_check_after_the_run_bakes_fails_and_recovers_and_runs_nothing_a
     await eventually(lambda: has_nothing_to_do(operator))
     served.series = {"http_errors": ["9"]}
     await scene.patch({"metadata": {"labels": {"looked": "at"}}})
+    await scene.until_told("PostCheckFailed")
     await scene.quiet()
     assert len(served.asked) == asked
     assert is_ready(await scene.get())
     assert len(scene.standin.created) == 1
-    assert await told(scene) == ["MigrationStarted", "MigrationSucceeded", "PostCheckFailed"]
+    assert await scene.told() == ["MigrationStarted", "MigrationSucceeded", "PostCheckFailed"]
 
 
 async def test_a_new_run_starts_the_checks_after_it_anew(scene: Scene, served: MetricsApi) -> None:

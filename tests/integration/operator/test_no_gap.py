@@ -57,11 +57,12 @@ class Intruder:
         self.denied: str | None = None
 
     async def change(self) -> None:
-        self.denied = ""
+        denied = ""
         try:
             await self._scene.set_image(NEXT_IMAGE)
         except Invalid as error:
-            self.denied = str(error)
+            denied = str(error)
+        self.denied = denied
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -8,7 +8,6 @@ import pytest
 
 from tests.integration.harness.faultproxy import Answer
 from tests.integration.harness.scene import (
-    NAME,
     condition,
     is_finished,
     run_of,
@@ -261,7 +260,6 @@ async def test_events_tell_the_transitions_once(scene: Scene) -> None:
     await scene.start()
     await scene.create()
     await scene.until_ready()
+    await scene.until_told("MigrationSucceeded")
     await scene.quiet()
-    answer = await scene.admin.request("GET", f"/api/v1/namespaces/{scene.namespace}/events")
-    told = [(event["reason"], event["involvedObject"]["name"]) for event in answer["items"]]
-    assert sorted(told) == [("MigrationStarted", NAME), ("MigrationSucceeded", NAME)]
+    assert await scene.told() == ["MigrationStarted", "MigrationSucceeded"]

@@ -62,6 +62,7 @@ async def play(scene: Scene, ending: Ending) -> dict[str, Any]:
 async def test_these_are_the_writes_of_a_run(scene: Scene) -> None:
     await scene.start()
     await play(scene, SUCCESS)
+    await scene.until_told("MigrationSucceeded")
     await scene.quiet()
     writes = [seen for seen in scene.proxy.requests if is_write(seen)]
     expected = [match for match, _ in WRITES.values()]

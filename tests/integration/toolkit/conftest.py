@@ -136,7 +136,7 @@ class Toolkit:
 
     def until(self, query: str) -> None:
         """Wait until `query` finds a row."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not self.fetch(query):
             assert time.monotonic() < deadline, query
             time.sleep(0.1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.harness.processes import free_port
+from e2e.ports import free_port
 from tests.integration.toolkit.conftest import running_server
 
 if TYPE_CHECKING:
@@ -82,11 +82,12 @@ def test_what_keeps_us_out(toolkit: Toolkit, server: Server) -> None:
 def test_a_database_that_comes_later_is_waited_for(toolkit: Toolkit) -> None:
     toolkit.write(v1="select 1;")
     port = free_port()
-    with toolkit.start("status", DATABASE_URL=replace(toolkit.server, port=port).url("postgres")) as process:
+    away = replace(toolkit.server, port=port).url("postgres")
+    with toolkit.start("status", DATABASE_URL=away, MIGRATE_WAIT_TIMEOUT="5m") as process:
         assert process.stdout
         assert "waiting" in process.stdout.readline()
         with running_server(port=port):
-            process.communicate(timeout=100)
+            process.communicate(timeout=300)
     assert process.returncode == 9
 
 

@@ -11,8 +11,8 @@ import pytest
 from dbupgrade.toolkit.lint.mysql import findings
 from dbupgrade.toolkit.lint.settings import LintSettings
 from dbupgrade.toolkit.sql.concurrently import File
+from e2e.ports import free_port
 from e2e.scenarios.support.mariadb import MariaDb, mariadb
-from tests.integration.harness.processes import free_port
 from tests.integration.toolkit.conftest import Server, Toolkit
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.steps import lint
-from tests.integration.harness.processes import free_port
+from e2e.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

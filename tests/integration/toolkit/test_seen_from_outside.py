@@ -7,7 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
-from tests.integration.harness.processes import free_port
+from e2e.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ def test_a_signal_ends_atlas_too_and_the_file_is_undone(toolkit: Toolkit) -> Non
     with toolkit.start("apply") as process:
         toolkit.until(f"select pid {sleeping}")
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert process.returncode == 143
     assert toolkit.fetch(f"select pid {sleeping} and state = 'active'") == []
     assert toolkit.tables() == set()

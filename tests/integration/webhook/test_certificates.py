@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from dbupgrade.kube.errors import Conflict, NotFound
 from dbupgrade.kube.resources import SECRETS, ResourceClient
-from e2e.operator import free_port
+from e2e.ports import free_port
 from tests.integration.harness.certificates import store_pairs
 from tests.integration.harness.guard import WebhookConfiguration
 from tests.integration.harness.waiting import eventually

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from dbupgrade.api.names import WEBHOOK_PATH
 from dbupgrade.kube.errors import Unreachable
 from dbupgrade.telemetry.metrics import WEBHOOK_REQUESTS
+from tests.integration.harness.waiting import PATIENCE
 from webhook import limits, server
 from webhook.issue import issue
 from webhook.limits import MAX_BODY_BYTES
@@ -205,11 +206,11 @@ async def test_plain_http_is_turned_away_and_the_next_client_served(served: Serv
     ids=["nothing", "half a head"],
 )
 async def test_a_client_that_dawdles_is_let_go(words: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(server, "IDLE_SECONDS", 1.0)
     async with serving() as served:
         reader, writer = await asyncio.open_connection("localhost", served.port, ssl=trusting())
         writer.write(words)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await reader.read() == b""
         writer.close()
 
@@ -220,7 +221,7 @@ async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatc
         reader, writer = await asyncio.open_connection("localhost", served.port, ssl=trusting())
         head = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert (await reader.readline()).startswith(b"HTTP/1.1 408")
         writer.close()
 
@@ -241,21 +242,22 @@ async def test_half_sent_heads_give_way_to_a_review(monkeypatch: pytest.MonkeyPa
     async with serving() as served:
         streams = [await opened(served.port) for _ in range(4)]
         assert (await served.ask(review(oldObject=resource(), object=resource())))["allowed"]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with contextlib.suppress(ConnectionError):
                 assert await streams[0][0].read() == b""
         for _, writer in streams:
             writer.close()
 
 
-async def test_half_sent_bodies_give_way_to_a_large_review() -> None:
+async def test_half_sent_bodies_give_way_to_a_large_review(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "READ_SECONDS", 3600.0)  # their own time is not over
     async with serving() as served:
         size = 3 * 1024 * 1024
         streams = [await opened(served.port, b" " * size, size + 1) for _ in range(4)]
         large = resource()
         large["metadata"]["annotations"] = {"a": "x" * 1024 * 1024}
         assert (await served.ask(review(oldObject=large, object=large)))["allowed"]
-        async with asyncio.timeout(5):  # well before their own time is over
+        async with asyncio.timeout(PATIENCE):
             assert (await streams[0][0].readline()).startswith(b"HTTP/1.1 408")
         for _, writer in streams:
             writer.close()
