@@ -33,6 +33,7 @@ def with_hint(error: str, header: str) -> str:
 
 _CLASSES: tuple[tuple[Failure, str], ...] = (
     (Failure.PARTLY_APPLIED, r"unknown whether statement \d+ of \d+ took effect"),
+    (Failure.UNUSABLE_FILE, r"sql/migrate: .* line \d+, cannot be applied: "),
     (Failure.INTERRUPTED, r"(?m:^)(Error: )?interrupted: "),
     (Failure.CHECKSUM, r"checksum (mismatch|file not found|file format invalid)"),
     (Failure.NOT_CLEAN, r"is not clean"),

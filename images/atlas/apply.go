@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +59,7 @@ func apply(ctx context.Context, o *options, io streams) (err error) {
 	failed := r.execute(ctx)
 	if failed != nil {
 		r.report.Error = failed.Error()
+		r.forgetUndone(ctx)
 	}
 	log.runEnds(r)
 	if err := render(io.out, o.format, applyFormat, r.report.clean(known)); err != nil {
@@ -89,6 +91,9 @@ func (r *applyRun) plan(ctx context.Context) error {
 	if err != nil && !errors.Is(err, migrate.ErrNoPendingFiles) {
 		return unplanned(err)
 	}
+	if r.pending, err = r.withHalfway(r.pending); err != nil {
+		return err
+	}
 	if n, _ := r.options.amount(); n > 0 && n < len(r.pending) {
 		r.pending = r.pending[:n]
 	}
@@ -100,6 +105,21 @@ func (r *applyRun) plan(ctx context.Context) error {
 	}
 	r.report.Pending = reportsOf(r.pending)
 	return nil
+}
+
+// withHalfway adds the files that stopped half way below others; only a run that may go back to them goes on.
+func (r *applyRun) withHalfway(pending []migrate.File) ([]migrate.File, error) {
+	halfway := r.history.halfway()
+	if len(halfway) > 0 && r.options.execOrder != "non-linear" {
+		return nil, fmt.Errorf("sql/migrate: history: version %s stopped half way (%d of %d statements), and files above it were applied: "+
+			"apply with exec-order non-linear continues it; if it was finished by hand, set applied = total in its row",
+			halfway[0].Version, halfway[0].Applied, halfway[0].Total)
+	}
+	found, missing := r.folder.with(pending, halfway)
+	if len(missing) > 0 {
+		return nil, &migrate.MissingMigrationError{Version: missing[0].Version, Description: missing[0].Description}
+	}
+	return found, nil
 }
 
 // unplanned is why there is no plan.
@@ -125,6 +145,11 @@ func (r *applyRun) prepare() error {
 		found, err := migrate.FileStmtDecls(r.server, file)
 		if err != nil {
 			return fmt.Errorf("sql/migrate: scanning statements from %q: %w", file.Name(), err)
+		}
+		if i := slices.IndexFunc(found, r.server.dialect.hides); i >= 0 {
+			line, _ := lineAndColumn(string(file.Bytes()), found[i].Pos)
+			return r.failed(file, fmt.Errorf("sql/migrate: %s, line %d, cannot be applied: SET autocommit would keep the history out of step "+
+				"with the statements; write START TRANSACTION and COMMIT instead", file.Name(), line))
 		}
 		r.modes, r.statements = append(r.modes, mode), append(r.statements, found)
 	}
@@ -155,13 +180,8 @@ func (r *applyRun) execute(ctx context.Context) error {
 
 // file executes one file in a session of its own, or in the one of the run if the run is one transaction.
 func (r *applyRun) file(ctx context.Context, file migrate.File) error {
-	if err := r.history.resumable(file, r.statements[r.at], r.options.repeatBegun == file.Version()); err != nil {
-		return r.failed(file, err)
-	}
-	if r.at == 0 || r.options.txMode != modeAll {
-		if err := r.server.begin(ctx, r.modes[r.at] != modeNone); err != nil {
-			return err
-		}
+	if err := r.begin(ctx, file); err != nil {
+		return err
 	}
 	r.history.resume(file, r.folder.sum, len(r.statements[r.at]))
 	if err := r.executor.Execute(ctx, file); err != nil {
@@ -174,8 +194,29 @@ func (r *applyRun) file(ctx context.Context, file migrate.File) error {
 		return err
 	}
 	r.events.fileEnds(r.current())
+	r.history.release(ctx)
 	r.server.renew(ctx, string(file.Bytes()))
 	return nil
+}
+
+// begin makes a session ready for a file: the first one, if the run is one transaction, for all of them.
+func (r *applyRun) begin(ctx context.Context, file migrate.File) error {
+	isFirst := r.at == 0 || r.options.txMode != modeAll
+	if isFirst {
+		if err := r.server.open(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.history.claim(ctx, file.Version(), r.options.lockTimeout); err != nil {
+		return err
+	}
+	if err := r.history.resumable(file, r.statements[r.at], r.options.repeatBegun == file.Version()); err != nil {
+		return r.failed(file, err)
+	}
+	if !isFirst || r.modes[r.at] == modeNone {
+		return nil
+	}
+	return r.server.begin(ctx)
 }
 
 // commit ends a transaction; where that fails, the file fails.
@@ -209,6 +250,24 @@ func (r *applyRun) failed(file migrate.File, err error) error {
 		r.events.failed(last, nil, err)
 	}
 	return err
+}
+
+// forgetUndone takes the files out of the report that were undone with the transaction of the run; MySQL undoes less.
+func (r *applyRun) forgetUndone(ctx context.Context) {
+	if r.options.txMode != modeAll || r.options.dryRun {
+		return
+	}
+	rows, err := r.history.ReadRevisions(context.WithoutCancel(ctx))
+	if err != nil {
+		rows = nil // then nobody knows
+	}
+	done := map[string]bool{}
+	for _, row := range rows {
+		done[row.Version] = row.Applied == row.Total
+	}
+	r.report.Applied = slices.DeleteFunc(r.report.Applied, func(file *appliedFile) bool {
+		return file.Error == nil && !done[file.Version]
+	})
 }
 
 func (r *applyRun) current() *appliedFile {

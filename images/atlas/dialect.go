@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -29,7 +31,14 @@ type dialect struct {
 	// table makes the history, as Atlas's command line makes it; %s is its name.
 	table string
 	quote func(string) string
-	write func(context.Context, *history, *migrate.Revision, string) error
+	// hides says of a statement that it would keep the history from being written when a statement has been executed.
+	hides func(*migrate.Stmt) bool
+	// literal is a text as it stands in a statement.
+	literal func(string) string
+	// take asks for the lock of a file, and release gives it back; the argument is the schema of the history.
+	take, release func(string) string
+	// write records a row; with true it must not be there.
+	write func(context.Context, *history, *migrate.Revision, string, bool) error
 }
 
 func dialectOf(driver string) dialect {
@@ -53,8 +62,12 @@ var postgres = dialect{
 		"executed_at" timestamptz NOT NULL, "execution_time" bigint NOT NULL, "error" text NULL, "error_stmt" text NULL,
 		"hash" character varying NOT NULL, "partial_hashes" jsonb NULL, "operator_version" character varying NOT NULL,
 		PRIMARY KEY ("version"))`,
-	quote: pq.QuoteIdentifier,
-	write: writePostgres,
+	quote:   pq.QuoteIdentifier,
+	hides:   func(*migrate.Stmt) bool { return false },
+	literal: pq.QuoteLiteral,
+	take:    func(string) string { return fmt.Sprintf("SELECT pg_catalog.pg_try_advisory_lock(%d)", fileLock) },
+	release: func(string) string { return fmt.Sprintf("SELECT pg_catalog.pg_advisory_unlock(%d)", fileLock) },
+	write:   writePostgres,
 }
 
 var mysqlAndMariaDB = dialect{
@@ -70,7 +83,24 @@ var mysqlAndMariaDB = dialect{
 		" `hash` varchar(255) NOT NULL, `partial_hashes` json NULL, `operator_version` varchar(255) NOT NULL," +
 		" PRIMARY KEY (`version`)) CHARSET utf8mb4 COLLATE utf8mb4_bin",
 	quote: func(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" },
-	write: writeMySQL,
+	hides: func(stmt *migrate.Stmt) bool { return setsAutocommit.MatchString(stmt.Text) },
+	// Hexadecimal, since what a backslash means depends on a setting.
+	literal: func(text string) string { return fmt.Sprintf("CONVERT(X'%x' USING utf8mb4)", text) },
+	take:    func(schema string) string { return "SELECT GET_LOCK(" + fileLockOf(schema) + ", 0)" },
+	release: func(schema string) string { return "SELECT RELEASE_LOCK(" + fileLockOf(schema) + ")" },
+	write:   writeMySQL,
+}
+
+// setsAutocommit finds a statement that sets it for the session, also in a comment that MySQL executes.
+var setsAutocommit = regexp.MustCompile("(?is)^\\s*(/\\*M?!\\d*\\s*)?set\\s([^'\"]*,)?\\s*(session\\s+|local\\s+|@@((session|local)\\.)?)?`?autocommit`?\\s*:?=")
+
+// fileLock is the key of the lock under which a file is executed, in one database of PostgreSQL.
+const fileLock = 0x64627570_66696c65 // "dbup", "file"
+
+// fileLockOf is its name in MySQL, where it is one of the server: names have 64 characters at most.
+func fileLockOf(schema string) string {
+	sum := sha256.Sum256([]byte(schema))
+	return fmt.Sprintf("'dbupgrade_file_%x'", sum[:16])
 }
 
 // When a file was begun stays as it was first recorded, and so does its description.
@@ -87,40 +117,48 @@ func assignments(value func(column string) string) string {
 }
 
 // writePostgres is one round trip. A file that changed its role has it back behind the row, which is written as the
-// user that logged in: the role needs no right to the history.
-func writePostgres(ctx context.Context, h *history, r *migrate.Revision, hashes string) error {
+// user that logged in: the role needs no right to the history. What is set here ends with the transaction, so that a role
+// for which the file said SET LOCAL does, too.
+func writePostgres(ctx context.Context, h *history, r *migrate.Revision, hashes string, isNew bool) error {
 	row := []string{
 		pq.QuoteLiteral(r.Version), pq.QuoteLiteral(r.Description), number(int64(r.Type)), number(int64(r.Applied)),
 		number(int64(r.Total)), pq.QuoteLiteral(r.ExecutedAt.UTC().Format("2006-01-02 15:04:05.999999999Z07:00")),
 		number(int64(r.ExecutionTime)), pq.QuoteLiteral(r.Error), pq.QuoteLiteral(r.ErrorStmt), pq.QuoteLiteral(r.Hash),
 		pq.QuoteLiteral(hashes), pq.QuoteLiteral(operatorName),
 	}
-	query := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT (version) DO UPDATE SET %s",
-		h.name(), columns, strings.Join(row, ", "), assignments(func(c string) string { return "excluded." + c }))
+	query := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", h.name(), columns, strings.Join(row, ", "))
+	if !isNew {
+		query += " ON CONFLICT (version) DO UPDATE SET " + assignments(func(c string) string { return "excluded." + c })
+	}
 	session := h.server.session
 	if session == nil {
 		_, err := h.server.client.DB.ExecContext(ctx, query)
 		return err
 	}
-	_, err := session.ExecContext(ctx, "SELECT pg_catalog.set_config('dbupgrade.role', pg_catalog.current_setting('role'), false);"+
-		"RESET ROLE;"+query+";SELECT pg_catalog.set_config('role', pg_catalog.current_setting('dbupgrade.role'), false)")
+	_, err := session.ExecContext(ctx, "SELECT pg_catalog.set_config('dbupgrade.role', pg_catalog.current_setting('role'), true);"+
+		"SET LOCAL role TO DEFAULT;"+query+";SELECT pg_catalog.set_config('role', pg_catalog.current_setting('dbupgrade.role'), true)")
 	return err
 }
 
-func writeMySQL(ctx context.Context, h *history, r *migrate.Revision, hashes string) error {
-	query := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON DUPLICATE KEY UPDATE %s",
-		h.name(), columns, strings.TrimSuffix(strings.Repeat("?, ", strings.Count(columns, ",")+1), ", "),
-		assignments(func(c string) string { return "VALUES(" + c + ")" }))
+// writeMySQL writes through another connection where the file has locked tables, ours not among them: with that, it has
+// ended its transaction.
+func writeMySQL(ctx context.Context, h *history, r *migrate.Revision, hashes string, isNew bool) error {
+	query := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)",
+		h.name(), columns, strings.TrimSuffix(strings.Repeat("?, ", strings.Count(columns, ",")+1), ", "))
+	if !isNew {
+		query += " ON DUPLICATE KEY UPDATE " + assignments(func(c string) string { return "VALUES(" + c + ")" })
+	}
 	row := []any{
 		r.Version, r.Description, int64(r.Type), r.Applied, r.Total, r.ExecutedAt.UTC(), int64(r.ExecutionTime), r.Error,
 		r.ErrorStmt, r.Hash, hashes, operatorName,
 	}
-	session := h.server.session
-	if session == nil {
-		_, err := h.server.client.DB.ExecContext(ctx, query, row...)
-		return err
+	if h.server.session != nil {
+		_, err := h.server.session.ExecContext(ctx, query, row...)
+		if numberOf(err) != tableNotLocked {
+			return err
+		}
 	}
-	_, err := session.ExecContext(ctx, query, row...)
+	_, err := h.server.client.DB.ExecContext(ctx, query, row...)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -43,6 +44,26 @@ func plain(err error) error {
 	}
 }
 
+// Numbers of MySQL's errors.
+const (
+	duplicateEntry = 1062
+	tableNotLocked = 1100
+)
+
+// numberOf is that of an error of MySQL.
+func numberOf(err error) uint16 {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return e.Number
+	}
+	return 0
+}
+
+// isDuplicate says whether a row was there already.
+func isDuplicate(err error) bool {
+	return codeOf(err) == "23505" || numberOf(err) == duplicateEntry
+}
+
 // errTooLarge is that of a statement which MySQL's driver did not send.
 var errTooLarge = mysql.ErrPktTooLarge
 
@@ -65,12 +86,14 @@ func checkURL(text string) error {
 	if err != nil || hasStrayAt(u) {
 		return errors.New("sql/sqlclient: parse open url: the URL of the database is malformed; user and password must be percent-encoded")
 	}
-	switch strings.TrimSuffix(u.Scheme, "+unix") {
-	case "postgres", "postgresql", "mysql", "mariadb", "maria":
-		return nil
-	default:
+	if u.Scheme != "postgres" && u.Scheme != "postgresql" && !isMySQL(u.Scheme) {
 		return errors.New("sql/sqlclient: unknown driver: the URL of the database begins with postgres://, mysql:// or mariadb://")
 	}
+	return nil
+}
+
+func isMySQL(scheme string) bool {
+	return slices.Contains([]string{"mysql", "mariadb", "maria"}, strings.TrimSuffix(scheme, "+unix"))
 }
 
 // hasStrayAt says whether an @ stands where none belongs: a character that ends the host stands in the password as it

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 	"unicode/utf8"
@@ -14,9 +13,14 @@ import (
 
 // events writes a line of JSON for each step of a run. All methods work on nil, which writes nothing.
 type events struct {
-	out   io.WriteCloser
+	out   *os.File
 	known secrets
+	// unread is set when nobody reads them.
+	unread bool
 }
+
+// readerTimeout is how long a reader may keep a run waiting.
+const readerTimeout = 5 * time.Second
 
 // event is one line. Counts and lines are from 1, offsets are bytes of the file from 0; what does not apply is left out.
 type event struct {
@@ -61,7 +65,7 @@ func openEvents(name string, known secrets) (*events, error) {
 	if err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
-	return &events{file, known}, nil
+	return &events{out: file, known: known}, nil
 }
 
 func (l *events) close() {
@@ -70,12 +74,21 @@ func (l *events) close() {
 	}
 }
 
-// write appends one line; that nobody reads it must not stop a migration.
+// write appends one line. That nobody reads it must not stop a migration: where a pipe stays full, and where it was closed,
+// the run goes on without events.
 func (l *events) write(e event) {
+	if l.unread {
+		return
+	}
 	e.Time = time.Now().UTC().Format(time.RFC3339Nano)
 	e.Error = l.known.clean(e.Error)
-	if line, err := json.Marshal(e); err == nil {
-		_, _ = l.out.Write(append(line, '\n'))
+	line, err := json.Marshal(e)
+	if err != nil {
+		return
+	}
+	_ = l.out.SetWriteDeadline(time.Now().Add(readerTimeout)) // which a file refuses, and does not need
+	if _, err := l.out.Write(append(line, '\n')); err != nil {
+		l.unread = true
 	}
 }
 

@@ -101,3 +101,30 @@ func TestPlacesInAFile(t *testing.T) {
 		})
 	}
 }
+
+func TestStatementsThatSetAutocommit(t *testing.T) {
+	for text, want := range map[string]bool{
+		"set autocommit = 0;":                        true,
+		"SET AUTOCOMMIT:=OFF;":                       true,
+		"set\n  @@autocommit=0;":                     true,
+		"set session autocommit = 1;":                true,
+		"set @@session.autocommit = 1;":              true,
+		"set `autocommit` = 1;":                      true,
+		"set @old = @@autocommit, autocommit = 0;":   true,
+		"/*!40101 set autocommit = 0 */;":            true,
+		"/*M!100100 set autocommit = 0 */;":          true,
+		"set @old = @@autocommit;":                   false,
+		"set global autocommit = 0;":                 false,
+		"set @@global.autocommit = 0;":               false,
+		"set names 'utf8', @a = 'autocommit = 0';":   false,
+		"update settings set autocommit = 0;":        false,
+		"insert into t values ('set autocommit=0');": false,
+	} {
+		if got := mysqlAndMariaDB.hides(&migrate.Stmt{Text: text}); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+		if postgres.hides(&migrate.Stmt{Text: text}) {
+			t.Errorf("%q with PostgreSQL", text)
+		}
+	}
+}

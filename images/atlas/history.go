@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ariga.io/atlas/sql/migrate"
+	"ariga.io/atlas/sql/schema"
 )
 
 const (
@@ -98,21 +99,31 @@ func (h *history) ReadRevisions(ctx context.Context) ([]*migrate.Revision, error
 	if h.missing {
 		return nil, nil
 	}
-	found, err := h.server.client.DB.QueryContext(ctx, "SELECT "+columns+" FROM "+h.name())
+	found, err := h.read(ctx, h.server.client.DB, "")
+	for _, r := range found {
+		h.rows[r.Version] = r
+	}
+	return h.sorted(), err
+}
+
+// read returns the rows that a condition selects.
+func (h *history) read(ctx context.Context, from schema.ExecQuerier, condition string) ([]*migrate.Revision, error) {
+	rows, err := from.QueryContext(ctx, "SELECT "+columns+" FROM "+h.name()+condition)
 	if err != nil {
 		return nil, plain(err)
 	}
-	defer found.Close()
-	for found.Next() {
-		r, err := scan(found)
+	defer rows.Close()
+	var found []*migrate.Revision
+	for rows.Next() {
+		r, err := scan(rows)
 		if err != nil {
 			return nil, err
 		}
 		if r.Version != ownRow {
-			h.rows[r.Version] = r
+			found = append(found, r)
 		}
 	}
-	return h.sorted(), plain(found.Err())
+	return found, plain(rows.Err())
 }
 
 // sorted orders by bytes, as the library orders files, whatever the database's collation is.
@@ -158,6 +169,7 @@ func (h *history) ReadRevision(_ context.Context, version string) (*migrate.Revi
 
 // WriteRevision implements migrate.RevisionReadWriter: in the session of the file, so that it goes with its transaction.
 func (h *history) WriteRevision(ctx context.Context, r *migrate.Revision) error {
+	_, known := h.rows[r.Version]
 	h.rows[r.Version] = r
 	if h.server.dry {
 		return nil
@@ -174,11 +186,14 @@ func (h *history) WriteRevision(ctx context.Context, r *migrate.Revision) error 
 	if h.server.lost { // without an error, so that nobody takes the statement for one that the server answered
 		row.Error, row.ErrorStmt = "", ""
 	}
-	err = h.server.dialect.write(context.WithoutCancel(ctx), h, &row, string(hashes))
-	if h.server.session != nil && h.server.session.open && codeOf(plain(err)) == inFailedTransaction {
+	err = plain(h.server.dialect.write(context.WithoutCancel(ctx), h, &row, string(hashes), !known))
+	if !known && isDuplicate(err) {
+		return errOvertaken(r.Version)
+	}
+	if h.server.session != nil && h.server.session.open && codeOf(err) == inFailedTransaction {
 		return nil // the transaction is undone, and its row with it
 	}
-	return plain(err)
+	return err
 }
 
 // DeleteRevision implements migrate.RevisionReadWriter.

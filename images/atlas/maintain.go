@@ -56,7 +56,7 @@ func replay(ctx context.Context, s *server, f *folder) (err error) {
 		}
 	}()
 	r := &applyRun{options: &options{txMode: modeFile}, server: s, folder: f, pending: f.files}
-	r.history = &history{server: s, rows: map[string]*migrate.Revision{}}
+	r.history = &history{server: s, missing: true, rows: map[string]*migrate.Revision{}}
 	if r.executor, err = migrate.NewExecutor(s, f, migrate.NopRevisionReadWriter{}, migrate.WithLogger(r)); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ariga.io/atlas/sql/migrate"
@@ -23,6 +24,34 @@ func (e *begunError) Error() string {
 		"put any text into the column error of that row, and the next run continues with the statement. If there is, apply "+
 		"the rest of the file by hand and set applied = total",
 		e.file.Name(), e.statement, e.total, e.file.Version(), e.table, e.statement-1, e.total)
+}
+
+// halfway returns the rows below the last one whose files stopped half way: the library looks at the last row alone.
+func (h *history) halfway() []*migrate.Revision {
+	var found []*migrate.Revision
+	for _, r := range h.sorted()[:max(len(h.rows)-1, 0)] {
+		if r.Applied < r.Total {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// with adds the files of some rows to pending ones, in order, and returns the rows that have no file.
+func (f *folder) with(pending []migrate.File, rows []*migrate.Revision) (found []migrate.File, missing []*migrate.Revision) {
+	found = slices.Clone(pending)
+	for _, r := range rows {
+		i := slices.IndexFunc(f.files, func(file migrate.File) bool { return file.Version() == r.Version })
+		if i < 0 {
+			missing = append(missing, r)
+			continue
+		}
+		found = append(found, f.files[i])
+	}
+	if len(rows) > 0 {
+		slices.SortStableFunc(found, func(a, b migrate.File) int { return strings.Compare(a.Version(), b.Version()) })
+	}
+	return found, missing
 }
 
 // resumable refuses a file that stopped half way and cannot go on: behind a statement of unknown end, unless all of the

@@ -56,13 +56,26 @@ func connect(ctx context.Context, url string) (*server, error) {
 	if err := checkURL(url); err != nil {
 		return nil, err
 	}
-	client, err := sqlclient.Open(ctx, url)
+	client, err := open(ctx, url)
 	if err != nil {
 		return nil, known.hide(plain(err))
 	}
 	s := &server{Driver: client.Driver, client: client, scanned: map[string][]*migrate.Stmt{}}
 	s.dialect = dialectOf(client.Name)
 	return s, nil
+}
+
+func open(ctx context.Context, url string) (*sqlclient.Client, error) {
+	u, err := sqlclient.ParseURL(url)
+	if err != nil {
+		return nil, fmt.Errorf("sql/sqlclient: parse open url: %w", err)
+	}
+	if isMySQL(u.Scheme) { // else a server whose sessions begin without it would lose what was recorded last
+		query := u.Query()
+		query.Set("autocommit", "1")
+		u.RawQuery = query.Encode()
+	}
+	return sqlclient.OpenURL(ctx, u)
 }
 
 func (s *server) close() { _ = s.client.Close() }
@@ -76,8 +89,8 @@ func (s *server) lock(ctx context.Context, timeout time.Duration) (schema.Unlock
 	return unlock, nil
 }
 
-// begin opens a session unless one was kept, with a transaction unless the file wants none.
-func (s *server) begin(ctx context.Context, transaction bool) error {
+// open opens a session unless one was kept.
+func (s *server) open(ctx context.Context) error {
 	if s.session != nil && s.session.spent {
 		s.replace(ctx)
 	}
@@ -87,9 +100,11 @@ func (s *server) begin(ctx context.Context, transaction bool) error {
 			return fmt.Errorf("connecting: %w", plain(err))
 		}
 	}
-	if !transaction {
-		return nil
-	}
+	return nil
+}
+
+// begin begins a transaction in the session.
+func (s *server) begin(ctx context.Context) error {
 	// Not by BeginTx: a file may end our transaction itself, which pq takes for a broken connection.
 	if _, err := s.session.ExecContext(ctx, s.dialect.begin); err != nil {
 		s.end()
@@ -155,7 +170,7 @@ func (s *server) replace(ctx context.Context) {
 	case strings.HasPrefix(codeOf(plain(err)), invalidAuthorization) && s.reset(ctx):
 		s.session.spent = false
 	default:
-		s.end() // begin connects once more, and returns the error
+		s.end() // open connects once more, and returns the error
 	}
 }
 

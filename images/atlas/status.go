@@ -54,10 +54,11 @@ func pendingFiles(ctx context.Context, s *server, f *folder, h *history, rows []
 		return nil, err
 	}
 	pending, err := executor.Pending(ctx)
-	if errors.Is(err, migrate.ErrNoPendingFiles) {
-		return nil, nil
+	if err != nil && !errors.Is(err, migrate.ErrNoPendingFiles) {
+		return nil, err
 	}
-	return pending, err
+	all, _ := f.with(pending, h.halfway())
+	return all, nil
 }
 
 func compared(f *folder, rows []*migrate.Revision, pending []migrate.File) statusReport {

@@ -33,6 +33,9 @@ class Server(Protocol):
     """Asks for statements that wait for a row."""
     busy: str
     """Asks for statements that are executed at all, with or without a client."""
+    lock_holder: str
+    """Asks for the number of the session that holds the lock of a run."""
+    kill: str
     queueing: str
     """Asks for a second run, which waits for the lock of the first."""
 
@@ -83,6 +86,10 @@ class OnPostgres(Server):
         "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
         " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
+    lock_holder: str = (
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 2686470616 AND granted"
+    )
+    kill: str = "SELECT pg_terminate_backend({})"
     queueing: str = (
         "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
         " AND query LIKE 'SELECT pg_try_advisory_lock%' HAVING count(*) = 2"
@@ -107,6 +114,10 @@ class OnMariaDb(Server):
     json: str = "JSON_OBJECT"
     waiting: str = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
     busy: str = "SELECT 1 FROM information_schema.innodb_trx"
+    lock_holder: str = (
+        "SELECT n FROM (SELECT IS_USED_LOCK('atlas_migrate_execute') AS n) AS s WHERE n IS NOT NULL"
+    )
+    kill: str = "KILL {}"
     queueing: str = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT GET_LOCK%'"
 
     def database(self, folder: Path) -> Database:

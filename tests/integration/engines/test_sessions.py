@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -115,6 +117,42 @@ def test_a_role_that_a_file_sets_needs_no_right_to_the_history(
     assert postgres.query(f"{owners}'{role}' ORDER BY 1", database.name) == ["a", "b", "c", "d"]
 
 
+def test_a_role_for_a_transaction_ends_with_it(postgres: Postgres, database: Database) -> None:
+    role = f"role_{database.name}"
+    database.write(
+        {
+            "1_a.sql": f"create role {role}; grant create, usage on schema public to {role};",
+            "2_b.sql": f"set local role {role};\ncreate table a (id int);\ncreate table b (id int);\ncommit;\ncreate table c (id int);",
+        }
+    )
+    assert database.apply().report.applied == 2
+    owners = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tableowner = "
+    assert postgres.query(f"{owners}'{role}' ORDER BY 1", database.name) == ["a", "b"]
+
+
+def test_a_role_that_users_begin_with_writes_the_history(postgres: Postgres, database: Database) -> None:
+    owner, role = f"owner_{database.name}", f"app_{database.name}"
+    statements = (
+        f"create role {owner}; create role {role} login password 'hunter2'; grant {owner} to {role}",
+        f"alter role {role} set role = {owner}; grant create on database {database.name} to {owner}",
+        f"create schema app; grant all on schema app to {owner}",
+    )
+    postgres.query("; ".join(statements), database.name)
+    database = replace(
+        database, url=f"postgres://{role}:hunter2@127.0.0.1:{postgres.port}/{database.name}?sslmode=disable"
+    )
+    database.write(
+        {"1_a.sql": f"create table app.a (id int);\nset role {owner};\ncreate table app.b (id int);"}
+    )
+    outcome = database.apply("--allow-dirty")
+    assert outcome.report.applied == 1, outcome.output
+    tables = postgres.query(
+        "SELECT tableowner FROM pg_tables WHERE schemaname IN ('app', 'atlas_schema_revisions')",
+        database.name,
+    )
+    assert set(tables) == {owner}
+
+
 def test_a_file_that_ends_our_transaction_itself_is_recorded_as_far_as_it_came(
     postgres: Postgres, database: Database
 ) -> None:
@@ -151,6 +189,35 @@ def test_a_file_out_of_order_is_an_error_unless_it_is_asked_for(postgres: Postgr
     assert found == {"": wrong, "linear": wrong, "linear-skip": (None, "acd"), "non-linear": (None, "abcd")}
 
 
+HALFWAY = "-- atlas:txmode none\n\ncreate table b (id int);\nselect nope;"
+
+
+def test_a_file_that_stopped_half_way_below_others_is_not_passed_over(
+    postgres: Postgres, database: Database
+) -> None:
+    database.write(LATE)
+    database.apply()
+    database.write({**LATE, "2_b.sql": HALFWAY, "4_d.sql": "create table d (id int);"})
+    assert database.apply("--exec-order", "non-linear").report.failure is Failure.SQL
+    database.write({**LATE, "2_b.sql": HALFWAY.replace("nope", "1"), "4_d.sql": "create table d (id int);"})
+    for order in ("linear", "linear-skip"):
+        found = database.apply("--exec-order", order).report
+        assert found.failure is Failure.HISTORY_DIVERGED
+        assert "version 2 stopped half way (1 of 2 statements)" in (found.error or "")
+    assert database.run("status", "--format", "{{ range .Pending }}{{ .Version }} {{ end }}").output == "2 4 "
+    assert database.apply("--exec-order", "non-linear").report.applied == 2
+    assert postgres.query(TABLES, database.name) == ["public.a", "public.b", "public.c", "public.d"]
+
+
+def test_a_file_that_stopped_half_way_and_is_gone_is_an_error(database: Database) -> None:
+    database.write(LATE)
+    database.apply()
+    database.write({**LATE, "2_b.sql": HALFWAY})
+    database.apply("--exec-order", "non-linear")
+    database.write(LATE)
+    assert database.apply("--exec-order", "non-linear").report.failure is Failure.HISTORY_DIVERGED
+
+
 @pytest.mark.parametrize(
     ("last", "failure"),
     [
@@ -171,7 +238,9 @@ def test_nothing_is_begun_when_a_later_file_cannot_be_run(
 def test_one_transaction_for_all_files(postgres: Postgres, database: Database) -> None:
     files = {"1_a.sql": "create table a (id int);", "2_b.sql": "create table b (id int);\nselect nope;"}
     database.write(files)
-    assert database.apply("--tx-mode", "all").report.failure is Failure.SQL
+    found = database.apply("--tx-mode", "all").report
+    assert (found.failure, found.failed_file) == (Failure.SQL, "2_b.sql")
+    assert (found.applied, found.to_version) == (0, None)
     assert postgres.query(TABLES, database.name) == []
     database.write({**files, "2_b.sql": "create table b (id int);"})
     assert database.apply("--tx-mode", "all").report.applied == 2
@@ -254,6 +323,20 @@ def test_events_tell_each_step(database: Database) -> None:
     assert (found[-1]["applied"], "nope" in found[-1]["error"]) == (1, True)
     again = database.events()
     assert [event["skipped"] for event in again if event["event"] == "file"] == [1]
+
+
+def test_a_reader_that_reads_no_events_stops_nothing(postgres: Postgres, database: Database) -> None:
+    database.write({"1_a.sql": "create table a (id int);\n" + "select 1;\n" * 60})
+    pipe = database.folder / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+        assert database.apply("--events", str(pipe)).report.applied == 1
+        assert len(os.read(reader, 65536)) <= 4096
+    finally:
+        os.close(reader)
+    assert postgres.query(TABLES, database.name) == ["public.a"]
 
 
 def test_validate_tries_the_files_as_apply_runs_them(postgres: Postgres, tmp_path: Path) -> None:

@@ -277,6 +277,9 @@ def test_the_first_file_of_an_image_can_fail() -> None:
         "write: broken pipe",
         "dial tcp: connection refused",
         "unexpected EOF",
+        "read tcp 10.0.0.1:5432: read: connection timed out",
+        "read tcp 10.0.0.1:5432: read: no route to host",
+        "Error 1927 (70100): Connection was killed",
         "pq: terminating connection due to administrator command",
     ],
 )

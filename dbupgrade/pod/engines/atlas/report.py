@@ -52,7 +52,7 @@ _UNREADABLE = re.compile(r'scanning statements from "([^"]*)": (.*)', re.DOTALL)
 
 
 # Of which the class alone does not say enough.
-_TOLD = frozenset({Failure.UNKNOWN, Failure.HISTORY_DIVERGED, Failure.PARTLY_APPLIED})
+_TOLD = frozenset({Failure.UNKNOWN, Failure.HISTORY_DIVERGED, Failure.PARTLY_APPLIED, Failure.UNUSABLE_FILE})
 
 
 def parse(log: str, *, succeeded: bool, secrets: tuple[str, ...] = ()) -> Report:
@@ -140,6 +140,6 @@ def _class_of_statement_error(text: str) -> Failure:
     """When the connection broke in a statement, nobody knows how far the statement came; all else is the SQL's."""
     broken = (
         r"\Ainterrupted: |connection refused|connection reset|broken pipe|(bad|invalid) connection|unexpected EOF"
-        r"|terminating connection|server shutdown in progress"
+        r"|terminating connection|server shutdown in progress|connection timed out|no route to host|connection was killed"
     )
     return Failure.INTERRUPTED if re.search(broken, text, re.IGNORECASE) else Failure.SQL
