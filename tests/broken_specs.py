@@ -54,6 +54,12 @@ BROKEN: list[tuple[str, Object, list[str]]] = [
     ("a command for Atlas", {"migrations": {"command": ["x"]}}, [f"{M}.engine"]),
     ("a variable for Psql", {"migrations": {"engine": "Psql", "env": [{"name": "A"}]}}, [f"{M}.engine"]),
     ("a baseline for a command", {"migrations": {**COMMAND, "baseline": "1"}}, [f"{M}.baseline"]),
+    ("an order for a command", {"migrations": {**COMMAND, "execOrder": "NonLinear"}}, [f"{M}.execOrder"]),
+    (
+        "a history of Atlas for Psql",
+        {"migrations": {"engine": "Psql", "revisionsSchema": "public"}},
+        [f"{M}.revisionsSchema"],
+    ),
     ("a reserved variable", {"migrations": {**COMMAND, "env": [{"name": "DB_HOST"}]}}, [f"{M}.env[0].name"]),
     (
         "a value from two places",

@@ -18,3 +18,4 @@ class ExitCode(IntEnum):
     PENDING = 9
     LINT = 10
     FOLDER = 11
+    FILES = 12

@@ -56,12 +56,13 @@ def run_id(namespace: str, spec: Spec) -> str:
 
 
 def runner_hash(spec: Spec) -> str:
-    """Identity of how a run is carried out (delivery, pull secrets, env, policy, runner): a change retries a failed run.
+    """Identity of how a run is carried out (delivery, pull secrets, order, env, policy, runner): a change retries a failed run.
 
     Only fields that differ from their defaults enter it, so that a new field in a newer operator changes nothing.
     """
     migrations = spec.migrations.model_dump_json(
-        include={"delivery", "image_pull_secrets", "env"}, exclude_defaults=True
+        include={"delivery", "image_pull_secrets", "env", "exec_order", "revisions_schema"},
+        exclude_defaults=True,
     )
     parts = [migrations, spec.runner.model_dump_json(exclude_defaults=True)]
     if spec.policy != Policy():

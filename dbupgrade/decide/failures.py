@@ -184,6 +184,43 @@ KINDS: dict[Failure, FailureKind] = {
         "the history in the database does not match the files in the image",
         "Compare the history table with the folder, and ship an image that continues that history.",
     ),
+    Failure.OUT_OF_ORDER: FailureKind(
+        Retry.NEVER,
+        "a file was never applied, and its version is below the one that the database is at",
+        "Give the file a version above the database's. To apply it where it is, set spec.migrations.execOrder to NonLinear; to pass "
+        "it over, to LinearSkip.",
+        exit_code=ExitCode.FILES,
+    ),
+    Failure.APPLIED_FILE_CHANGED: FailureKind(
+        Retry.NEVER,
+        "the file was changed after it was applied",
+        "Restore the content of the file, and put the change into a new file.",
+        exit_code=ExitCode.FILES,
+    ),
+    Failure.DUPLICATE_VERSION: FailureKind(
+        Retry.NEVER,
+        "files have the same version, so that only one of them would be applied",
+        "Give each file a version of its own: the part of its name before the first _.",
+        exit_code=ExitCode.FILES,
+    ),
+    Failure.FOREIGN_FORMAT: FailureKind(
+        Retry.NEVER,
+        "the file is in the format of another migration tool",
+        "Convert the folder to plain SQL files, one for each version, without the parts that undo a migration.",
+        exit_code=ExitCode.FILES,
+    ),
+    Failure.UNREADABLE_FILE: FailureKind(
+        Retry.NEVER,
+        "the file cannot be read as SQL",
+        "Correct the file as the message says, and save it as UTF-8.",
+        exit_code=ExitCode.FILES,
+    ),
+    Failure.MISREAD_BY_ENGINE: FailureKind(
+        Retry.NEVER,
+        "the engine would read the file differently from PostgreSQL",
+        "Write the statement as the message says.",
+        exit_code=ExitCode.FILES,
+    ),
     Failure.FILE_CHANGED: FailureKind(
         Retry.NEVER,
         "the file was changed after it was applied",

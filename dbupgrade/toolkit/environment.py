@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dbupgrade.api.spec.migrations import ExecOrder
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.toolkit import address
 
@@ -28,6 +29,7 @@ class Environment:
         "no database is named: set DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD_FILE"
     )
     revisions_schema: str = ""
+    exec_order: ExecOrder = ExecOrder.LINEAR
     baseline: str = ""
     lock_seconds: float = LOCK_SECONDS
     wait_seconds: float = WAIT_SECONDS
@@ -49,6 +51,7 @@ def read(variables: Mapping[str, str], read_file: Callable[[str], str]) -> Envir
         directory=Path(variables.get("MIGRATION_DIR") or "/migrations"),
         url=_url(variables, read_file),
         revisions_schema=variables.get("ATLAS_REVISIONS_SCHEMA", ""),
+        exec_order=_exec_order(variables),
         baseline=variables.get("MIGRATE_BASELINE_VERSION", ""),
         lock_seconds=_seconds(variables, "MIGRATE_LOCK_TIMEOUT", LOCK_SECONDS),
         wait_seconds=_seconds(variables, "MIGRATE_WAIT_TIMEOUT", WAIT_SECONDS),
@@ -56,6 +59,16 @@ def read(variables: Mapping[str, str], read_file: Callable[[str], str]) -> Envir
         metrics_file=variables.get("MIGRATE_METRICS_FILE", ""),
         pushgateway=variables.get("MIGRATE_PUSHGATEWAY_URL", ""),
     )
+
+
+def _exec_order(variables: Mapping[str, str]) -> ExecOrder:
+    text = variables.get("MIGRATE_EXEC_ORDER", "") or ExecOrder.LINEAR
+    try:
+        return ExecOrder(text)
+    except ValueError:
+        raise BadEnvironmentError(
+            f"MIGRATE_EXEC_ORDER is {text!r}; it must be one of {', '.join(ExecOrder)}"
+        ) from None
 
 
 def _url(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:

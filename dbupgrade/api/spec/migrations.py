@@ -44,6 +44,11 @@ Version = Annotated[
         r"[A-Za-z0-9][A-Za-z0-9._-]*", "must be the version of a migration file, for example 20250101120000"
     ),
 ]
+SchemaName = Annotated[
+    str,
+    Field(min_length=1, max_length=63),
+    Pattern(r"[A-Za-z_][A-Za-z0-9_-]*", "must be the name of a schema, for example public"),
+]
 VariableName = Annotated[
     str,
     Field(min_length=1, max_length=253),
@@ -76,6 +81,14 @@ class Engine(StrEnum):
     ATLAS = "Atlas"
     PSQL = "Psql"
     COMMAND = "Command"
+
+
+class ExecOrder(StrEnum):
+    """What happens to a file whose version is below the database's and that was never applied."""
+
+    LINEAR = "Linear"
+    LINEAR_SKIP = "LinearSkip"
+    NON_LINEAR = "NonLinear"
 
 
 class KeyReference(Model):
@@ -165,6 +178,20 @@ class Migrations(Model):
             'self.engine != "Command" || !has(self.baseline)',
             lambda migrations: migrations.engine is not Engine.COMMAND or migrations.baseline is None,
         ),
+        Rule(
+            "execOrder",
+            "must not be set with engine Command, whose command decides about the order",
+            'self.engine != "Command" || self.execOrder == "Linear"',
+            lambda migrations: (
+                migrations.engine is not Engine.COMMAND or migrations.exec_order is ExecOrder.LINEAR
+            ),
+        ),
+        Rule(
+            "revisionsSchema",
+            "must not be set without engine Atlas, whose history it locates",
+            'self.engine == "Atlas" || !has(self.revisionsSchema)',
+            lambda migrations: migrations.engine is Engine.ATLAS or migrations.revisions_schema is None,
+        ),
     )
 
     image: Image = Field(
@@ -212,6 +239,17 @@ class Migrations(Model):
         None,
         description="Version at which a database that has tables but no migration history is adopted: files up to and including "
         "it count as applied. Not for engine Command.",
+    )
+    exec_order: ExecOrder = Field(
+        ExecOrder.LINEAR,
+        description="What happens to a file whose version is below the database's and that was never applied: Linear (the run "
+        "fails and names the file), LinearSkip (the file is passed over, and the log says so) or NonLinear (the file is "
+        "applied). Defaults to Linear. Not for engine Command.",
+    )
+    revisions_schema: SchemaName | None = Field(
+        None,
+        description="Schema that contains the migration history of Atlas, for a database whose history is elsewhere. Defaults to "
+        "Atlas's own: the schema in the database URL, else atlas_schema_revisions. Only for engine Atlas.",
     )
 
     @property

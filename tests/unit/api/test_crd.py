@@ -142,6 +142,7 @@ def test_the_defaults() -> None:
         ".spec.migrations.dir": "/migrations",
         ".spec.migrations.delivery": "Extract",
         ".spec.migrations.engine": "Atlas",
+        ".spec.migrations.execOrder": "Linear",
         ".spec.database.connection.urlSecretRef.key": "url",
         ".spec.database.connection.userSecretRef.key": "username",
         ".spec.database.connection.passwordSecretRef.key": "password",

@@ -16,6 +16,8 @@ SAME = [
     pytest.param(a_spec({"baseline": None}), id="a baseline of null"),
     pytest.param(a_spec({"delivery": "ImageVolume"}), id="another delivery"),
     pytest.param(a_spec({"imagePullSecrets": [{"name": "registry"}]}), id="a pull secret"),
+    pytest.param(a_spec({"execOrder": "NonLinear"}), id="another order"),
+    pytest.param(a_spec({"revisionsSchema": "public"}), id="a history elsewhere"),
     pytest.param(a_spec({"fieldOfTheFuture": 1}), id="a field of a newer version"),
     pytest.param(
         a_spec(
@@ -99,6 +101,9 @@ RUNNERS = [
     pytest.param({"migrations": {"delivery": "Extract"}}, True, id="the default delivery"),
     pytest.param({"runner": {"fieldOfTheFuture": 1}}, True, id="a field of a newer version"),
     pytest.param({"migrations": {"image": "x:2", "dir": "/sql"}}, True, id="what is part of the run id"),
+    pytest.param({"migrations": {"execOrder": "Linear"}}, True, id="the default order"),
+    pytest.param({"migrations": {"execOrder": "NonLinear"}}, False, id="another order"),
+    pytest.param({"migrations": {"revisionsSchema": "public"}}, False, id="a history elsewhere"),
     pytest.param({"migrations": {"delivery": "ImageVolume"}}, False, id="another delivery"),
     pytest.param(
         {"migrations": {"imagePullSecrets": [{"name": "x"}]}}, False, id="a pull secret for the migrations"

@@ -46,6 +46,7 @@ def test_the_database(variables: dict[str, str], url: str) -> None:
         ({**PARTS, "DB_PASSWORD_FILE": "/secret"}, "DB_PASSWORD_FILE /secret cannot be read: No such file"),
         ({**PARTS, "DB_SSLMODE": "allow"}, "DB_SSLMODE"),
         ({"MIGRATE_LOCK_TIMEOUT": "soon"}, "MIGRATE_LOCK_TIMEOUT is 'soon'"),
+        ({"MIGRATE_EXEC_ORDER": "any"}, "MIGRATE_EXEC_ORDER is 'any'; it must be one of Linear, LinearSkip"),
         ({"MIGRATE_WAIT_TIMEOUT": "-1"}, "MIGRATE_WAIT_TIMEOUT"),
     ],
 )

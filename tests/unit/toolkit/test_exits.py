@@ -21,6 +21,7 @@ def test_a_number_keeps_its_meaning() -> None:
         "PENDING": 9,
         "LINT": 10,
         "FOLDER": 11,
+        "FILES": 12,
     }
 
 
@@ -28,6 +29,7 @@ def test_a_number_keeps_its_meaning() -> None:
     ("failure", "error", "code"),
     [
         (Failure.CHECKSUM, None, ExitCode.CHECKSUM),
+        (Failure.OUT_OF_ORDER, None, ExitCode.FILES),
         (Failure.SQL, 'pq: syntax error at or near "tabl"', ExitCode.SQL),
         (Failure.SQL, "pq: canceling statement due to lock timeout", ExitCode.LOCK),
         (Failure.SQL, "pq: canceling statement due to statement timeout", ExitCode.SQL),
