@@ -60,7 +60,7 @@ class Tool:
     @property
     def sources(self) -> list[Path]:
         """All files that decide what the binary is."""
-        code = sorted(path for path in self.path.glob("*.go") if not path.name.endswith("_test.go"))
+        code = sorted(path for path in self.path.iterdir() if _is_code(path))
         return [self.path / "go.mod", self.path / "go.sum", *(code or [self.path / "main.go"])]
 
     @property
@@ -80,6 +80,10 @@ class Tool:
         major, minor = self.version.removeprefix("v").split(".")[:2]
         values = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
         return "-s -w" + "".join(f" -X {KUBERNETES_VERSION_PACKAGE}.{key}={v}" for key, v in values.items())
+
+
+def _is_code(path: Path) -> bool:
+    return path.suffix in {".go", ".sql"} and not path.name.endswith("_test.go")
 
 
 def _kubernetes(name: str, seconds: int) -> Tool:

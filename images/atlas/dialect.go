@@ -21,6 +21,7 @@ const invalidAuthorization = "28"
 // dialect is what the two kinds of databases have different.
 type dialect struct {
 	begin, placeholder string
+	hasExtensions      bool
 	// backend asks for the number of a session as the server lists it.
 	backend string
 	// cancel ends what a session does; %d is its number.
@@ -49,12 +50,13 @@ func dialectOf(driver string) dialect {
 }
 
 var postgres = dialect{
-	begin:        "BEGIN READ WRITE",
-	placeholder:  "$1",
-	backend:      "SELECT pg_catalog.pg_backend_pid()",
-	cancel:       "SELECT pg_catalog.pg_cancel_backend(%d)",
-	renew:        []string{"DISCARD ALL", "RESET ROLE"},
-	schemaExists: "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)",
+	begin:         "BEGIN READ WRITE",
+	placeholder:   "$1",
+	hasExtensions: true,
+	backend:       "SELECT pg_catalog.pg_backend_pid()",
+	cancel:        "SELECT pg_catalog.pg_cancel_backend(%d)",
+	renew:         []string{"DISCARD ALL", "RESET ROLE"},
+	schemaExists:  "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)",
 	tableExists: "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace" +
 		" WHERE n.nspname = $1 AND c.relname = $2)",
 	table: `CREATE TABLE %s ("version" character varying NOT NULL, "description" character varying NOT NULL,
