@@ -120,6 +120,7 @@ chaos: build-integration ## Random plays against a real API server: SEED=... STE
 	$(PYTHON) -m tests.chaos --seed $(SEED) --steps $(STEPS) --sequences $(SEQUENCES)
 
 N ?= 500
+TURNS ?= 10
 
 .PHONY: bench
 bench: build-integration ## Create N resources at once and print what it took as JSON
@@ -132,6 +133,10 @@ bench-scale: build-integration ## What a restart costs with N finished resources
 .PHONY: bench-pods
 bench-pods: build-integration ## What it costs to wait for N pods of an application, as JSON
 	$(PYTHON) -m bench.pods N=$(N)
+
+.PHONY: bench-ready
+bench-ready: up ## Until a migration is Ready, against a bare Job until it is Complete, in TURNS=10 turns, as JSON
+	$(PYTHON) -m bench.ready --state $(STATE) N=$(TURNS)
 
 .PHONY: bench-idle
 bench-idle: build-integration ## The latencies of 30 resources, one after the other, as JSON

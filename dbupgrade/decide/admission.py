@@ -77,7 +77,7 @@ def deleted(old: Object, *, namespace_terminating: bool | None) -> AdmissionVerd
 
 
 def active(obj: Object) -> bool:
-    """Whether a run is on, from its intent until its pods are gone; the bake after it does not count."""
+    """Whether a run is on, from its intent until its main container has ended; the bake after it does not count."""
     conditions = (obj.get("status") or {}).get("conditions") or ()
     return any(
         condition.get("type") == PROGRESSING

@@ -1,6 +1,7 @@
 """The end of a run: why it failed, what is recorded of it, and what the resource then says. Contract, 3.6 and 3.9."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.runner import Runner
@@ -12,6 +13,7 @@ from dbupgrade.decide.intent import as_of, still_wanted
 from dbupgrade.decide.needs import ReadReport
 from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.decide.statuses import failure_message, held, with_history
+from dbupgrade.decide.task import is_conclusive
 from dbupgrade.pod import engines
 from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
 from dbupgrade.pod.report import Report
@@ -27,15 +29,17 @@ _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 
 
 def finish(observed: Observed, run: Run, job: JobView, pod: PodView | None) -> Decision | ReadReport:
-    """Record how the finished `job` ended, its last pod being `pod`, and let it go."""
+    """Record how `job` ends, its last pod being `pod`, and let it go."""
     if pod and pod.migrate.exit_code is not None and observed.report is None:
         return ReadReport(pod)
     for name, view in pod.steps.items() if pod else ():
         run = STEPS[name].recorded(run, view)
     report = observed.report or Report()
-    if job.succeeded and report.failure is None:
-        decision = _succeeded(observed, run, job, report)
-    elif job.succeeded:
+    well = job.succeeded or (pod is not None and is_conclusive(job, pod) and pod.migrate.exit_code == 0)
+    if well and report.failure is None:
+        ended = pod and pod.migrate.finished
+        decision = _succeeded(observed, run, ended or job.completed or observed.now, report)
+    elif well:
         decision = failed(observed, run, report)
     else:
         decision = failed(observed, run, _or_adopt(observed, run, _why(observed, run, job, pod, report)))
@@ -100,7 +104,7 @@ def _with_token(run: Run, report: Report) -> Report:
 
 
 def expire(observed: Observed, job: JobView) -> SetTtl:
-    """Let the finished Job go, now that its result is recorded."""
+    """Let the Job go some time after its end, now that its result is recorded."""
     spec = observed.resource.spec
     runner = spec.runner if spec else Runner()
     return SetTtl(job.name, runner.ttl_seconds_after_finished)
@@ -128,10 +132,10 @@ def _known_versions(status: Status, report: Report) -> Status:
     return replace(status, current_version=current, pending_count=report.pending)
 
 
-def _succeeded(observed: Observed, run: Run, job: JobView, report: Report) -> Decision:
+def _succeeded(observed: Observed, run: Run, completed: datetime, report: Report) -> Decision:
     run = _ended(observed, run, report, RunResult.SUCCEEDED)
     status = _known_versions(with_history(observed.resource.status, run), report)
-    status = replace(status, job_completed_at=job.completed or observed.now)
+    status = replace(status, job_completed_at=completed)
     decision = post_checks.settle(as_of(observed, run), status, run)
     return replace(decision, actions=(*remove_token(run), *decision.actions))
 

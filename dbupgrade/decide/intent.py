@@ -67,8 +67,9 @@ def start(observed: Observed, walk: gates.Walk) -> Decision | Need:
         return answer
     results = answer.checks or CheckResults()
     match answer.held:
-        case Pause(known):
-            decision = Decision.write(observed.resource.status, requeue_after=results.next_look)
+        case Pause(known, look_again):
+            after = results.next_look if look_again is None else look_again
+            decision = Decision.write(observed.resource.status, requeue_after=after)
             return replace(decision, checks=known, inputs=results.inputs)
         case Hold() as hold:
             return _hold(observed, hold, answer.checks)
@@ -106,7 +107,7 @@ def intent(observed: Observed) -> Run:
     last = resource.status.run
     identity = run_id(resource.namespace, spec)
     # A status that was lost does not know its number any more, but the Jobs that are still there do.
-    numbers = (job.sequence for job in observed.own_jobs if job.owner_uid == resource.uid)
+    numbers = (job.sequence for job in observed.jobs_of_resource)
     sequence = max(last.sequence if last else 0, *numbers, 0) + 1
     repeated = last is not None and last.run_id == identity and last.failure is not None
     job_name = names.job_name(resource.name, resource.uid, sequence)

@@ -54,8 +54,8 @@ def advance(observed: Observed, run: Run) -> Decision | Need:
 def settled(observed: Observed, run: Run) -> Decision:
     """The finished `run` stands: report it, and see that its Job goes in time."""
     resource = observed.resource
-    own_jobs = (job for job in observed.own_jobs if job.owner_uid == resource.uid)
-    expiring = tuple(expire(observed, job) for job in own_jobs if job.finished and not job.has_ttl)
+    over = (job for job in observed.jobs_of_resource if job.finished or job.uid == run.job_uid)
+    expiring = tuple(expire(observed, job) for job in over if not job.has_ttl)
     if run.result is RunResult.SUCCEEDED:
         # A retry asked for after a success has nothing to retry, and must not linger until the next failure.
         handled = resource.retry or resource.status.last_handled_retry

@@ -4,11 +4,11 @@ A pure function. Whoever asks fetches what is needed, adds it to what was observ
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbupgrade.api.status import Run, RunKind
 from dbupgrade.decide import intent, migration
-from dbupgrade.decide.decision import Decision
+from dbupgrade.decide.decision import Decision, DeleteJob
 from dbupgrade.decide.gates import Walk
 from dbupgrade.decide.needs import Need
 from dbupgrade.decide.observed import Observed
@@ -44,4 +44,19 @@ def next_step(observed: Observed) -> Decision | Need:
     wanted = intent.wanted(observed, run, walk)
     if not isinstance(wanted, bool):
         return wanted
-    return intent.start(observed, walk) if wanted else meaning.settled(observed, run)
+    step = intent.start(observed, walk) if wanted else meaning.settled(observed, run)
+    if isinstance(step, Decision):
+        return replace(step, actions=step.actions + _without_replacement(observed, run))
+    return step
+
+
+def _without_replacement(observed: Observed, run: Run) -> tuple[DeleteJob, ...]:
+    """Remove the Job of the finished `run` if it is about to run again: its pod was disrupted after its end was recorded."""
+    starting = {pod.job_uid for pod in observed.pods if not (pod.terminal or pod.migrate.started)}
+    return tuple(
+        DeleteJob(job.name, job.uid)
+        for job in observed.jobs_of_resource
+        if (job.uid, job.run_id) == (run.job_uid, run.run_id)
+        and job.uid in starting
+        and not (job.finished or job.deleting)
+    )

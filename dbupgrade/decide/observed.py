@@ -5,7 +5,7 @@ The functions here read the JSON objects of the API server, and tolerate what is
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -20,7 +20,7 @@ from dbupgrade.decide.versions import AppPod
 from dbupgrade.objects import Object
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
-from dbupgrade.pod.view import ContainerView, container_from
+from dbupgrade.pod.view import ContainerView, container_from, timestamp
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,13 @@ def status_from(status: Object) -> Status:
     return Status()
 
 
-def timestamp(text: str | None) -> datetime | None:
-    """An RFC 3339 time of the API server."""
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
-
-
 def _controller_uid(metadata: Object) -> str:
     owners = (owner for owner in metadata.get("ownerReferences") or () if owner.get("controller"))
     return next((str(owner["uid"]) for owner in owners), "")
 
 
 _NUMBER_LENGTH = 9  # digits: int() refuses thousands, and no resource has as many runs
+_DEFAULT_BACKOFF_LIMIT = 6  # of the API server; ours always set it
 _POD_COUNTS = ("active", "terminating", "succeeded", "failed")
 
 
@@ -99,6 +95,7 @@ class JobView:
     failed_reason: str | None
     deleting: bool
     has_ttl: bool
+    backoff_limit: int = 0
     had_pod: bool = False
     """Whether its status tells of a pod, alive or ended, or of an end that is under way."""
 
@@ -127,6 +124,7 @@ def job_from(obj: Object) -> JobView:
         failed_reason=failed.get("reason", "") if failed else None,
         deleting="deletionTimestamp" in metadata,
         has_ttl=obj["spec"].get("ttlSecondsAfterFinished") is not None,
+        backoff_limit=obj["spec"].get("backoffLimit", _DEFAULT_BACKOFF_LIMIT),
         had_pod=bool(true) or any(status.get(count) for count in _POD_COUNTS),
     )
 
@@ -144,6 +142,8 @@ class PodView:
     unschedulable: bool
     scheduled: datetime | None
     migrate: ContainerView
+    disrupted: bool = False
+    """Whether the cluster ended it, for example by an eviction: the Job controller replaces such a pod."""
     steps: Mapping[str, ContainerView] = field(default_factory=dict)
     """What there is before the migration, by the name of the container."""
 
@@ -151,7 +151,8 @@ class PodView:
 def pod_from(obj: Object) -> PodView:
     """The view of a Pod object."""
     metadata, status = obj["metadata"], obj.get("status") or {}
-    scheduled: Object = next((c for c in status.get("conditions") or () if c["type"] == "PodScheduled"), {})
+    conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    scheduled: Object = conditions.get("PodScheduled", {})
     on_node = scheduled.get("status") == "True"
     return PodView(
         name=metadata["name"],
@@ -162,6 +163,7 @@ def pod_from(obj: Object) -> PodView:
         deleting="deletionTimestamp" in metadata,
         unschedulable=scheduled.get("status") == "False",
         scheduled=timestamp(scheduled.get("lastTransitionTime")) if on_node else None,
+        disrupted=conditions.get("DisruptionTarget", {}).get("status") == "True",
         steps={name: container_from(status.get("initContainerStatuses"), name) for name in STEPS},
         migrate=container_from(status.get("containerStatuses"), names.CONTAINER_MIGRATE),
     )
@@ -242,6 +244,11 @@ class Observed:
     def blocked(self) -> bool:
         """Whether somebody else works on the database, or may still do so."""
         return bool(self.busy or self.unended)
+
+    @property
+    def jobs_of_resource(self) -> tuple[JobView, ...]:
+        """The Jobs that the resource owns, whatever their labels say."""
+        return tuple(job for job in self.own_jobs if job.owner_uid == self.resource.uid)
 
     @property
     def living_pod(self) -> PodView | None:

@@ -11,6 +11,7 @@ from dbupgrade.api.status import Failure, Run
 from dbupgrade.decide import pulls
 from dbupgrade.decide.needs import ReadRun
 from dbupgrade.decide.observed import JobView, Observed, PodView
+from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
 
 # Grace before a run that cannot start is given up (contract, section 3.8).
 _IMAGE_PULL_GRACE = timedelta(seconds=60)
@@ -20,6 +21,7 @@ _UNSCHEDULABLE_GRACE = timedelta(minutes=10)
 # The Job's own deadline must not come first: it would look like a run that took too long.
 _BEFORE_DEADLINE = timedelta(seconds=15)
 
+_KILLED = 128  # and the number of the signal
 _SETTINGS_REASONS = {
     "CreateContainerConfigError",
     "CreateContainerError",
@@ -96,7 +98,7 @@ class GivenUp:
 
 @dataclass(frozen=True)
 class Ended:
-    """The Job controller has said how the Job ended."""
+    """How the Job ends is known: from the end of the main container in `pod`, or else from the Job controller."""
 
     run: Run
     job: JobView
@@ -116,6 +118,8 @@ def stage(observed: Observed, run: Run) -> Stage | ReadRun:
         return Foreign()
     pod = _newest(observed.pods, job)
     run = _seen(observed, run, job)
+    if pod and is_conclusive(job, pod):
+        return Ended(replace(run, failure=None), job, pod)
     if job.finished and not observed.fresh and (pod is None or not pod.terminal):
         return ReadRun()
     if job.succeeded or (job.finished and run.failure is None):
@@ -162,6 +166,20 @@ def _belongs_to(job: JobView, observed: Observed, run: Run) -> bool:
 def _newest(pods: tuple[PodView, ...], job: JobView) -> PodView | None:
     """The last pod of `job`: one before it was replaced after a disruption."""
     return next((pod for pod in reversed(pods) if pod.job_uid == job.uid), None)
+
+
+def is_conclusive(job: JobView, pod: PodView) -> bool:
+    """Whether the end of the main container in `pod`, the last of `job`, is the end of the Job: no other pod will follow.
+
+    The Job controller reports it seconds later.
+
+    What ends while its pod is being removed may have been interrupted, whatever its exit code, and be replaced; so may what
+    was killed, as the reason may be reported later.
+    """
+    code = pod.migrate.exit_code
+    if code is None or code >= _KILLED or pod.deleting or pod.disrupted or job.deleting:
+        return False
+    return not (code == UNREACHABLE_EXIT_CODE and job.backoff_limit)
 
 
 def _why_gone(observed: Observed, run: Run) -> Failure:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -15,6 +16,12 @@ class ContainerView:
     exit_code: int | None = None
     end_reason: str = ""
     message: str = ""
+    finished: datetime | None = None
+
+
+def timestamp(text: str | None) -> datetime | None:
+    """An RFC 3339 time of the API server."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
 def container_from(statuses: Iterable[dict[str, Any]] | None, name: str) -> ContainerView:
@@ -30,6 +37,7 @@ def container_from(statuses: Iterable[dict[str, Any]] | None, name: str) -> Cont
             exit_code=ended.get("exitCode", 0),
             end_reason=ended.get("reason", ""),
             message=ended.get("message", ""),
+            finished=timestamp(ended.get("finishedAt")),
         )
     if "running" in state:
         return ContainerView(started=True)

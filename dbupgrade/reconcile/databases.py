@@ -70,7 +70,7 @@ class Databases:
     def settle(self, observed: Observed, decision: Decision) -> None:
         """Claim or release the database as `decision` says, and wake those that may go on now."""
         resource, run = observed.resource, decision.status.run
-        holds = run is not None and run.active
+        holds = run is not None and (run.active or _has_remains(observed))
         waits = not holds and _waits(observed, decision)
         database = run.database if run and holds else _database(resource) if resource.spec else ""
         self._wake_all(self._claims.settle(database, _claimant(resource), holds=holds, waits=waits))
@@ -108,6 +108,11 @@ class Databases:
     def _wake_all(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._wake(key)
+
+
+def _has_remains(observed: Observed) -> bool:
+    """Whether a Job or a pod of the resource has not ended: a run ends before they do."""
+    return bool(observed.living_pod) or any(not job.finished for job in observed.jobs_of_resource)
 
 
 def _waits(observed: Observed, decision: Decision) -> bool:

@@ -91,6 +91,7 @@ class Play:
             (4, self._start_job),
             (3, self._recreate),
             (2, self._delete_job),
+            (2, self._disrupt),
             (2, self._retry),
             (2, self._suspend),
             (2, self._toggle_secret),
@@ -151,6 +152,11 @@ class Play:
         for job in self._some_job():
             self._note(f"delete {job['metadata']['name']}")
             await self.stage.world.delete_job(job)
+
+    async def _disrupt(self) -> None:
+        for job in self._some_job():
+            self._note(f"evict the pod of {job['metadata']['name']}")
+            await self.stage.world.disrupt(job)
 
     async def _fault(self) -> None:
         write, watch = Match("PATCH", rf"/{self.namespace}/.*status$"), Match(watch=True)

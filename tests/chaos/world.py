@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tests.integration.harness.faultproxy import Exchange
 
 _GONE = (NotFound,)
+_TERMINATED_EXIT_CODE = 143
 _SLOWEST_SECONDS = 0.4
 """Collecting garbage takes a while in a real cluster: pods outlive their Job, and Jobs their resource."""
 
@@ -92,7 +93,8 @@ class World:
             return
         self._ending.add(uid)
         with contextlib.suppress(*_GONE):
-            await self._end_pod(pod, succeed=succeed)
+            await self._end_pod(pod, succeed=succeed, slowly=True)
+            await self._dawdle()
             await self._end_job(job, succeed=succeed)
 
     async def start(self, job: Object) -> None:
@@ -110,6 +112,27 @@ class World:
             if name not in self._logs:
                 with contextlib.suppress(*_GONE):
                     await self._status(self._pods, pod, status)
+
+    async def disrupt(self, job: Object) -> None:
+        """Evict the Job's pod, which the Job controller replaces some time later."""
+        uid = job["metadata"]["uid"]
+        pod = self._pod_of.get(uid)
+        if pod is None or uid in self._ending:
+            return
+        name = pod["metadata"]["name"]
+        status = {
+            "phase": "Failed",
+            "conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}],
+            "containerStatuses": [_container(names.CONTAINER_MIGRATE, _terminated(_TERMINATED_EXIT_CODE))],
+        }
+        with contextlib.suppress(*_GONE):
+            async with self._kubelets[name]:
+                if name in self._logs:
+                    return
+                self._logs[name] = ""
+                del self._pod_of[uid]
+                await self._status(self._pods, pod, status)
+        self._do(self._replace_pod(job))
 
     async def delete_job(self, job: Object) -> None:
         """Delete a Job as a person does, in the background."""
@@ -160,8 +183,17 @@ class World:
         }
         pod = await self._pods.create(metadata["namespace"], body)
         self._pod_of[metadata["uid"]] = pod
-        if metadata["uid"] not in self.ledger.jobs:  # it went while its pod was made
+        if not self._goes_on(job):  # it went while its pod was made
             await self._remove_pod(job, gone=True)
+
+    async def _replace_pod(self, job: Object) -> None:
+        await self._dawdle()
+        if self._goes_on(job):
+            await self._create_pod(job)
+
+    def _goes_on(self, job: Object) -> bool:
+        current = self.ledger.jobs.get(job["metadata"]["uid"])
+        return current is not None and "deletionTimestamp" not in current["metadata"]
 
     async def _dawdle(self) -> None:
         await asyncio.sleep(self._random.random() * _SLOWEST_SECONDS)
@@ -182,17 +214,21 @@ class World:
                 patch = {"metadata": {"finalizers": None}}
                 await self._jobs.patch(metadata["namespace"], metadata["name"], patch)
 
-    async def _end_pod(self, pod: Object, *, succeed: bool) -> None:
+    async def _end_pod(self, pod: Object, *, succeed: bool, slowly: bool = False) -> None:
+        """End the container, then the pod: in between something else in it goes on for a while."""
         name = pod["metadata"]["name"]
-        status = {
-            "phase": "Succeeded" if succeed else "Failed",
+        containers = {
             "initContainerStatuses": [_container(Fetch.name, _terminated(0))],
             "containerStatuses": [_container(names.CONTAINER_MIGRATE, _terminated(0 if succeed else 1))],
         }
+        phase = "Succeeded" if succeed else "Failed"
         async with self._kubelets[name]:
             if name not in self._logs:
                 self._logs[name] = _report(succeed=succeed)
-                await self._status(self._pods, pod, status)
+                if slowly:
+                    await self._status(self._pods, pod, {"phase": "Running", **containers})
+                    await self._dawdle()
+                await self._status(self._pods, pod, {"phase": phase, **containers})
 
     async def _end_job(self, job: Object, *, succeed: bool) -> None:
         at = now()

@@ -1,13 +1,20 @@
 """Is the database free? Nobody else may be at work on it, and nothing of an earlier run."""
 
+from datetime import timedelta
+
 from dbupgrade.api.conditions import Reason
-from dbupgrade.decide.gates.gate import OPEN, RECHECK_SECONDS, GateAnswer, Hold
+from dbupgrade.decide.gates.gate import OPEN, RECHECK_SECONDS, GateAnswer, Hold, Pause
 from dbupgrade.decide.needs import ReadEnds
 from dbupgrade.decide.observed import JobView, Observed
+
+# A Job ends some two seconds after its container: a status that tells of that would be gone before anybody reads it.
+_JOB_ENDS_WITHIN = timedelta(seconds=10)
 
 
 def look(observed: Observed) -> GateAnswer | ReadEnds:
     """Open when the database is free. A waiter is woken when it is; looking again is for what no watch shows."""
+    if ending := _seconds_to_end(observed):
+        return GateAnswer(Pause(observed.checks, look_again=ending))
     found = _own_remains(observed) or others_at_work(observed)
     if isinstance(found, ReadEnds):
         return found
@@ -28,10 +35,27 @@ def others_at_work(observed: Observed) -> str | ReadEnds:
     return f"the end of Job {job.namespace}/{job.name} was not seen yet"
 
 
+def _seconds_to_end(observed: Observed) -> float:
+    """For how long the Job of the run whose end was just recorded is given time to end without a word."""
+    run = observed.resource.status.run
+    if run is None or run.finished_at is None or not _ending_job(observed):
+        return 0.0
+    since = observed.now - run.finished_at
+    return (_JOB_ENDS_WITHIN - since).total_seconds() if timedelta() <= since < _JOB_ENDS_WITHIN else 0.0
+
+
+def _ending_job(observed: Observed) -> JobView | None:
+    """The Job of the run whose end is recorded, if it has not ended yet."""
+    run = observed.resource.status.run
+    jobs = observed.jobs_of_resource if run else ()
+    return next((job for job in jobs if run and job.uid == run.job_uid and not job.finished), None)
+
+
 def _own_remains(observed: Observed) -> str:
     """What is left of the resource's own earlier runs and has not ended."""
-    job = _unknown_job(observed)
-    if job:
+    if job := _ending_job(observed):
+        return f"Job {job.name} of the last run has not ended yet"
+    if job := _unknown_job(observed):
         return (
             f"Job {job.name} of this resource is still at work, and the status that told of it was lost. When it has "
             "ended, the run is repeated and applies only what is left"
@@ -42,5 +66,4 @@ def _own_remains(observed: Observed) -> str:
 
 def _unknown_job(observed: Observed) -> JobView | None:
     """A Job of the resource's own that has not ended though no run is on: its status was lost, or an older one restored."""
-    own = (job for job in observed.own_jobs if job.owner_uid == observed.resource.uid)
-    return next((job for job in own if not job.finished), None)
+    return next((job for job in observed.jobs_of_resource if not job.finished), None)

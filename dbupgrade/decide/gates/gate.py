@@ -42,9 +42,13 @@ class CheckResults:
 
 @dataclass(frozen=True)
 class Pause:
-    """No run may start before more was seen, and there is nothing to report yet. `known` is what is known of the checks."""
+    """No run may start before more was seen, and there is nothing to report yet. `known` is what is known of the checks.
+
+    `look_again` is in seconds; without it, the checks say when.
+    """
 
     known: tuple[CheckStatus, ...]
+    look_again: float | None = None
 
 
 @dataclass(frozen=True)

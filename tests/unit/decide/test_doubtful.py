@@ -133,7 +133,10 @@ def test_what_the_caches_decide_takes_no_job_for_gone_and_gives_none_up(observed
         pytest.param(
             ended(fetch_ended("error=x"), failed_reason="x"), None, id="not one that never migrated"
         ),
-        pytest.param(ended(an_ended_pod(0)), None, id="not while the Job is not finished"),
+        pytest.param(
+            ended(an_ended_pod(0)), "orders-1", id="the one whose container has ended before its Job"
+        ),
+        pytest.param(ended(an_ended_pod(0), deleting=True), None, id="not while the Job is being deleted"),
         pytest.param(
             ended(an_ended_pod(0), succeeded=True, owner_uid="x"), None, id="not the one of a foreign Job"
         ),

@@ -282,7 +282,7 @@ def test_a_migration_that_started_before_its_job_was_removed_goes_on() -> None:
 
 def test_a_job_that_failed_before_it_was_removed_is_told_as_it_failed_if_it_migrated() -> None:
     observed = observe(GIVEN_UP, job=a_job(failed_reason="BackoffLimitExceeded"), pods=(an_ended_pod(1),))
-    told = decide(again(observed, decide(observed), report=Report(failure=Failure.CHECKSUM)))
+    told = decide(replace(observed, report=Report(failure=Failure.CHECKSUM)))
     assert the_run(told).failure is Failure.CHECKSUM
     assert not the_run(told).active
 

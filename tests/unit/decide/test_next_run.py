@@ -292,7 +292,8 @@ LEFT = [
     pytest.param(a_job(succeeded=True), True, id="a finished Job without one is given a time to live"),
     pytest.param(a_job(failed_reason=""), True, id="so is one that failed"),
     pytest.param(a_job(succeeded=True, has_ttl=True), False, id="one that has it is left alone"),
-    pytest.param(a_job(), False, id="one that is not finished is left alone"),
+    pytest.param(a_job(), True, id="so is the one of the run that has not ended yet"),
+    pytest.param(a_job(uid="x"), False, id="another that is not finished is left alone"),
     pytest.param(a_job(succeeded=True, owner_uid="x"), False, id="a foreign Job is left alone"),
     pytest.param(
         a_job(succeeded=True, run_id="x"), True, id="the Job of an earlier run is given a time to live too"
@@ -318,7 +319,7 @@ def test_every_finished_job_of_the_resource_is_given_a_time_to_live(run: Run) ->
         a_job(an_intent(sequence=1), failed_reason="BackoffLimitExceeded"),
         a_job(an_intent(sequence=2), failed_reason="DeadlineExceeded", has_ttl=True),
         a_job(an_intent(sequence=3), succeeded=True),
-        a_job(an_intent(sequence=4)),
+        a_job(an_intent(sequence=4), uid="x"),
     )
     assert words(decide(after(run, own_jobs=own_jobs)).actions) == [
         f"expire {own_jobs[number].name} in 3600" for number in (0, 2)
@@ -358,7 +359,8 @@ def test_a_job_that_the_status_knows_nothing_of_is_waited_for_and_said_to_be_the
     status: Status,
 ) -> None:
     """The status was lost in a run, or an older one came back from a backup."""
-    decision = decide(observe(a_resource(status=status), own_jobs=(a_job(),), busy="Job x is at work"))
+    own_jobs = (a_job(uid="x"),)
+    decision = decide(observe(a_resource(status=status), own_jobs=own_jobs, busy="Job x is at work"))
     assert words(decision.actions) == []
     assert decision.status.run == status.run
     assert conditions(decision.status) == ("False", "False", Reason.DATABASE_BUSY, False)

@@ -14,10 +14,9 @@ from dbupgrade.decide.observed import (
     pod_from,
     resource_from,
     status_from,
-    timestamp,
 )
 from dbupgrade.pod.steps import STEPS
-from dbupgrade.pod.view import ContainerView
+from dbupgrade.pod.view import ContainerView, timestamp
 from tests.unit.decide.builders import NOW, an_intent, failed, spec_object, succeeded
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -255,7 +254,8 @@ def test_a_pod_without_a_node_and_one_with_it() -> None:
     assert pod.scheduled == WHEN
 
 
-ENDED = {"exitCode": 1, "reason": "Error", "message": "error=x", "startedAt": "2026-01-02T03:04:05Z"}
+TIME = "2026-01-02T03:04:05Z"
+ENDED = {"exitCode": 1, "reason": "Error", "message": "error=x", "startedAt": TIME, "finishedAt": TIME}
 GONE = "The container could not be located when the pod was terminated"
 UNKNOWN = {
     "exitCode": 137,
@@ -276,7 +276,7 @@ UNKNOWN = {
         pytest.param({"state": {"running": {}}}, ContainerView(started=True), id="runs"),
         pytest.param(
             {"state": {"terminated": ENDED}},
-            ContainerView(started=True, exit_code=1, end_reason="Error", message="error=x"),
+            ContainerView(started=True, exit_code=1, end_reason="Error", message="error=x", finished=WHEN),
             id="has ended",
         ),
         pytest.param(
@@ -306,6 +306,20 @@ def test_a_container(status: dict[str, Any], view: ContainerView) -> None:
     )
     assert pod.steps["fetch-migrations"] == view
     assert pod.migrate == view
+
+
+@pytest.mark.parametrize(("status", "disrupted"), [("True", True), ("False", False)])
+def test_a_pod_that_the_cluster_ended(status: str, disrupted: bool) -> None:
+    ready = {"type": "Ready", "status": "True"}
+    pod = a_pod(conditions=[{"type": "DisruptionTarget", "status": status}, ready])
+    assert pod_from(pod).disrupted is disrupted
+    assert not pod_from(a_pod(conditions=[ready])).disrupted
+
+
+def test_how_often_a_job_may_try_again() -> None:
+    assert job_from(an_object(spec={"backoffLimit": 0})).backoff_limit == 0
+    assert job_from(an_object(spec={"backoffLimit": 2})).backoff_limit == 2
+    assert job_from(an_object()).backoff_limit == 6, "the API server's default"
 
 
 @pytest.mark.parametrize(

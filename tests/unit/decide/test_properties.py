@@ -97,6 +97,9 @@ PODS: list[PodView] = [
     a_pod(terminal=True, fetch=ContainerView(started=True, exit_code=1, message="error=MissingFolder")),
     an_ended_pod(0),
     an_ended_pod(1),
+    an_ended_pod(0, terminal=False),
+    an_ended_pod(1, disrupted=True),
+    an_ended_pod(0, deleting=True),
     an_ended_pod(137, end_reason="OOMKilled"),
     an_ended_pod(0, job_uid="of an earlier Job"),
 ]
@@ -233,6 +236,8 @@ def creates_only_what_may_be(observed: Observed, decision: Decision) -> None:
     for action in decision.actions:
         if isinstance(action, CreateJob):
             assert all(pod.terminal for pod in observed.pods)
+            if not (observed.resource.status.run and observed.resource.status.run.active):
+                assert all(job.finished for job in observed.jobs_of_resource)
             run = decision.status.run
             assert run
             assert run.active
@@ -262,7 +267,8 @@ def touches_only_what_is_ours(observed: Observed, decision: Decision) -> None:
     for action in decision.actions:
         if isinstance(action, SetTtl):
             (job,) = {job for job in observed.own_jobs if job.name == action.name and job.owner_uid == UID}
-            assert job.finished
+            ended = decision.status.run
+            assert job.finished or (ended and not ended.active and ended.job_uid == job.uid)
         if isinstance(action, DeleteJob):
             current, run = observed.job, observed.resource.status.run
             assert current

@@ -333,11 +333,15 @@ def test_other_databases_get_no_authority() -> None:
             id="for a pod that replaces one that had begun",
         ),
         pytest.param(
-            {"now": later(1000), "pods": (an_ended_pod(75),)},
+            {"now": later(1000), "pods": (an_ended_pod(75, disrupted=True),)},
             True,
             id="once it has failed, as the Job may replace its pod",
         ),
-        pytest.param({"now": later(1000), "pods": (an_ended_pod(0),)}, False, id="not once it has succeeded"),
+        pytest.param(
+            {"now": later(1000), "pods": (an_ended_pod(0, disrupted=True),)},
+            False,
+            id="not once it has succeeded",
+        ),
         pytest.param(
             {"token_written": None, "aws_enabled": False}, False, id="not when AWS was switched off meanwhile"
         ),
