@@ -47,7 +47,7 @@ _CLASSES: tuple[tuple[Failure, str], ...] = (
         Failure.CONNECTION_SETTINGS,
         r"parse open url|unknown driver|no opener was register|SSL is not enabled|does not support TLS|x509:|tls:"
         r"|authentication plugin is not supported|server does not support SSL|root certificate|certificate verify failed"
-        r"|invalid [a-z_]+ value",
+        r"|invalid [a-z_]+ value|unsupported sslmode|the URL of the database has parameters",
     ),
     (
         Failure.AUTHENTICATION,

@@ -17,7 +17,7 @@ class Step(Protocol):
 
     name: ClassVar[str]
     """Of the container."""
-    schemes: ClassVar[tuple[str, ...]] = url.ALL_SCHEMES
+    schemes: ClassVar[tuple[str, ...]] = url.SCHEMES
     """How a database URL may begin for it."""
 
     def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:

@@ -2,11 +2,17 @@
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-SSL_MODES = ("disable", "require", "verify-ca", "verify-full")
+from dbupgrade.pod.redact import MASK
+
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 """Those that the driver of Atlas knows."""
 
+_INSTEAD_OF = {"schema": "search_path", "currentschema": "search_path", "ssl": "sslmode"}
+"""Parameters by which other drivers call what ours call otherwise."""
+_PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -52,6 +58,24 @@ def schema(url: str) -> str:
     """The schema that the URL leads into, if there is one: then Atlas looks at no other."""
     pairs = (pair.partition("=") for pair in urlsplit(url).query.split("&"))
     return next((unquote(value) for key, _, value in pairs if key == "search_path"), "")
+
+
+def without(url: str, parameter: str) -> str:
+    """`url` without that parameter of its query."""
+    parts = urlsplit(url)
+    kept = [pair for pair in parts.query.split("&") if unquote(pair.partition("=")[0]) != parameter]
+    return urlunsplit(parts._replace(query="&".join(kept)))
+
+
+def unknown_parameters(names: Sequence[str]) -> str:
+    """What is wrong with a URL that has these parameters; a name that is none may be a part of a password."""
+    told = [_advised(name) if _PARAMETER.fullmatch(name) else MASK for name in sorted(names)]
+    return f"the URL of the database has parameters that neither the driver nor the server knows: {', '.join(told)}"
+
+
+def _advised(name: str) -> str:
+    instead = _INSTEAD_OF.get(name.lower())
+    return f"{name} (say {instead})" if instead else name
 
 
 def normalise(url: str) -> str:

@@ -156,3 +156,33 @@ func TestErrorsOfDriversHaveOneShape(t *testing.T) {
 		t.Error("no error became one")
 	}
 }
+
+func TestParametersOfOtherDrivers(t *testing.T) {
+	for _, test := range []struct{ scheme, name, want string }{
+		{"postgres", "schema", "schema (say search_path)"},
+		{"postgresql", "currentSchema", "currentSchema (say search_path)"},
+		{"mysql", "useSSL", "useSSL (say tls)"},
+		{"mariadb", "schema", "schema"},
+		{"postgres", "pool_timeout", "pool_timeout"},
+		{"postgres", "hunter2@h", "***"},
+	} {
+		if got := advised(test.scheme, test.name); got != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestSettingsThatAServerDoesNotKnow(t *testing.T) {
+	for text, want := range map[string]string{
+		`postgres: scanning system variables: pq: unrecognized configuration parameter "schema" (42704)`: "schema",
+		`Error 1193 (HY000): Unknown system variable 'useSSL'`:                                           "useSSL",
+		"dial tcp: connection refused":                                                                   "",
+	} {
+		if got := settingOf(errors.New(text)); got != want {
+			t.Errorf("%s: got %q", text, got)
+		}
+	}
+	if settingOf(nil) != "" {
+		t.Error("no error has a setting")
+	}
+}

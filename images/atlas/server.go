@@ -58,7 +58,7 @@ func connect(ctx context.Context, url string) (*server, error) {
 	}
 	client, err := open(ctx, url)
 	if err != nil {
-		return nil, known.hide(plain(err))
+		return nil, known.hide(refused(ctx, url, plain(err)))
 	}
 	s := &server{Driver: client.Driver, client: client, scanned: map[string][]*migrate.Stmt{}}
 	s.dialect = dialectOf(client.Name)

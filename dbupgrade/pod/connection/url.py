@@ -4,8 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 POSTGRESQL = ("postgres", "postgresql")
-SCHEMES = ("postgres", "mysql", "mariadb")
-ALL_SCHEMES = (*SCHEMES, "postgresql")
+SCHEMES = (*POSTGRESQL, "mysql", "mariadb")
 
 ONLY_POSTGRESQL = " (engine Psql, runner.waitForDatabaseSeconds and policy.lint work with PostgreSQL only)"
 

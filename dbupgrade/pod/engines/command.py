@@ -35,7 +35,7 @@ _REFUSED = re.compile(
 class Command(MigrationEngine):
     """The command of an application's image."""
 
-    schemes: ClassVar[tuple[str, ...]] = url.ALL_SCHEMES
+    schemes: ClassVar[tuple[str, ...]] = url.SCHEMES
     reads_folder: ClassVar[bool] = False
 
     def container(self, context: Context) -> Object:

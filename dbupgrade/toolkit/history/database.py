@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ CONNECT_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
 _CLIENT_SETTINGS = {"connect_timeout", "fallback_application_name", "binary_parameters"}
 """Parameters of a URL that the driver of Atlas keeps to itself; ours would send them to the server."""
+_UNKNOWN_SETTING = re.compile(r'unrecognized configuration parameter "(.*)"')
+_REFUSED = "the driver refused it: {}"
 _DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "mariadb": 3306}
 NOT_YET = (
     OSError,
@@ -85,6 +88,30 @@ def _tls(query: Mapping[str, str]) -> ssl.SSLContext | None:
 
 async def connect(url: str) -> asyncpg.Connection:
     """Connect. Raises AtlasError for a refusal, and one of NOT_YET when trying again may help."""
+    try:
+        return await _connect(url)
+    except asyncpg.UndefinedObjectError as error:
+        found = await _unknown_parameters(url, error)
+        text = address.unknown_parameters(found) if found else _REFUSED.format(type(error).__name__)
+        raise AtlasError(Failure.CONNECTION_SETTINGS, text) from None
+
+
+async def _unknown_parameters(url: str, error: asyncpg.UndefinedObjectError) -> list[str]:
+    """All that the server would complain of; it names one at a time."""
+    found = _UNKNOWN_SETTING.search(str(error))
+    rest = address.without(url, found[1]) if found else url
+    if not found or rest == url:
+        return []
+    try:
+        await (await _connect(rest)).close()
+    except asyncpg.UndefinedObjectError as other:
+        return [found[1], *await _unknown_parameters(rest, other)]
+    except (AtlasError, *NOT_YET):
+        pass  # of the parameters, nothing more is known
+    return [found[1]]
+
+
+async def _connect(url: str) -> asyncpg.Connection:
     parts = urlsplit(url)
     pairs = [
         pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in _CLIENT_SETTINGS
@@ -106,10 +133,11 @@ async def connect(url: str) -> asyncpg.Connection:
     except NOT_YET as error:
         if isinstance(error, ConnectionError) and "rejected SSL" in str(error):
             raise AtlasError(
-                Failure.CONNECTION_SETTINGS, "the server has no TLS, and sslmode asks for it"
+                Failure.CONNECTION_SETTINGS,
+                "the server does not support TLS: enable it there, or let the URL of the database say sslmode=disable",
             ) from None
         raise
+    except asyncpg.UndefinedObjectError:
+        raise  # a parameter that the driver did not know
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise AtlasError(
-            Failure.CONNECTION_SETTINGS, f"the driver refused it: {type(error).__name__}"
-        ) from None
+        raise AtlasError(Failure.CONNECTION_SETTINGS, _REFUSED.format(type(error).__name__)) from None

@@ -57,6 +57,43 @@ def test_who_cannot_connect_is_told_why(database: Database, name: str, engine: s
     assert not any(secret in told for secret in SECRETS)
 
 
+TOLD: dict[str, tuple[str, str, str]] = {
+    "a server without TLS": (
+        "sslmode=disable",
+        "sslmode=require",
+        "the server does not support TLS: enable it there, or ",
+    ),
+    "parameters of others": (
+        "sslmode=disable",
+        "sslmode=disable&schema=app&lock_timeout=1s&pgbouncer=true&hunter2!=1",
+        "nor the server knows: ***, pgbouncer, schema (say search_path)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_is_wrong_with_a_url_is_told(database: Database, name: str) -> None:
+    old, new, told = TOLD[name]
+    database.write({"1_a.sql": "select 1;"})
+    found = dataclasses.replace(database, url=database.url.replace(old, new)).apply().report
+    assert found.failure is Failure.CONNECTION_SETTINGS
+    assert told in (found.error or "")
+    assert "hunter2" not in str(found)
+
+
+@pytest.mark.parametrize("mode", ["allow", "prefer"])
+def test_a_server_may_have_tls_or_not(database: Database, mode: str) -> None:
+    database.write({"1_a.sql": "select 1;"})
+    url = database.url.replace("postgres:", "postgresql:").replace("disable", mode)
+    assert dataclasses.replace(database, url=url).apply().report.applied == 1
+
+
+def test_an_sslmode_that_an_older_engine_has_not_is_refused_as_such(database: Database) -> None:
+    database.write({"1_a.sql": "select 1;"})
+    found = dataclasses.replace(database, url=database.url.replace("disable", "prefer")).apply(engine=CLI)
+    assert found.report.failure is Failure.CONNECTION_SETTINGS, found.output
+
+
 @ENGINES
 def test_a_folder_that_does_not_agree_with_its_sum(database: Database, engine: str) -> None:
     database.write({"1_a.sql": "select 1;"})

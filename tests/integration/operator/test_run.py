@@ -205,7 +205,7 @@ async def test_a_connection_in_parts_needs_each_of_its_secrets(scene: Scene) -> 
     ("changes", "told"),
     [
         ({"migrations": {"image": "a:1", "engine": "Psql"}}, "postgres:// or postgresql://"),
-        ({"runner": {"waitForDatabaseSeconds": 5}}, "begin with postgres:// (engine Psql, "),
+        ({"runner": {"waitForDatabaseSeconds": 5}}, "begin with postgres:// or postgresql:// (engine Psql, "),
         ({"policy": {"lint": "warn"}}, "policy.lint work with PostgreSQL only)"),
     ],
     ids=["Psql", "a wait", "the lint"],

@@ -74,7 +74,17 @@ def test_what_keeps_us_out(toolkit: Toolkit, server: Server) -> None:
     nobody = f"postgres://u@127.0.0.1:{free_port()}/d?sslmode=disable"
     unreachable = toolkit.run("apply", DATABASE_URL=nobody, MIGRATE_WAIT_TIMEOUT="1500ms")
     assert (unreachable.code, unreachable.event("waiting")["reason"]) == (4, "ConnectionRefusedError")
-    assert toolkit.run("status", DATABASE_URL=server.url("x").replace("disable", "require")).code == 2
+    without_tls = toolkit.run("status", DATABASE_URL=server.url("x").replace("disable", "require"))
+    assert (without_tls.code, "the server does not support TLS: " in without_tls.text) == (2, True)
+    unknown = f"{server.url(toolkit.database)}&schema=app&pgbouncer=true"
+    refused = toolkit.run("status", DATABASE_URL=unknown)
+    assert (refused.code, "nor the server knows: pgbouncer, schema (say search_path)" in refused.text) == (
+        2,
+        True,
+    )
+    for mode in ("allow", "prefer"):
+        other = server.url(toolkit.database).replace("postgres:", "postgresql:").replace("disable", mode)
+        assert toolkit.run("status", DATABASE_URL=other).code in {0, 9}
     assert toolkit.run("status", DATABASE_URL="").code == 2
     assert toolkit.run("status", ATLAS_BIN="no-such-atlas").code == 2
 

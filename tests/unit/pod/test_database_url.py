@@ -10,6 +10,7 @@ GOOD = [
     "postgres://app:hunter2@db.shop:5432/orders?sslmode=require",
     "postgres://app:p%40ss%2Fword@db/orders",
     "postgres://app:!$&'()*+,;=:-._~@db/orders",
+    "postgresql://app:hunter2@db:5432/orders",
     "mysql://app:hunter2@db:3306/orders",
     "mariadb://app@db/orders",
     "postgres://app:hunter2@[::1]:5432/orders",
@@ -21,7 +22,7 @@ GOOD = [
 ]
 
 WHITE_SPACE = "it has white space or a control character (a line end at the end, perhaps)"
-SCHEME = "it does not begin with postgres://, mysql:// or mariadb://"
+SCHEME = "it does not begin with postgres://, postgresql://, mysql:// or mariadb://"
 USERINFO = "user or password hold characters that must be percent-encoded"
 ESCAPE = "it has a % that begins no percent-encoded character"
 HOST = "its host or port cannot be read"
@@ -36,7 +37,6 @@ BAD = [
     ("postgres://app:hunter2@db/orders\x00", WHITE_SPACE),
     ("postgres://app:hunter2@db/orders\x7f", WHITE_SPACE),
     ("hunter2", SCHEME),
-    ("postgresql://app:hunter2@db/orders", SCHEME),
     ("postgres:app:hunter2@db/orders", SCHEME),
     ("oracle://app:hunter2@db/orders", SCHEME),
     ("://app:hunter2@db/orders", SCHEME),

@@ -209,10 +209,10 @@ def test_the_containers_of_a_pod_have_names_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({}, ("postgres", "mysql", "mariadb")),
+        ({}, ("postgres", "postgresql", "mysql", "mariadb")),
         ({"migrations": {"engine": "Psql"}}, ("postgres", "postgresql")),
-        ({"migrations": COMMAND}, ("postgres", "mysql", "mariadb", "postgresql")),
-        ({"runner": {"waitForDatabaseSeconds": 5}}, ("postgres",)),
+        ({"migrations": COMMAND}, ("postgres", "postgresql", "mysql", "mariadb")),
+        ({"runner": {"waitForDatabaseSeconds": 5}}, ("postgres", "postgresql")),
         ({"migrations": COMMAND, "runner": {"waitForDatabaseSeconds": 5}}, ("postgres", "postgresql")),
     ],
 )

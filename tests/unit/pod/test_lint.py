@@ -138,7 +138,7 @@ def test_an_engine_that_tells_no_pending_files_is_refused(spec: Spec, wanted: li
 
 def test_a_database_that_is_no_postgresql_is_refused_before_a_run() -> None:
     assert "mysql" in schemes(a_spec())
-    assert schemes(a_spec(policy=ERROR)) == ("postgres",)
+    assert schemes(a_spec(policy=ERROR)) == ("postgres", "postgresql")
 
 
 # --- the report --------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_a_url_is_built_from_parts(parts: dict[str, str], url: str) -> None:
         ({"port": "65536"}, "DB_PORT"),
         ({"port": "5432/x"}, "DB_PORT"),
         ({"port": "\u0665"}, "DB_PORT"),
-        ({"ssl_mode": "prefer"}, "DB_SSLMODE"),
+        ({"ssl_mode": "on"}, "DB_SSLMODE"),
         ({"host": "db:5432"}, "DB_HOST"),
         ({"host": "db/x"}, "DB_HOST"),
         ({"host": "/run/postgresql"}, "DB_HOST"),
@@ -53,6 +53,32 @@ def test_parts_that_make_no_url_are_named(parts: dict[str, str], names: str) -> 
     with pytest.raises(address.BadAddressError, match=names) as caught:
         address.build(**PARTS | {"password": "hunter2"} | parts)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["allow", "prefer", "verify-ca"])
+def test_every_sslmode_of_postgresql_is_known(mode: str) -> None:
+    assert address.build(**PARTS | {"ssl_mode": mode}).endswith(f"?sslmode={mode}")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["schema"], "schema (say search_path)"),
+        (["pgbouncer", "currentSchema"], "currentSchema (say search_path), pgbouncer"),
+        (["ssl"], "ssl (say sslmode)"),
+        (["hunter2@h"], "***"),
+    ],
+)
+def test_parameters_that_nobody_knows_are_named(names: list[str], told: str) -> None:
+    expected = f"the URL of the database has parameters that neither the driver nor the server knows: {told}"
+    assert address.unknown_parameters(names) == expected
+
+
+def test_a_parameter_is_taken_out_of_a_url() -> None:
+    url = "postgres://u:p%2F@h/d?sslmode=disable&a%20b=1&schema=x"
+    assert address.without(url, "schema") == "postgres://u:p%2F@h/d?sslmode=disable&a%20b=1"
+    assert address.without(url, "a b") == "postgres://u:p%2F@h/d?sslmode=disable&schema=x"
+    assert address.without(url, "nothing") == url
 
 
 @given(user=TEXT, password=TEXT, name=TEXT)

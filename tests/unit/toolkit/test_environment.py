@@ -44,7 +44,7 @@ def test_the_database(variables: dict[str, str], url: str) -> None:
         ({"DATABASE_URL": "postgres://u:hunter2 @h/d"}, "white space"),
         ({"DB_HOST": "db", "DB_PASSWORD": "hunter2"}, "DB_NAME and DB_USER must be set"),
         ({**PARTS, "DB_PASSWORD_FILE": "/secret"}, "DB_PASSWORD_FILE /secret cannot be read: No such file"),
-        ({**PARTS, "DB_SSLMODE": "allow"}, "DB_SSLMODE"),
+        ({**PARTS, "DB_SSLMODE": "on"}, "DB_SSLMODE"),
         ({"MIGRATE_LOCK_TIMEOUT": "soon"}, "MIGRATE_LOCK_TIMEOUT is 'soon'"),
         ({"MIGRATE_EXEC_ORDER": "any"}, "MIGRATE_EXEC_ORDER is 'any'; it must be one of Linear, LinearSkip"),
         ({"MIGRATE_WAIT_TIMEOUT": "-1"}, "MIGRATE_WAIT_TIMEOUT"),

@@ -51,6 +51,10 @@ _ERROR = "Error: "
 _UNREADABLE = re.compile(r'scanning statements from "([^"]*)": (.*)', re.DOTALL)
 
 
+# Our engine's own words, which repeat nothing of the URL but names of parameters.
+_ABOUT_THE_URL = re.compile(
+    r"the server does not support TLS: [^\n]*|the URL of the database has parameters [^\n]*"
+)
 # Of which the class alone does not say enough.
 _TOLD = frozenset({Failure.UNKNOWN, Failure.HISTORY_DIVERGED, Failure.PARTLY_APPLIED, Failure.UNUSABLE_FILE})
 
@@ -75,6 +79,8 @@ def parse(log: str, *, succeeded: bool, secrets: tuple[str, ...] = ()) -> Report
 def _unreported(log: str, secrets: tuple[str, ...]) -> Report:
     """What is known of a run that failed before its report."""
     failure = classify(log)
+    if failure is Failure.CONNECTION_SETTINGS and (own := _ABOUT_THE_URL.search(log)):
+        return Report(failure=failure, error=_masked(own[0], secrets))
     return Report(failure=failure, error=words(log, secrets) if failure in _TOLD else None)
 
 
