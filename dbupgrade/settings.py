@@ -65,10 +65,12 @@ class Settings(BaseSettings):
         description="ValidatingWebhookConfiguration that the operator keeps a caBundle in",
     )
     webhook_secret: str = Field(
-        "dbupgrade-webhook-cert", description="Secret of the certificate that the operator makes by itself"
+        "dbupgrade-webhook-cert",
+        description="Secret in which the operator stores the certificate that it issues",
     )
     webhook_certificate_dir: str = Field(
-        "", description="folder with tls.crt and tls.key of cert-manager; empty: the operator makes its own"
+        "",
+        description="folder with tls.crt and tls.key from cert-manager; empty: the operator issues its own certificate",
     )
     aws_enabled: bool = Field(False, description="allow AWS IAM authentication")
     aws_region: str = Field("", description="region of the STS endpoint; the database's when empty")

@@ -106,14 +106,16 @@ def read(check: MetricCheck, sample: Sample) -> Reading:
     if sample.problem:
         return Reading(holds=False, value="", message=f"{asked}: {sample.problem}")
     if not sample.values:
-        return Reading(holds=False, value="", message=f"{asked}: the metrics API knows no such series")
+        return Reading(holds=False, value="", message=f"{asked}: the metrics API has no such series")
     values = []
     for series, text in sample.values:
         try:
             values.append(parse_quantity(text))
         except ValueError:
             return Reading(
-                holds=False, value="", message=f"{asked}: the value of {series} is {text[:40]!r}, no number"
+                holds=False,
+                value="",
+                message=f"{asked}: the value of {series} is {text[:40]!r}, which is not a number",
             )
     value = reduced(values, check.reduce)
     shown, count = show(value), len(values)

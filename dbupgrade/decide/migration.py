@@ -105,7 +105,7 @@ def _create(observed: Observed, run: Run) -> Decision | Need:
         return others
     status = observed.resource.status
     if others:
-        message = f"run {run.sequence} waits for the database: {others}"
+        message = f"run {run.sequence} is waiting for the database: {others}"
         status = replace(status, run=replace(run, creation_problem=None))
         status = running(observed, status, Reason.JOB_PENDING, message)
         return Decision.write(status, requeue_after=RECHECK_SECONDS)
@@ -132,7 +132,7 @@ def _replace(observed: Observed, run: Run) -> Decision | Need:
 
 
 def _await_orphan(observed: Observed, run: Run, pod: PodView) -> Decision:
-    message = f"waiting for pod {pod.name} to end, whose Job is gone"
+    message = f"waiting for pod {pod.name} to end; its Job is gone"
     reason = Reason.MIGRATION_IN_PROGRESS if run.job_uid else Reason.JOB_PENDING
     status = running(as_of(observed, run), observed.resource.status, reason, message)
     return Decision.write(status, requeue_after=RECHECK_SECONDS)
@@ -176,13 +176,13 @@ def _waiting(waiting: task.Waiting) -> str:
     if pod is None:
         return _pending(job)
     if waiting.failure is Failure.UNSCHEDULABLE:
-        return f"Job {job.name}: no node takes pod {pod.name}"
+        return f"Job {job.name}: no node fits pod {pod.name}"
     return f"Job {job.name}: pod {pod.name} cannot start ({waiting.failure})"
 
 
 def _give_up(observed: Observed, run: Run, job: JobView, failure: Failure) -> Decision:
     """Remove the Job of a run that never started."""
-    message = f"Job {job.name} is removed: it could not start ({failure})"
+    message = f"Job {job.name} is being removed: it could not start ({failure})"
     decision = _report(observed, run, Reason.JOB_PENDING, message)
     removal = () if job.deleting else (DeleteJob(job.name, job.uid),)
     return replace(decision, actions=decision.actions + removal, requeue_after=RECHECK_SECONDS)

@@ -93,7 +93,7 @@ def check_pods(
     relevant = [pod for pod in pods if pod.counts]
     if not relevant:
         wanted = parse_version(check.min_version)
-        return PodVersions(holds=False, message=f"no pod runs that matches {where}, wanted {wanted} or above")
+        return PodVersions(holds=False, message=f"no running pod matches {where}, wanted {wanted} or above")
     groups = _by_image(check, relevant)
     review = _Review(check, passed, several=len({container for container, _ in groups}) > 1)
     for (container, image), names in groups.items():
@@ -147,7 +147,7 @@ class _Review:
         """The verdict on `total` pods."""
         found = [
             (f"below {self._minimum}", self._below),
-            ("below what this check passed with before", self._lowered),
+            ("below the version that this check passed with before", self._lowered),
             ("without a version in the image's tag", self._unknown if self._check.strict_mode else {}),
         ]
         problems = [f"{len(pods)} of {total} pods {what}: {_named(pods)}" for what, pods in found if pods]

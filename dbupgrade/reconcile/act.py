@@ -152,7 +152,7 @@ class Actor:
         try:
             await self._tokens.write(observed.resource, run)
         except AuthError as error:
-            return f"AWS gave no token: {error.code}"
+            return f"AWS issued no token: {error.code}"
         except ForeignSecretError as error:
             return error.safe_message
         except (Forbidden, Invalid) as error:

@@ -262,7 +262,7 @@ def secret_view(
 
 def _problem(value: str, what: str) -> str:
     if what == AUTHORITY:
-        return "" if "-----BEGIN CERTIFICATE-----" in value else "they are not in PEM"
+        return "" if "-----BEGIN CERTIFICATE-----" in value else "they are not in PEM format"
     if not value:
         return "it is empty"
-    return "it ends with a line end" if value.endswith(("\n", "\r")) else ""
+    return "it ends with a line break" if value.endswith(("\n", "\r")) else ""

@@ -47,7 +47,9 @@ class ForeignSecretError(Exception):
     """Somebody else's Secret has the name that the run's should have."""
 
     def __init__(self, name: str) -> None:
-        self.safe_message = f"Secret {name} has the name of the run's and is not the operator's: remove it"
+        self.safe_message = (
+            f"Secret {name}, which the run needs for its token, does not belong to the operator: remove it"
+        )
         super().__init__(self.safe_message)
 
 

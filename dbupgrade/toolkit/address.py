@@ -39,7 +39,7 @@ def _host(host: str) -> str:
         pass
     if not _HOST_NAME.fullmatch(host):
         raise BadAddressError(
-            f"DB_HOST is {host!r}; it must be a host name or an address, its port is in DB_PORT"
+            f"DB_HOST is {host!r}; it must be a host name or an address; the port goes into DB_PORT"
         )
     return host
 

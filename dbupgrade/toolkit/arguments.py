@@ -8,14 +8,14 @@ from dbupgrade.toolkit.output import DOCUMENTS, Format
 
 DIALECTS = ("postgresql", "mysql", "mariadb")
 COMMANDS = {
-    "status": "compare the folder with the database; reads only",
-    "validate": "check the folder and atlas.sum, offline; with --dev-url the SQL too",
-    "lint": "say what in new files breaks production, and the safer way",
+    "status": "compare the folder with the database (read-only)",
+    "validate": "check the folder and atlas.sum offline; with --dev-url, the SQL too",
+    "lint": "report what in new files is dangerous in production, and a safer way",
     "apply": "apply what is pending",
     "hash": "write atlas.sum, after a change of the folder",
     "convert": "put each CONCURRENTLY statement alone into a file without a transaction; writes atlas.sum",
     "baseline": "record a database that has tables but no history as being at VERSION",
-    "rollback": "there is none: explains how to write a reverse migration",
+    "rollback": "explain how to write a reverse migration (there is no rollback)",
 }
 
 
@@ -33,10 +33,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _add(parser: argparse.ArgumentParser, command: str) -> None:
-    parser.add_argument("--dir", type=Path, help="the folder; MIGRATION_DIR, else /migrations, by default")
+    parser.add_argument("--dir", type=Path, help="the folder (default: MIGRATION_DIR, else /migrations)")
     formats = [form for form in Format if command == "lint" or form not in DOCUMENTS]
     parser.add_argument(
-        "--format", type=Format, choices=formats, help="MIGRATE_FORMAT, else text, by default"
+        "--format", type=Format, choices=formats, help="output format (default: MIGRATE_FORMAT, else text)"
     )
     if command == "validate":
         parser.add_argument(
@@ -47,23 +47,23 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
         )
     if command in ("convert", "lint"):
         which = parser.add_mutually_exclusive_group()
-        which.add_argument("--all", action="store_true", help="look at all files, not only at new ones")
-        which.add_argument("--latest", type=_count, metavar="N", help="look at the last N files")
+        which.add_argument("--all", action="store_true", help="check all files, not only new ones")
+        which.add_argument("--latest", type=_count, metavar="N", help="check the last N files")
         which.add_argument(
             "--git-base",
             metavar="REF",
-            help="files are new that this branch or commit has not; by default the one that origin/HEAD, main or master names",
+            help="files that this branch or commit does not have are new (default: origin/HEAD, main or master)",
         )
     if command == "lint":
         which.add_argument(
-            "--pending", action="store_true", help="look at the files that the database has not applied yet"
+            "--pending", action="store_true", help="check the files that are not applied to the database yet"
         )
         parser.add_argument(
             "--dialect",
             choices=DIALECTS,
-            help="whose SQL the files are; that of DATABASE_URL, else of DEV_DATABASE_URL, else postgresql, by default",
+            help="SQL dialect of the files (default: that of DATABASE_URL, else of DEV_DATABASE_URL, else postgresql)",
         )
-        which.add_argument("--rules", action="store_true", help="list the rules, and look at nothing")
+        which.add_argument("--rules", action="store_true", help="list the rules and check nothing")
         parser.add_argument(
             "--policy",
             choices=[mode.value for mode in LintMode if mode is not LintMode.OFF],
@@ -77,11 +77,11 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
             help="where to write a small report for the operator, without SQL",
         )
         parser.add_argument(
-            "--config", type=Path, help="the file with the lint block; .atlas.hcl or atlas.hcl by default"
+            "--config", type=Path, help="file with the lint block (default: .atlas.hcl or atlas.hcl)"
         )
     if command == "convert":
         parser.add_argument(
-            "--plain", action="store_true", help="build indexes without CONCURRENTLY: it blocks writes"
+            "--plain", action="store_true", help="build indexes without CONCURRENTLY, which blocks writes"
         )
     if command == "baseline":
         parser.add_argument("version", help="the version of the last file that the database already has")
@@ -89,5 +89,5 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of files")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return int(text)

@@ -26,7 +26,7 @@ class Environment:
     url: str = field(default="", repr=False)
     """Empty when no database is named."""
     url_problem: str = (
-        "no database is named: set DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD_FILE"
+        "no database is set: set DATABASE_URL, or DB_HOST, DB_NAME, DB_USER and DB_PASSWORD_FILE"
     )
     revisions_schema: str = ""
     exec_order: ExecOrder = ExecOrder.LINEAR
@@ -115,6 +115,6 @@ def _seconds(variables: Mapping[str, str], name: str, default: float) -> float:
     match = re.fullmatch(r"(\d{1,9})(ms|s|m|h)?", text)
     if match is None:
         raise BadEnvironmentError(
-            f"{name} is {text!r}; write a time as 30s, 500ms, 10m or a number of seconds"
+            f"{name} is {text!r}; it must be a duration such as 30s, 500ms or 10m, or a number of seconds"
         )
     return float(match[1]) * _UNITS[match[2] or "s"]

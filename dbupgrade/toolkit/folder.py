@@ -31,9 +31,9 @@ class Named(Protocol):
 def check(folder: Path) -> None:
     """Raise FolderError unless there are migrations: to Atlas an empty folder is a success."""
     if not folder.is_dir():
-        raise FolderError(f"there is no folder {folder}")
+        raise FolderError(f"folder {folder} does not exist")
     if not sql_files(folder):
-        raise FolderError(f"the folder {folder} holds no *.sql")
+        raise FolderError(f"folder {folder} contains no *.sql files")
 
 
 def sql_files(folder: Path) -> list[Path]:
@@ -46,7 +46,7 @@ def read(folder: Path) -> list[tuple[str, str]]:
     try:
         return [(path.name, path.read_bytes().decode()) for path in sql_files(folder)]
     except UnicodeDecodeError:
-        raise FolderError(f"a file of {folder} is not UTF-8") from None
+        raise FolderError(f"a file in {folder} is not UTF-8") from None
 
 
 def copy_with(folder: Path, target: Path, changed: Mapping[str, Sequence[Named]]) -> None:

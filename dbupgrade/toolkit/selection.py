@@ -29,7 +29,7 @@ def chosen(call: Call, names: list[str], latest: int | None = None, base: str | 
     new = new_files(call.folder, given.git_base or base)
     if new is None:
         call.output.event(
-            "no_git", "the folder is in no git repository: all files count as new", files=len(names)
+            "no_git", "the folder is not in a Git repository: all files count as new", files=len(names)
         )
         return Selection(set(names))
     return Selection(new & set(names), new=True)
@@ -43,7 +43,7 @@ def new_files(folder: Path, base: str | None) -> set[str] | None:
     if _git(folder, "rev-parse", "--is-inside-work-tree") is None:
         if base:
             raise BadEnvironmentError(
-                f"--git-base {base}: {folder} is in no git repository, or git is not installed"
+                f"--git-base {base}: {folder} is not in a Git repository, or git is not installed"
             )
         return None
     known = next((name for name in [base] if base), None) or _default_base(folder)
@@ -52,7 +52,7 @@ def new_files(folder: Path, base: str | None) -> set[str] | None:
     fork = _git(folder, "merge-base", "--", known, "HEAD")
     if fork is None:
         raise BadEnvironmentError(
-            f"--git-base {known} is no commit of this repository that HEAD shares a history with; fetch it (with its history)"
+            f"--git-base {known} is not a commit that shares a history with HEAD in this repository; fetch it with its history"
         )
     changed = (
         _git(folder, "diff", "--name-only", "--relative", "--diff-filter=d", "-z", fork.strip(), "--", ".")

@@ -32,7 +32,7 @@ def others_at_work(observed: Observed) -> str | ReadEnds:
     if unknown:
         return ReadEnds(unknown)
     job = observed.unended[0]
-    return f"the end of Job {job.namespace}/{job.name} was not seen yet"
+    return f"the end of Job {job.namespace}/{job.name} has not been seen yet"
 
 
 def _seconds_to_end(observed: Observed) -> float:
@@ -57,8 +57,8 @@ def _own_remains(observed: Observed) -> str:
         return f"Job {job.name} of the last run has not ended yet"
     if job := _unknown_job(observed):
         return (
-            f"Job {job.name} of this resource is still at work, and the status that told of it was lost. When it has "
-            "ended, the run is repeated and applies only what is left"
+            f"Job {job.name} of this resource is still running, and the status that recorded it was lost. When the Job "
+            "has ended, the run is repeated and applies only what is left"
         )
     pod = observed.living_pod
     return f"pod {pod.name} of an earlier run has not ended" if pod and not observed.busy else ""

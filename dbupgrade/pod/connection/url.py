@@ -19,7 +19,7 @@ def problem(url: str, schemes: tuple[str, ...] = SCHEMES) -> str:
     if not url:
         return "it is empty"
     if re.search(r"[\x00-\x20\x7f]", url):
-        return "it has white space or a control character (a line end at the end, perhaps)"
+        return "it has white space or a control character (perhaps a line break at the end)"
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in schemes:
         *others, last = (f"{each}://" for each in schemes)
@@ -29,16 +29,16 @@ def problem(url: str, schemes: tuple[str, ...] = SCHEMES) -> str:
     authority = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
     userinfo = authority.rpartition("@")[0]
     if not _USERINFO.fullmatch(userinfo):
-        return "user or password hold characters that must be percent-encoded"
+        return "user or password contains characters that must be percent-encoded"
     if _BAD_ESCAPE.search(url):
-        return "it has a % that begins no percent-encoded character"
+        return "it has a % that does not begin a percent-encoded character"
     if "@" in url.partition("://")[2][len(authority) :].partition("?")[0]:
-        return "user or password hold characters that must be percent-encoded"
+        return "user or password contains characters that must be percent-encoded"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "its host or port cannot be read"
     if not host:
-        return "it names no host"
-    return "" if _HOST.fullmatch(host) else "its host holds characters that no host name has"
+        return "it has no host"
+    return "" if _HOST.fullmatch(host) else "its host contains characters that are not allowed in a host name"

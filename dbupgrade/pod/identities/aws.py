@@ -79,7 +79,7 @@ def refusal(aws: Aws, identity: str, error: AuthError) -> str:
     code = _SAME.get(error.code, error.code)
     advice = _OWN_IDENTITY if error.own and code == DENIED else _ADVICE.get(code, _OTHERWISE)
     return (
-        f"AWS gave no session of role {aws.role_arn} with ExternalId {identity}: {error.code}. "
+        f"AWS issued no session for role {aws.role_arn} with ExternalId {identity}: {error.code}. "
         f"{_sentence(advice.format(external_id=identity))}"
     )
 

@@ -10,6 +10,6 @@ def run(call: Call) -> int:
     call.prepare()
     call.atlas.validate(call.folder)
     count = len(folder.sql_files(call.folder))
-    what = "atlas.sum fits, and the SQL runs" if call.atlas.dev_url else "atlas.sum fits"
+    what = "atlas.sum matches, and the SQL runs" if call.atlas.dev_url else "atlas.sum matches"
     call.output.event("valid", f"{count} files: {what}", files=count)
     return ExitCode.OK

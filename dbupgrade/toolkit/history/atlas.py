@@ -129,7 +129,7 @@ class Atlas:
         try:
             state = _STATE.validate_json(done.stdout)
         except ValidationError:
-            raise AtlasError(Failure.UNKNOWN, "Atlas gave a status that cannot be read") from None
+            raise AtlasError(Failure.UNKNOWN, "the status that the engine printed cannot be read") from None
         return replace(state, current="") if state.current == _NONE_APPLIED else state
 
     def apply_next(
@@ -187,8 +187,8 @@ class Atlas:
             )
         except OSError as error:
             raise BadEnvironmentError(
-                f"{self.binary} cannot be run ({error.strerror}): put Atlas's community CLI on PATH, or its path into "
-                "ATLAS_BIN"
+                f"{self.binary} cannot be run ({error.strerror}): put the engine on PATH, or set ATLAS_BIN to its path "
+                "(the image dbupgrade-migrate contains it)"
             ) from None
         with process:
             try:
@@ -214,7 +214,7 @@ def _masked(text: str) -> str:
         r'executing statement ("(?:[^"\\]|\\.)*") from version "([^"]*)": (.*)', text, re.DOTALL
     )
     if match is None:
-        return "Atlas could not run the files there"
+        return "the files could not be run there"
     try:
         statement = str(json.loads(match[1]))
     except ValueError:
@@ -228,5 +228,5 @@ def find(binary: str) -> str:
     if found := shutil.which(binary):
         return found
     raise BadEnvironmentError(
-        f"there is no {binary} to run: put Atlas's community CLI on PATH, or its path into ATLAS_BIN"
+        f"the engine {binary} was not found: put it on PATH, or set ATLAS_BIN to its path (the image dbupgrade-migrate contains it)"
     )

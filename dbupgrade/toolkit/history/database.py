@@ -127,9 +127,11 @@ async def _connect(url: str) -> asyncpg.Connection:
     except asyncpg.InvalidAuthorizationSpecificationError:  # the wrong password too
         raise AtlasError(Failure.AUTHENTICATION) from None
     except asyncpg.InvalidCatalogNameError:
-        raise AtlasError(Failure.DATABASE_UNREACHABLE, "the server has no database of that name") from None
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, "the server has no database with that name") from None
     except asyncpg.InsufficientPrivilegeError:
-        raise AtlasError(Failure.AUTHENTICATION, "the user may not connect to that database") from None
+        raise AtlasError(
+            Failure.AUTHENTICATION, "the user is not allowed to connect to that database"
+        ) from None
     except NOT_YET as error:
         if isinstance(error, ConnectionError) and "rejected SSL" in str(error):
             raise AtlasError(

@@ -63,7 +63,7 @@ def findings(files: Sequence[File], chosen: set[str], known: Known | None = None
 def skipped(names: Sequence[str], current: str) -> list[Finding]:
     """Files that will never be applied: the database is at `current`. No comment in them is a reason to say nothing."""
     rule = of_files.SKIPPED
-    what = f"has a version below {current}, which the database is at, and was never applied"
+    what = f"has a version below {current}, the version of the database, and was never applied"
     return [Finding(name, 1, rule, rule.level, what, rule.why) for name in names]
 
 
@@ -75,9 +75,9 @@ def _unreadable(file: File, error: ParseError) -> Finding:
     """A file that PostgreSQL's parser cannot read, and why, as far as it can be seen."""
     rule, what = of_files.SYNTAX, "cannot be read by PostgreSQL's parser"
     if file.text.startswith("\ufeff"):
-        what = "begins with a byte order mark, which is no SQL: save the file as UTF-8 without it"
+        what = "begins with a byte order mark, which is not valid SQL: save the file as UTF-8 without it"
     elif _COPY_DATA.search(file.text) and re.search(r"^\\\.[ \t\r]*$", file.text, re.MULTILINE):
-        rule, what = of_files.PSQL, "has the data of a COPY … FROM stdin, which only psql sends"
+        rule, what = of_files.PSQL, "contains the data of COPY … FROM stdin, which only psql can send"
     elif (match := _PSQL.search(file.text)) and parser.line_of(file.text, match.start()) <= error.line:
         rule, what = of_files.PSQL, f"has psql's command {match[0].strip()}"
     return Finding(file.name, error.line, rule, rule.level, what, rule.why)

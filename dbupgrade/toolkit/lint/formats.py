@@ -113,7 +113,7 @@ def _row(rule: Rule) -> str:
 def as_markdown(found: Sequence[Finding], files: int) -> str:
     """A summary for a pull request."""
     title = f"### Migrations: {counts(found)}\n\n" if found else "### Migrations: nothing found\n\n"
-    parts = [f"{title}{files} file{'' if files == 1 else 's'} looked at by `dbupgrade migrate lint`.\n"]
+    parts = [f"{title}{files} file{'' if files == 1 else 's'} checked by `dbupgrade migrate lint`.\n"]
     if found:
         parts.append("\n| | where | what | rule |\n|---|---|---|---|\n")
     marks = {Level.ERROR: "❌", Level.WARNING: "⚠️", Level.INFO: "ℹ️"}  # noqa: RUF001

@@ -35,7 +35,7 @@ def _file(file: File, settings: LintSettings) -> list[Finding]:
     try:
         statements = list(_statements(file.text))
     except SqlglotError:
-        hit = Hit(files.UNREAD, "cannot be read: nothing in it was looked at", level=Level.WARNING)
+        hit = Hit(files.UNREAD, "cannot be read: nothing in it was checked", level=Level.WARNING)
         return [_finding(file.name, 1, hit, settings)]
     suppressions = Suppressions(file.text, statements)
     new: set[Name] = set()

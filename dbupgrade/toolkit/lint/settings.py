@@ -96,7 +96,7 @@ def _naming(block: dict[str, Any], name: str) -> dict[str, Naming]:
             try:
                 compiled = re.compile(pattern)
             except re.error:
-                raise BadEnvironmentError(f"{name}: {pattern!r} is no regular expression") from None
+                raise BadEnvironmentError(f"{name}: {pattern!r} is not a valid regular expression") from None
             found[resource] = Naming(compiled, _text(own.get("message", "")) or f"must match {pattern}")
             break
     return found

@@ -115,9 +115,7 @@ async def test_nothing_that_matches_holds_the_run(scene: Scene) -> None:
     await scene.start()
     await scene.create(checks=CHECKS)
     resource = await scene.until_reason("PreCheckImageVersionFailed")
-    assert (
-        "no pod runs that matches app=web, wanted 2.0.0 or above" in condition(resource, "Ready")["message"]
-    )
+    assert "no running pod matches app=web, wanted 2.0.0 or above" in condition(resource, "Ready")["message"]
 
 
 async def test_pods_that_may_not_be_listed_are_told_with_the_cause(scene: Scene) -> None:

@@ -190,7 +190,7 @@ async def test_a_connection_in_parts_needs_each_of_its_secrets(scene: Scene) -> 
     await scene.secrets.create(scene.namespace, login)
     await scene.patch({"metadata": {"annotations": {"dbupgrade.subbug.learning/retry": "1"}}})
     resource = await scene.until_reason("InvalidSpec")
-    assert "it ends with a line end" in condition(resource, "Ready")["message"]
+    assert "it ends with a line break" in condition(resource, "Ready")["message"]
     await scene.secrets.patch(scene.namespace, "login", {"stringData": {"password": "hunter2"}})
     await scene.patch({"metadata": {"annotations": {"dbupgrade.subbug.learning/retry": "2"}}})
     resource = await scene.until_reason("SecretNotFound")

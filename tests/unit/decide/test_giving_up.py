@@ -119,7 +119,7 @@ def test_the_message_tells_what_keeps_the_pod_from_starting() -> None:
     decision = decide(cannot_start(waiting("fetch", "ErrImagePull"), 1))
     assert message(decision.status) == f"Job {JOB}: pod orders-1 cannot start (ImagePull)"
     decision = decide(cannot_start(a_pod(unschedulable=True), 1))
-    assert message(decision.status) == f"Job {JOB}: no node takes pod orders-1"
+    assert message(decision.status) == f"Job {JOB}: no node fits pod orders-1"
 
 
 def test_the_grace_of_an_image_begins_when_the_pod_has_a_node() -> None:

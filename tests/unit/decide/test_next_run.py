@@ -365,8 +365,8 @@ def test_a_job_that_the_status_knows_nothing_of_is_waited_for_and_said_to_be_the
     assert decision.status.run == status.run
     assert conditions(decision.status) == ("False", "False", Reason.DATABASE_BUSY, False)
     assert message(decision.status) == (
-        f"waiting for the database: Job {a_job().name} of this resource is still at work, and the status that told of it "
-        "was lost. When it has ended, the run is repeated and applies only what is left"
+        f"waiting for the database: Job {a_job().name} of this resource is still running, and the status that recorded it "
+        "was lost. When the Job has ended, the run is repeated and applies only what is left"
     )
 
 

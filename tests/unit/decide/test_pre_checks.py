@@ -142,7 +142,9 @@ def test_the_versions_of_a_run_are_remembered_until_the_next() -> None:
     play = Play(status, minPodVersions=[{**check, "minVersion": "2.1"}])
     play.observed = replace(play.observed, resource=replace(play.observed.resource, spec=a_spec("i:9", checks={"pre": {"minPodVersions": [check]}})))  # fmt: skip
     decision = play.sees(9, pods_seen={"app=web": pods("web:2.4", heard=9)})
-    assert "below what this check passed with before: web-1 (2.4.0 after 2.5.0)" in message(decision.status)
+    assert "below the version that this check passed with before: web-1 (2.4.0 after 2.5.0)" in message(
+        decision.status
+    )
     assert not started(decision)
     assert decision.status.checks[0].name == "app=web, container app"
     assert started(play.sees(9, pods_seen={"app=web": pods("web:2.5", heard=9)}))

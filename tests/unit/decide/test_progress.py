@@ -64,7 +64,7 @@ def test_an_intent_waits_for_the_database_before_its_job_is_created() -> None:
     assert words(decision.actions) == []
     assert the_run(decision) == ACTIVE.status.run
     assert conditions(decision.status) == PENDING
-    assert message(decision.status) == "run 1 waits for the database: shop/other is migrating it"
+    assert message(decision.status) == "run 1 is waiting for the database: shop/other is migrating it"
     assert decision.requeue_after == 5
     assert words(decide(again(observed, decision, busy="")).actions) == CREATE
 
@@ -184,7 +184,7 @@ def test_a_living_pod_is_awaited_before_anything_else_happens(
     decision = decide(observed)
     assert words(decision.actions) == []
     assert conditions(decision.status) == reason
-    assert message(decision.status) == "waiting for pod orders-1 to end, whose Job is gone"
+    assert message(decision.status) == "waiting for pod orders-1 to end; its Job is gone"
 
 
 def test_a_job_that_somebody_deleted_is_cancelled_and_stalled() -> None:

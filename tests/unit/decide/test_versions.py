@@ -186,13 +186,11 @@ FAILS = [
         "none of 1 pods that match app=web runs a version",
         id="no pod with that container",
     ),
-    pytest.param(
-        a_check(), [], "no pod runs that matches app=web, wanted 2.0.0 or above", id="no pod at all"
-    ),
+    pytest.param(a_check(), [], "no running pod matches app=web, wanted 2.0.0 or above", id="no pod at all"),
     pytest.param(
         a_check(),
         [pod("web-1", "web:2.0", counts=False)],
-        "no pod runs that matches app=web, wanted 2.0.0 or above",
+        "no running pod matches app=web, wanted 2.0.0 or above",
         id="only pods that end",
     ),
     pytest.param(
@@ -229,7 +227,8 @@ def test_a_downgrade_fails_only_where_it_is_disallowed() -> None:
     verdict = check_pods(a_check(disallowDowngrade=True), WHERE, pods, passed)
     assert not verdict.holds
     assert (
-        verdict.message == "1 of 1 pods below what this check passed with before: web-1 (2.1.0 after 2.2.0)"
+        verdict.message
+        == "1 of 1 pods below the version that this check passed with before: web-1 (2.1.0 after 2.2.0)"
     )
 
 

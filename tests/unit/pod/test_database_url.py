@@ -21,13 +21,13 @@ GOOD = [
     "postgres://app:hunter2@db/orders?x=a@b",
 ]
 
-WHITE_SPACE = "it has white space or a control character (a line end at the end, perhaps)"
+WHITE_SPACE = "it has white space or a control character (perhaps a line break at the end)"
 SCHEME = "it does not begin with postgres://, postgresql://, mysql:// or mariadb://"
-USERINFO = "user or password hold characters that must be percent-encoded"
-ESCAPE = "it has a % that begins no percent-encoded character"
+USERINFO = "user or password contains characters that must be percent-encoded"
+ESCAPE = "it has a % that does not begin a percent-encoded character"
 HOST = "its host or port cannot be read"
-NO_HOST = "it names no host"
-HOST_CHARACTERS = "its host holds characters that no host name has"
+NO_HOST = "it has no host"
+HOST_CHARACTERS = "its host contains characters that are not allowed in a host name"
 
 BAD = [
     ("", "it is empty"),

@@ -123,7 +123,7 @@ async def test_a_job_that_vanished_is_asked_for_before_the_database_is_taken(pod
     assert world.server.calls[:3] == ["get secret orders-db", f"get job {job.name}", "list pods uid-of-first"]
     assert world.reason(second) == ("DatabaseBusy" if pods_left else "JobPending")
     if pods_left:
-        assert f"the end of Job shop/{job.name} was not seen yet" in world.message(second)
+        assert f"the end of Job shop/{job.name} has not been seen yet" in world.message(second)
 
 
 async def test_what_changed_while_something_was_read_is_not_decided_upon() -> None:

@@ -293,7 +293,11 @@ def test_what_a_file_before_cannot_be_read_for_is_not_told_of_the_next() -> None
 def test_skipped_files_are_told() -> None:
     found = skipped(["2_x.sql"], "3")
     assert [(each.file, each.rule.name, each.what) for each in found] == [
-        ("2_x.sql", "skipped-file", "has a version below 3, which the database is at, and was never applied")
+        (
+            "2_x.sql",
+            "skipped-file",
+            "has a version below 3, the version of the database, and was never applied",
+        )
     ]
 
 

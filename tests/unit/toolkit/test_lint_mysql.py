@@ -50,7 +50,7 @@ def look(text: str) -> list[str]:
         ("ALTER TABLE t FROBNICATE;", ["1 info unread-statement: ALTER TABLE …: cannot be read beforehand"]),
         ("DELIMITER //\nCREATE PROCEDURE p() BEGIN DELETE FROM t; END //", ["1 info unread-statement: DELIMITER // …: cannot be read beforehand"]),
         ("CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW BEGIN DELETE FROM u; END;", ["1 info unread-statement: CREATE TRIGGER …: cannot be read beforehand"]),
-        ("SELECT 'open;", ["1 warning unread-statement: cannot be read: nothing in it was looked at"]),
+        ("SELECT 'open;", ["1 warning unread-statement: cannot be read: nothing in it was checked"]),
         # Suppressions.
         ("-- dbupgrade:lint-ignore ban-drop-table: unused\nDROP TABLE t;", []),
         ("-- atlas:nolint truncate\nSELECT 1;", ["1 warning unused-suppression: suppresses truncate, which is not found here"]),

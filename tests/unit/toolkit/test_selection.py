@@ -49,9 +49,9 @@ def test_what_the_base_has_not_is_new(folder: Path) -> None:
 
 
 def test_a_base_that_does_not_exist(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with pytest.raises(BadEnvironmentError, match="no commit of this repository"):
+    with pytest.raises(BadEnvironmentError, match="not a commit that shares a history"):
         new_files(folder, "nowhere")
-    with pytest.raises(BadEnvironmentError, match="in no git repository"):
+    with pytest.raises(BadEnvironmentError, match="not in a Git repository"):
         new_files(tmp_path_factory.mktemp("plain"), "main")
 
 

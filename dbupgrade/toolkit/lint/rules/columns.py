@@ -13,7 +13,7 @@ from dbupgrade.toolkit.sql.names import Name, Type, name_of, quote, quoted, stri
 from dbupgrade.toolkit.sql.parser import unwrap
 
 _REWRITTEN = "{table} is rewritten, with all its indexes, while reads and writes wait"
-_REWRITE_LOCK = "ACCESS EXCLUSIVE, while all rows are written again"
+_REWRITE_LOCK = "ACCESS EXCLUSIVE, while all rows are rewritten"
 
 TYPE = Rule(
     "changing-column-type",
@@ -30,9 +30,9 @@ NOT_NULL = Rule(
     "data_depend",
     Level.ERROR,
     "sets a column NOT NULL",
-    "it fails when a row has no value, and reads and writes of {table} wait while all rows are looked at",
-    "CHECK (column IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT in a later file, then SET NOT NULL, which needs no look",
-    "ACCESS EXCLUSIVE, while all rows are looked at",
+    "it fails when a row has no value, and reads and writes of {table} wait while all rows are scanned",
+    "CHECK (column IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT in a later file, then SET NOT NULL, which needs no scan",
+    "ACCESS EXCLUSIVE, while all rows are scanned",
     ("MF104", "PG303", "change_column_null", "change_column_null_postgresql"),
 )
 REQUIRED = Rule(
@@ -83,7 +83,7 @@ JSON = Rule(
     "incompatible",
     Level.WARNING,
     "adds a column of type json to an existing table",
-    "json has no equality: SELECT DISTINCT and UNION of whole rows of {table}, which work today, fail then",
+    "json has no equality: SELECT DISTINCT and UNION of whole rows of {table} then fail",
     "jsonb",
     "ACCESS EXCLUSIVE, for a moment",
     ("add_column_json",),

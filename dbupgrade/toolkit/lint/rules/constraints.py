@@ -19,9 +19,9 @@ CHECK = Rule(
     "modify_check",
     Level.WARNING,
     "adds a constraint to an existing table",
-    "it fails when a row breaks it, and reads and writes of {table} wait while all rows are looked at",
+    "it fails when a row breaks it, and reads and writes of {table} wait while all rows are scanned",
     _NOT_VALID,
-    "ACCESS EXCLUSIVE, while all rows are looked at",
+    "ACCESS EXCLUSIVE, while all rows are scanned",
     ("PG305", "add_check_constraint", "ban-alter-domain-with-add-constraint"),
     by_size=True,
 )
@@ -30,9 +30,9 @@ FOREIGN_KEY = Rule(
     "data_depend",
     Level.WARNING,
     "adds a foreign key to an existing table",
-    "it fails when a row breaks it, and writes to {table} and to the table it refers to wait while all rows are looked at",
+    "it fails when a row breaks it, and writes to {table} and to the table it refers to wait while all rows are scanned",
     _NOT_VALID,
-    "SHARE ROW EXCLUSIVE on both tables, while all rows are looked at",
+    "SHARE ROW EXCLUSIVE on both tables, while all rows are scanned",
     ("PG306", "add_foreign_key", "add_reference"),
     by_size=True,
 )
@@ -72,9 +72,9 @@ SAME_TRANSACTION = Rule(
     "modify_check",
     Level.WARNING,
     "validates a constraint in the transaction that added it",
-    "the lock of ADD CONSTRAINT is held until the end, so others of {table} wait while all rows are looked at",
+    "the lock of ADD CONSTRAINT is held until the end, so other sessions that use {table} wait while all rows are scanned",
     "VALIDATE CONSTRAINT in a later file",
-    "that of ADD CONSTRAINT (ACCESS EXCLUSIVE; a foreign key: SHARE ROW EXCLUSIVE), while all rows are looked at",
+    "that of ADD CONSTRAINT (ACCESS EXCLUSIVE; a foreign key: SHARE ROW EXCLUSIVE), while all rows are scanned",
     ("validate_check_constraint", "validate_foreign_key"),
     by_size=True,
 )
@@ -83,7 +83,7 @@ DROP = Rule(
     "incompatible",
     Level.WARNING,
     "drops a constraint",
-    "what it kept away from {table} is no longer kept away; ON CONFLICT that needs it fails",
+    "{table} then accepts rows that the constraint rejected, and an ON CONFLICT clause that needs it fails",
     "when no version that runs relies on it; then suppress this finding with the reason",
     "ACCESS EXCLUSIVE (of a foreign key: on both tables), for a moment",
     ("CD101", "CD102", "CD103"),
@@ -251,4 +251,4 @@ def changes_domain(tree: Any, at: At) -> Iterator[Hit]:
         return
     adds = tree.subtype == "C" and constraint_of(unwrap(getattr(tree, "def")), 0).validated
     if adds or tree.subtype == "O":
-        yield Hit(CHECK, f"adds a constraint to domain {name}, which all tables with it are looked at for")
+        yield Hit(CHECK, f"adds a constraint to domain {name}, for which all tables that use it are scanned")

@@ -68,7 +68,7 @@ DROP_SEQUENCE = Rule(
     "destructive",
     Level.ERROR,
     "drops a sequence",
-    "the number that it had come to is gone, and inserts that use it fail",
+    "its current value is gone, and inserts that use it fail",
     _TWO_STEPS,
     _MOMENT,
 )
@@ -95,7 +95,7 @@ DROP_DETAIL = Rule(
     "incompatible",
     Level.WARNING,
     "drops a trigger, a rule or a policy",
-    "what it did or kept away no longer happens, for versions of the application that still run too",
+    "what it did or prevented stops, also for versions of the application that still run",
     _TWO_STEPS,
     "ACCESS EXCLUSIVE on {table}, for a moment",
 )
@@ -105,7 +105,7 @@ TRUNCATE = Rule(
     Level.ERROR,
     "empties a table",
     "all its rows are gone, and it is locked against reads",
-    "delete what must go, with a WHERE, in batches",
+    "delete the rows with a WHERE clause, in batches",
     "ACCESS EXCLUSIVE, until the transaction ends",
 )
 TRUNCATE_CASCADE = Rule(
@@ -123,7 +123,7 @@ DELETE_ALL = Rule(
     Level.ERROR,
     "deletes all rows of a table",
     "all its rows are gone",
-    "say with WHERE which rows must go",
+    "say in a WHERE clause which rows to delete",
     "ROW EXCLUSIVE, and all rows, until the transaction ends",
 )
 UPDATE_ALL = Rule(
@@ -131,7 +131,7 @@ UPDATE_ALL = Rule(
     "data_depend",
     Level.WARNING,
     "changes all rows of a table",
-    "every row of {table} is locked and written again, in one transaction",
+    "every row of {table} is locked and rewritten, in one transaction",
     "in batches, with a WHERE, or by a job of the application",
     "ROW EXCLUSIVE, and all rows, until the transaction ends",
     by_size=True,

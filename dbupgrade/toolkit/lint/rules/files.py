@@ -15,7 +15,7 @@ SKIPPED = Rule(
     "skipped-file",
     "order",
     Level.ERROR,
-    "has a version below the one that the database is at, and was never applied",
+    "has a version below that of the database, and was never applied",
     "files are applied in the order of their versions: apply refuses to go on",
     "give it a higher version",
 )
@@ -24,7 +24,7 @@ SYNTAX = Rule(
     "syntax",
     Level.ERROR,
     "cannot be read by PostgreSQL's parser",
-    "the database will refuse it, and nothing in the file could be looked at",
+    "the database will refuse it, and nothing in the file could be checked",
     "correct it",
 )
 PSQL = Rule(
@@ -32,7 +32,7 @@ PSQL = Rule(
     "syntax",
     Level.ERROR,
     "has a command of psql",
-    "only psql knows it: the database will refuse it, and nothing in the file could be looked at",
+    "only psql understands it: the database will refuse it, and nothing in the file could be checked",
     "plain SQL: INSERT in place of COPY … FROM stdin, the content of a file in place of \\i; or engine Psql",
 )
 UNREAD = Rule(
@@ -40,14 +40,14 @@ UNREAD = Rule(
     "syntax",
     Level.INFO,
     "runs a statement that cannot be read beforehand",
-    "what it does is known only when it runs: it was not looked at",
-    "write the statement out; where that cannot be, look at it yourself",
+    "what it does is known only when it runs: it was not checked",
+    "write the statement out; where that is not possible, check it yourself",
 )
 UNUSED = Rule(
     "unused-suppression",
     "suppression",
     Level.WARNING,
     "has a comment that suppresses nothing",
-    "what it was for is gone, and it would hide the next one",
+    "what it suppressed is gone, and it would hide the next finding",
     "take it out",
 )

@@ -35,7 +35,7 @@ REINDEX = Rule(
     "require-concurrent-reindex",
     "concurrent_index",
     Level.ERROR,
-    "builds indexes again",
+    "rebuilds indexes",
     "nobody can write to {table} meanwhile, nor read with an index that is being built",
     "REINDEX … CONCURRENTLY",
     "SHARE on the table, ACCESS EXCLUSIVE on the index, while it is built",
@@ -91,12 +91,12 @@ def builds_again(tree: pb.ReindexStmt, at: At) -> Iterator[Hit]:
     del copy.params[:]
     copy.params.extend([*others, pb.Node(def_elem=option)])
     if not tree.HasField("relation"):
-        yield Hit(REINDEX, f"builds all indexes of {tree.name or 'the database'} again", None, sql_of(copy))
+        yield Hit(REINDEX, f"rebuilds all indexes of {tree.name or 'the database'}", None, sql_of(copy))
         return
     name = name_of(tree.relation)
     if tree.kind == pb.REINDEX_OBJECT_INDEX:
         known = at.world.indexes.get(at.world.resolve(name)[0])
         if not at.is_new(name):
-            yield Hit(REINDEX, f"builds index {name} again", known.table if known else None, sql_of(copy))
+            yield Hit(REINDEX, f"rebuilds index {name}", known.table if known else None, sql_of(copy))
     else:
-        yield Hit(REINDEX, f"builds all indexes of {name} again", name, sql_of(copy))
+        yield Hit(REINDEX, f"rebuilds all indexes of {name}", name, sql_of(copy))

@@ -14,18 +14,18 @@ ATTACH = Rule(
     "attach-partition-without-check",
     "data_depend",
     Level.ERROR,
-    "attaches a partition that nothing is known of",
-    "reads and writes of {table} wait while all its rows are looked at, to see that they belong there",
+    "attaches a partition without a CHECK that matches its bounds",
+    "reads and writes of {table} wait while all its rows are scanned, to see that they belong there",
     "a CHECK with the partition's bounds, NOT VALID, and VALIDATE CONSTRAINT in a file before; after ATTACH it can go",
-    "ACCESS EXCLUSIVE on the partition, while all rows are looked at; SHARE UPDATE EXCLUSIVE on the parent",
+    "ACCESS EXCLUSIVE on the partition, while all rows are scanned; SHARE UPDATE EXCLUSIVE on the parent",
     by_size=True,
 )
 CREATE = Rule(
     "creating-partition",
     "incompatible",
     Level.WARNING,
-    "makes a partition of an existing table",
-    "reads and writes of {table} wait behind it, until those that run are done; a default partition is looked at as well",
+    "creates a partition of an existing table",
+    "reads and writes of {table} wait behind it, until those that run are done; a default partition is scanned as well",
     "CREATE TABLE … (LIKE … INCLUDING ALL), then ATTACH PARTITION, which lets others go on",
     "ACCESS EXCLUSIVE on the parent, for a moment",
 )
@@ -47,7 +47,7 @@ def creates(tree: pb.CreateStmt, _: At) -> Iterator[Hit]:
         return
     parent, name = name_of(unwrap(tree.inh_relations[0])), name_of(tree.relation)
     instead = f"CREATE TABLE {quoted(name)} (LIKE {quoted(parent)} INCLUDING ALL);\nALTER TABLE {quoted(parent)} ATTACH PARTITION {quoted(name)} …;"
-    yield Hit(CREATE, f"makes {name}, a partition of {parent}", parent, instead)
+    yield Hit(CREATE, f"creates {name}, a partition of {parent}", parent, instead)
 
 
 @on(pb.AlterTableStmt)

@@ -19,7 +19,7 @@ SEVERAL_LOCKS = Rule(
     "locks",
     Level.WARNING,
     "locks several tables in one transaction",
-    "the first stays locked while the next is waited for, and a session that takes them the other way round ends in a deadlock",
+    "the first table stays locked while the transaction waits for the next, and a session that locks them in the other order ends in a deadlock",
     "a file for each table",
     "those of its statements, until the transaction ends",
 )
@@ -28,7 +28,7 @@ LOCK_WHILE_WRITING = Rule(
     "locks",
     Level.WARNING,
     "writes rows while it holds a lock",
-    "others of the locked table wait until all rows are written",
+    "other sessions that use the locked table wait until all rows are written",
     "the rows in a file before or after it",
     "that of the statement before, while rows are written",
 )
@@ -36,7 +36,7 @@ NO_TIMEOUT = Rule(
     "require-timeout-settings",
     "locks",
     Level.WARNING,
-    "waits for a lock without end",
+    "waits for a lock without a limit",
     "while it waits behind a long transaction, everybody else who uses {table} waits behind it",
     "SET lock_timeout = '5s' at the head of the file, or MIGRATE_LOCK_TIMEOUT",
     "that of the statement; the time that it waits for it",
@@ -94,7 +94,7 @@ class Session:
             self.has_timeout = True  # said once for a file
             table = next(iter(locks))
             yield Hit(
-                NO_TIMEOUT, f"waits without end for a lock on {table}", table, "SET lock_timeout = '5s';"
+                NO_TIMEOUT, f"waits for a lock on {table} without a limit", table, "SET lock_timeout = '5s';"
             )
         if not self.in_transaction:
             return

@@ -9,15 +9,15 @@ from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
 from dbupgrade.toolkit.sql.names import name_of, quoted, says_yes
 from dbupgrade.toolkit.sql.parser import unwrap
 
-_WHILE_WRITTEN = "ACCESS EXCLUSIVE, while all rows are written again"
+_WHILE_WRITTEN = "ACCESS EXCLUSIVE, while all rows are rewritten"
 
 VACUUM_FULL = Rule(
     "vacuum-full",
     "incompatible",
     Level.ERROR,
-    "packs a table with VACUUM FULL",
+    "rewrites a table with VACUUM FULL",
     "{table} is rewritten while reads and writes wait",
-    "VACUUM, which keeps nobody waiting; pg_repack where the space must come back",
+    "VACUUM, which blocks nobody; pg_repack where the space must come back",
     _WHILE_WRITTEN,
     by_size=True,
 )
@@ -45,17 +45,17 @@ REFRESH = Rule(
     "require-concurrent-refresh",
     "incompatible",
     Level.ERROR,
-    "computes a materialized view again",
+    "refreshes a materialized view",
     "nobody can read {table} meanwhile",
     "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index",
-    "ACCESS EXCLUSIVE on the view, while it is computed",
+    "ACCESS EXCLUSIVE on the view, while it is refreshed",
     by_size=True,
 )
 TRIGGER = Rule(
     "creating-trigger",
     "incompatible",
     Level.WARNING,
-    "makes a trigger on an existing table",
+    "creates a trigger on an existing table",
     "writes to {table} wait behind it until those that run are done, and from then on all of them run it, those of versions "
     "that do not know of it too",
     "make sure that it suits every version that runs, with a lock_timeout before it; then suppress this finding with the "
@@ -67,7 +67,7 @@ LOCK = Rule(
     "incompatible",
     Level.WARNING,
     "locks a table by hand",
-    "others of {table} wait until the transaction ends",
+    "other sessions that use {table} wait until the transaction ends",
     "leave it to the statement that needs the lock, with a lock_timeout before it",
     "the one that it names, until the transaction ends",
 )
@@ -96,10 +96,12 @@ def vacuums(tree: pb.VacuumStmt, _: At) -> Iterator[Hit]:
     if not any(each.defname == "full" and says_yes(each) for each in options):
         return
     if not tree.rels:
-        yield Hit(VACUUM_FULL, "packs all tables of the database with VACUUM FULL", None, "VACUUM;")
+        yield Hit(VACUUM_FULL, "rewrites all tables of the database with VACUUM FULL", None, "VACUUM;")
     for each in tree.rels:
         table = name_of(unwrap(each).relation)
-        yield Hit(VACUUM_FULL, f"packs {table} with VACUUM FULL", table, f"VACUUM (ANALYZE) {quoted(table)};")
+        yield Hit(
+            VACUUM_FULL, f"rewrites {table} with VACUUM FULL", table, f"VACUUM (ANALYZE) {quoted(table)};"
+        )
 
 
 @on(pb.ClusterStmt)
@@ -128,9 +130,7 @@ def refreshes(tree: pb.RefreshMatViewStmt, _: At) -> Iterator[Hit]:
         view = name_of(tree.relation)
         instead = f"REFRESH MATERIALIZED VIEW CONCURRENTLY {quoted(view)};"
         what = (
-            f"empties materialized view {view}"
-            if tree.skip_data
-            else f"computes materialized view {view} again"
+            f"empties materialized view {view}" if tree.skip_data else f"refreshes materialized view {view}"
         )
         yield Hit(REFRESH, what, view, instead)
 
@@ -139,7 +139,7 @@ def refreshes(tree: pb.RefreshMatViewStmt, _: At) -> Iterator[Hit]:
 def makes_trigger(tree: pb.CreateTrigStmt, _: At) -> Iterator[Hit]:
     """CREATE TRIGGER."""
     table = name_of(tree.relation)
-    yield Hit(TRIGGER, f"makes trigger {tree.trigname} on {table}", table)
+    yield Hit(TRIGGER, f"creates trigger {tree.trigname} on {table}", table)
 
 
 @on(pb.LockStmt)
