@@ -23,9 +23,15 @@ _ADAPTERS: dict[type[Record], TypeAdapter[Any]] = {}
 
 
 def from_json(kind: type[R], data: Any) -> R:
-    """The record in a JSON object. Raises pydantic's ValidationError."""
-    record: R = _adapter(kind).validate_python(data)
+    """The record in a JSON object, in which null is the same as absent. Raises pydantic's ValidationError."""
+    record: R = _adapter(kind).validate_python(_without_null(data))
     return record
+
+
+def _without_null(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _without_null(value) for key, value in data.items() if value is not None}
+    return [_without_null(item) for item in data] if isinstance(data, list) else data
 
 
 def to_json(record: Record) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dbupgrade.api import status
-from dbupgrade.toolkit.lint.rule import Finding, Level, Rule
+from dbupgrade.toolkit.lint.rule import Finding, Level, LintRule
 from dbupgrade.toolkit.lint.rules import RULES
 
 _GENERIC = "the table"
@@ -104,7 +104,7 @@ def rules_as_table() -> str:
     return head + "".join(_row(rule) for rule in RULES.values())
 
 
-def _row(rule: Rule) -> str:
+def _row(rule: LintRule) -> str:
     cells = [f"`{rule.name}`", f"`{rule.category}`", rule.level.value, rule.what, generic(rule.why)]
     cells += [generic(rule.lock), rule.safer, ", ".join(f"`{name}`" for name in rule.aliases)]
     return f"| {' | '.join(cells)} |\n"
@@ -168,7 +168,7 @@ def as_sarif(found: Sequence[Finding], prefix: str) -> Mapping[str, Any]:
 _SARIF = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}
 
 
-def _sarif_rule(rule: Rule) -> dict[str, Any]:
+def _sarif_rule(rule: LintRule) -> dict[str, Any]:
     return {
         "id": rule.name,
         "shortDescription": {"text": f"A migration {rule.what}"},

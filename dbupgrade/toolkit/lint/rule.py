@@ -15,7 +15,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Rule:
+class LintRule:
     """One rule: a row of the table in docs/toolkit.md, and the name that suppresses it."""
 
     name: str
@@ -38,7 +38,7 @@ class Rule:
 class Hit:
     """What a check has found in a statement."""
 
-    rule: Rule
+    rule: LintRule
     what: str
     """What this statement does: "drops column orders.note"."""
     table: Name | None = None
@@ -55,7 +55,7 @@ class Finding:
 
     file: str
     line: int
-    rule: Rule
+    rule: LintRule
     level: Level
     what: str
     why: str

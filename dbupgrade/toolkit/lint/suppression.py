@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dbupgrade.toolkit.lint.rule import Rule
+from dbupgrade.toolkit.lint.rule import LintRule
 from dbupgrade.toolkit.lint.rules import RULES
 from dbupgrade.toolkit.sql.parser import Statement, line_of
 
@@ -35,7 +35,7 @@ class Comment:
     """Whether it is of our own kind: what it names must be ours."""
     used: set[str] = field(default_factory=set)
 
-    def covers(self, rule: Rule) -> bool:
+    def covers(self, rule: LintRule) -> bool:
         """Whether it suppresses findings of a rule; remembers that it did."""
         if not self.names:
             self.used.add("")
@@ -82,7 +82,7 @@ class Suppressions:
         if names or not own:
             self.comments.append(Comment(line, statement, names, own))
 
-    def covers(self, statement: int, rule: Rule) -> bool:
+    def covers(self, statement: int, rule: LintRule) -> bool:
         """Whether a finding in a statement is suppressed."""
         found = [each.covers(rule) for each in self.comments if each.statement in (None, statement)]
         return any(found)

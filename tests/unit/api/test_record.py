@@ -34,6 +34,13 @@ def test_what_is_none_is_left_out() -> None:
     assert "lastPart" not in to_json(Whole())
 
 
+def test_null_is_read_as_absent() -> None:
+    written = {"lastPart": None, "allParts": [{"fileName": "a", "line": None}], "byName": None}
+    assert from_json(Whole, written) == Whole(all_parts=(Part(file_name="a"),))
+    with pytest.raises(ValidationError):
+        from_json(Part, {"fileName": None})
+
+
 def test_fields_of_a_newer_operator_are_ignored() -> None:
     assert (
         from_json(Whole, {**WRITTEN, "added": 1, "lastPart": {"fileName": "b", "line": 2, "more": 1}})

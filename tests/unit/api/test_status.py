@@ -30,6 +30,10 @@ def test_a_failure_that_is_not_known_is_read_as_unknown(name: str) -> None:
     assert from_json(Run, {**STARTED, "failure": name}).failure is Failure.UNKNOWN
 
 
+def test_an_engine_that_is_null_is_the_default_one() -> None:
+    assert from_json(Run, {**STARTED, "engine": None}).engine == "Atlas"
+
+
 def test_a_run_without_a_failure_has_none() -> None:
     assert from_json(Run, STARTED).failure is None
 

@@ -1,6 +1,6 @@
 """The rules: each module has the rows of the table and the checks that find them."""
 
-from dbupgrade.toolkit.lint.rule import Rule
+from dbupgrade.toolkit.lint.rule import LintRule
 from dbupgrade.toolkit.lint.rules import (
     columns,
     constraints,
@@ -16,7 +16,7 @@ from dbupgrade.toolkit.lint.rules import (
 
 _MODULES = (destructive, columns, constraints, indexes, partitions, renames, tables, session, files, mysql)
 
-RULES: dict[str, Rule] = {
-    value.name: value for module in _MODULES for value in vars(module).values() if isinstance(value, Rule)
+RULES: dict[str, LintRule] = {
+    value.name: value for module in _MODULES for value in vars(module).values() if isinstance(value, LintRule)
 }
 """The one table: docs, `--rules` and the names in suppressions come from it."""

@@ -7,7 +7,7 @@ from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
 from dbupgrade.toolkit.lint.definitions import SERIAL, column_of, walk
-from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.lint.rules.types import keeps_rows
 from dbupgrade.toolkit.sql.names import Name, Type, name_of, quote, quoted, strings, type_of
 from dbupgrade.toolkit.sql.parser import unwrap
@@ -15,7 +15,7 @@ from dbupgrade.toolkit.sql.parser import unwrap
 _REWRITTEN = "{table} is rewritten, with all its indexes, while reads and writes wait"
 _REWRITE_LOCK = "ACCESS EXCLUSIVE, while all rows are rewritten"
 
-TYPE = Rule(
+TYPE = LintRule(
     "changing-column-type",
     "incompatible",
     Level.ERROR,
@@ -25,7 +25,7 @@ TYPE = Rule(
     _REWRITE_LOCK,
     ("PG301", "change_column"),
 )
-NOT_NULL = Rule(
+NOT_NULL = LintRule(
     "adding-not-nullable-field",
     "data_depend",
     Level.ERROR,
@@ -35,7 +35,7 @@ NOT_NULL = Rule(
     "ACCESS EXCLUSIVE, while all rows are scanned",
     ("MF104", "PG303", "change_column_null", "change_column_null_postgresql"),
 )
-REQUIRED = Rule(
+REQUIRED = LintRule(
     "adding-required-field",
     "data_depend",
     Level.ERROR,
@@ -45,7 +45,7 @@ REQUIRED = Rule(
     "ACCESS EXCLUSIVE, for a moment",
     ("MF103",),
 )
-DEFAULT = Rule(
+DEFAULT = LintRule(
     "adding-field-with-default",
     "incompatible",
     Level.ERROR,
@@ -56,7 +56,7 @@ DEFAULT = Rule(
     ("PG302", "add_column", "add_column_default", "add_column_default_callable"),
     by_size=True,
 )
-SERIAL_FIELD = Rule(
+SERIAL_FIELD = LintRule(
     "adding-serial-field",
     "incompatible",
     Level.ERROR,
@@ -67,7 +67,7 @@ SERIAL_FIELD = Rule(
     ("adding-serial-primary-key-field", "add_column_auto_incrementing"),
     by_size=True,
 )
-GENERATED = Rule(
+GENERATED = LintRule(
     "adding-stored-generated-field",
     "incompatible",
     Level.ERROR,
@@ -78,7 +78,7 @@ GENERATED = Rule(
     ("add_column_generated_stored",),
     by_size=True,
 )
-JSON = Rule(
+JSON = LintRule(
     "adding-json-field",
     "incompatible",
     Level.WARNING,
@@ -88,7 +88,7 @@ JSON = Rule(
     "ACCESS EXCLUSIVE, for a moment",
     ("add_column_json",),
 )
-DROP_NOT_NULL = Rule(
+DROP_NOT_NULL = LintRule(
     "ban-drop-not-null",
     "incompatible",
     Level.WARNING,

@@ -7,14 +7,14 @@ from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
 from dbupgrade.toolkit.lint.definitions import constraint_of
-from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.lint.rules.columns import sets_not_null
 from dbupgrade.toolkit.sql.names import Name, name_of, qualified, quote, quoted, sql_of, strings
 from dbupgrade.toolkit.sql.parser import unwrap
 
 _NOT_VALID = "add it NOT VALID, and VALIDATE CONSTRAINT in a later file"
 
-CHECK = Rule(
+CHECK = LintRule(
     "constraint-missing-not-valid",
     "modify_check",
     Level.WARNING,
@@ -25,7 +25,7 @@ CHECK = Rule(
     ("PG305", "add_check_constraint", "ban-alter-domain-with-add-constraint"),
     by_size=True,
 )
-FOREIGN_KEY = Rule(
+FOREIGN_KEY = LintRule(
     "adding-foreign-key-constraint",
     "data_depend",
     Level.WARNING,
@@ -36,7 +36,7 @@ FOREIGN_KEY = Rule(
     ("PG306", "add_foreign_key", "add_reference"),
     by_size=True,
 )
-UNIQUE = Rule(
+UNIQUE = LintRule(
     "disallowed-unique-constraint",
     "data_depend",
     Level.ERROR,
@@ -46,7 +46,7 @@ UNIQUE = Rule(
     "ACCESS EXCLUSIVE, while an index is built",
     ("MF101", "PG105", "add_unique_constraint", "add_index_unique"),
 )
-PRIMARY_KEY = Rule(
+PRIMARY_KEY = LintRule(
     "adding-primary-key-constraint",
     "data_depend",
     Level.ERROR,
@@ -56,7 +56,7 @@ PRIMARY_KEY = Rule(
     "ACCESS EXCLUSIVE, while an index is built",
     ("PG104", "PG304"),
 )
-EXCLUSION = Rule(
+EXCLUSION = LintRule(
     "adding-exclusion-constraint",
     "data_depend",
     Level.ERROR,
@@ -67,7 +67,7 @@ EXCLUSION = Rule(
     "ACCESS EXCLUSIVE, while an index is built",
     ("PG311", "add_exclusion_constraint"),
 )
-SAME_TRANSACTION = Rule(
+SAME_TRANSACTION = LintRule(
     "validate-in-same-transaction",
     "modify_check",
     Level.WARNING,
@@ -78,7 +78,7 @@ SAME_TRANSACTION = Rule(
     ("validate_check_constraint", "validate_foreign_key"),
     by_size=True,
 )
-DROP = Rule(
+DROP = LintRule(
     "drop-constraint",
     "incompatible",
     Level.WARNING,

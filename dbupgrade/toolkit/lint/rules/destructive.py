@@ -7,7 +7,7 @@ from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
 from dbupgrade.toolkit.lint.definitions import OF_TABLES, dropped, walk
-from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.sql.names import Name, name_of, names_of_objects, strings
 from dbupgrade.toolkit.sql.parser import unwrap
 
@@ -16,7 +16,7 @@ _TWO_STEPS = (
 )
 _MOMENT = "ACCESS EXCLUSIVE, for a moment"
 
-DROP_TABLE = Rule(
+DROP_TABLE = LintRule(
     "ban-drop-table",
     "destructive",
     Level.ERROR,
@@ -26,7 +26,7 @@ DROP_TABLE = Rule(
     _MOMENT,
     ("DS102", "drop_table"),
 )
-DROP_COLUMN = Rule(
+DROP_COLUMN = LintRule(
     "ban-drop-column",
     "destructive",
     Level.ERROR,
@@ -36,7 +36,7 @@ DROP_COLUMN = Rule(
     _MOMENT,
     ("DS103", "remove_column", "remove_columns"),
 )
-DROP_SCHEMA = Rule(
+DROP_SCHEMA = LintRule(
     "ban-drop-schema",
     "destructive",
     Level.ERROR,
@@ -46,7 +46,7 @@ DROP_SCHEMA = Rule(
     "ACCESS EXCLUSIVE on all that is in it, for a moment",
     ("DS101",),
 )
-DROP_DATABASE = Rule(
+DROP_DATABASE = LintRule(
     "ban-drop-database",
     "destructive",
     Level.ERROR,
@@ -54,7 +54,7 @@ DROP_DATABASE = Rule(
     "everything in it is gone",
     "leave it to whoever runs the server",
 )
-DROP_OWNED = Rule(
+DROP_OWNED = LintRule(
     "drop-owned",
     "destructive",
     Level.ERROR,
@@ -63,7 +63,7 @@ DROP_OWNED = Rule(
     "REASSIGN OWNED BY the role, and drop by name what must go",
     "ACCESS EXCLUSIVE on all of it, for a moment",
 )
-DROP_SEQUENCE = Rule(
+DROP_SEQUENCE = LintRule(
     "drop-sequence",
     "destructive",
     Level.ERROR,
@@ -72,7 +72,7 @@ DROP_SEQUENCE = Rule(
     _TWO_STEPS,
     _MOMENT,
 )
-DROP_EXTENSION = Rule(
+DROP_EXTENSION = LintRule(
     "drop-extension",
     "destructive",
     Level.ERROR,
@@ -81,7 +81,7 @@ DROP_EXTENSION = Rule(
     _TWO_STEPS,
     "ACCESS EXCLUSIVE on what belongs to it, for a moment",
 )
-DROP_OBJECT = Rule(
+DROP_OBJECT = LintRule(
     "drop-object",
     "incompatible",
     Level.ERROR,
@@ -90,7 +90,7 @@ DROP_OBJECT = Rule(
     _TWO_STEPS,
     _MOMENT,
 )
-DROP_DETAIL = Rule(
+DROP_DETAIL = LintRule(
     "drop-trigger",
     "incompatible",
     Level.WARNING,
@@ -99,7 +99,7 @@ DROP_DETAIL = Rule(
     _TWO_STEPS,
     "ACCESS EXCLUSIVE on {table}, for a moment",
 )
-TRUNCATE = Rule(
+TRUNCATE = LintRule(
     "truncate",
     "destructive",
     Level.ERROR,
@@ -108,7 +108,7 @@ TRUNCATE = Rule(
     "delete the rows with a WHERE clause, in batches",
     "ACCESS EXCLUSIVE, until the transaction ends",
 )
-TRUNCATE_CASCADE = Rule(
+TRUNCATE_CASCADE = LintRule(
     "ban-truncate-cascade",
     "destructive",
     Level.ERROR,
@@ -117,7 +117,7 @@ TRUNCATE_CASCADE = Rule(
     "name each table; leave CASCADE out",
     "ACCESS EXCLUSIVE on all of them, until the transaction ends",
 )
-DELETE_ALL = Rule(
+DELETE_ALL = LintRule(
     "delete-without-where",
     "destructive",
     Level.ERROR,
@@ -126,7 +126,7 @@ DELETE_ALL = Rule(
     "say in a WHERE clause which rows to delete",
     "ROW EXCLUSIVE, and all rows, until the transaction ends",
 )
-UPDATE_ALL = Rule(
+UPDATE_ALL = LintRule(
     "update-without-where",
     "data_depend",
     Level.WARNING,
@@ -136,7 +136,7 @@ UPDATE_ALL = Rule(
     "ROW EXCLUSIVE, and all rows, until the transaction ends",
     by_size=True,
 )
-MERGE_DELETE = Rule(
+MERGE_DELETE = LintRule(
     "merge-delete",
     "destructive",
     Level.ERROR,

@@ -1,8 +1,8 @@
 """Files and names."""
 
-from dbupgrade.toolkit.lint.rule import Level, Rule
+from dbupgrade.toolkit.lint.rule import Level, LintRule
 
-NAMING = Rule(
+NAMING = LintRule(
     "naming",
     "naming",
     Level.WARNING,
@@ -11,7 +11,7 @@ NAMING = Rule(
     "a name that fits",
     aliases=("NM101", "NM102", "NM103", "NM104", "NM105"),
 )
-SKIPPED = Rule(
+SKIPPED = LintRule(
     "skipped-file",
     "order",
     Level.ERROR,
@@ -19,7 +19,7 @@ SKIPPED = Rule(
     "files are applied in the order of their versions: apply refuses to go on",
     "give it a higher version",
 )
-SYNTAX = Rule(
+SYNTAX = LintRule(
     "syntax-error",
     "syntax",
     Level.ERROR,
@@ -27,7 +27,7 @@ SYNTAX = Rule(
     "the database will refuse it, and nothing in the file could be checked",
     "correct it",
 )
-PSQL = Rule(
+PSQL = LintRule(
     "psql-command",
     "syntax",
     Level.ERROR,
@@ -35,7 +35,7 @@ PSQL = Rule(
     "only psql understands it: the database will refuse it, and nothing in the file could be checked",
     "plain SQL: INSERT in place of COPY … FROM stdin, the content of a file in place of \\i; or engine Psql",
 )
-UNREAD = Rule(
+UNREAD = LintRule(
     "unread-statement",
     "syntax",
     Level.INFO,
@@ -43,7 +43,7 @@ UNREAD = Rule(
     "what it does is known only when it runs: it was not checked",
     "write the statement out; where that is not possible, check it yourself",
 )
-UNUSED = Rule(
+UNUSED = LintRule(
     "unused-suppression",
     "suppression",
     Level.WARNING,

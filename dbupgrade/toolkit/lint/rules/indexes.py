@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
-from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.sql.concurrently import partitioned_advice
 from dbupgrade.toolkit.sql.names import is_concurrent, name_of, names_of_objects, quoted, sql_of
 from dbupgrade.toolkit.sql.parser import unwrap
 
-CREATE = Rule(
+CREATE = LintRule(
     "require-concurrent-index-creation",
     "concurrent_index",
     Level.ERROR,
@@ -21,7 +21,7 @@ CREATE = Rule(
     ("PG101", "add_index"),
     by_size=True,
 )
-DROP = Rule(
+DROP = LintRule(
     "require-concurrent-index-deletion",
     "concurrent_index",
     Level.WARNING,
@@ -31,7 +31,7 @@ DROP = Rule(
     "ACCESS EXCLUSIVE on the table, for a moment",
     ("PG102", "remove_index"),
 )
-REINDEX = Rule(
+REINDEX = LintRule(
     "require-concurrent-reindex",
     "concurrent_index",
     Level.ERROR,

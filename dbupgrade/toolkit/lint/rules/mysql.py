@@ -1,8 +1,8 @@
 """What MySQL and MariaDB do to a table while others wait. What InnoDB does INSTANT, or INPLACE beside writers, is no matter."""
 
-from dbupgrade.toolkit.lint.rule import Level, Rule
+from dbupgrade.toolkit.lint.rule import Level, LintRule
 
-COPIES = Rule(
+COPIES = LintRule(
     "mysql-table-copy",
     "incompatible",
     Level.ERROR,
@@ -13,7 +13,7 @@ COPIES = Rule(
     "a shared lock, while all rows are copied (ALGORITHM=COPY)",
     ("MY101",),
 )
-BLOCKS_WRITES = Rule(
+BLOCKS_WRITES = LintRule(
     "mysql-blocks-writes",
     "incompatible",
     Level.ERROR,

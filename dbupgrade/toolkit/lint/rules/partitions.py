@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
-from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.lint.world import Table
 from dbupgrade.toolkit.sql.names import name_of, quote, quoted
 from dbupgrade.toolkit.sql.parser import unwrap
 
-ATTACH = Rule(
+ATTACH = LintRule(
     "attach-partition-without-check",
     "data_depend",
     Level.ERROR,
@@ -20,7 +20,7 @@ ATTACH = Rule(
     "ACCESS EXCLUSIVE on the partition, while all rows are scanned; SHARE UPDATE EXCLUSIVE on the parent",
     by_size=True,
 )
-CREATE = Rule(
+CREATE = LintRule(
     "creating-partition",
     "incompatible",
     Level.WARNING,
@@ -29,7 +29,7 @@ CREATE = Rule(
     "CREATE TABLE … (LIKE … INCLUDING ALL), then ATTACH PARTITION, which lets others go on",
     "ACCESS EXCLUSIVE on the parent, for a moment",
 )
-DETACH = Rule(
+DETACH = LintRule(
     "require-concurrent-partition-detach",
     "incompatible",
     Level.WARNING,

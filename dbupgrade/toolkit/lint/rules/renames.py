@@ -7,13 +7,13 @@ from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
 from dbupgrade.toolkit.lint.definitions import KINDS
-from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.sql.names import Name, name_of, qualified, quote, quoted, strings
 from dbupgrade.toolkit.sql.parser import unwrap
 
 _OLD_NAME = "versions of the application that still run use the old name"
 
-TABLE = Rule(
+TABLE = LintRule(
     "renaming-table",
     "incompatible",
     Level.ERROR,
@@ -23,7 +23,7 @@ TABLE = Rule(
     "ACCESS EXCLUSIVE, for a moment",
     ("BC101", "rename_table"),
 )
-COLUMN = Rule(
+COLUMN = LintRule(
     "renaming-column",
     "incompatible",
     Level.ERROR,
@@ -33,7 +33,7 @@ COLUMN = Rule(
     "ACCESS EXCLUSIVE, for a moment",
     ("BC102", "rename_column"),
 )
-OBJECT = Rule(
+OBJECT = LintRule(
     "renaming-object",
     "incompatible",
     Level.ERROR,
@@ -43,7 +43,7 @@ OBJECT = Rule(
     "ACCESS EXCLUSIVE, for a moment",
     ("rename_schema",),
 )
-DETAIL = Rule(
+DETAIL = LintRule(
     "renaming-index",
     "incompatible",
     Level.WARNING,
@@ -52,7 +52,7 @@ DETAIL = Rule(
     "keep the name, or look for it in the application first",
     "ACCESS EXCLUSIVE (an index: SHARE UPDATE EXCLUSIVE), for a moment",
 )
-SCHEMA = Rule(
+SCHEMA = LintRule(
     "set-schema",
     "incompatible",
     Level.ERROR,

@@ -9,12 +9,12 @@ from postgast import pg_query_pb2 as pb
 from dbupgrade.toolkit.lint.definitions import walk
 from dbupgrade.toolkit.lint.learning import set_by_function
 from dbupgrade.toolkit.lint.locks import strong_locks
-from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.lint.rules.tables import ENUM_VALUE
 from dbupgrade.toolkit.lint.world import World
 from dbupgrade.toolkit.sql.names import Name, name_of, qualified, strings
 
-SEVERAL_LOCKS = Rule(
+SEVERAL_LOCKS = LintRule(
     "several-locks",
     "locks",
     Level.WARNING,
@@ -23,7 +23,7 @@ SEVERAL_LOCKS = Rule(
     "a file for each table",
     "those of its statements, until the transaction ends",
 )
-LOCK_WHILE_WRITING = Rule(
+LOCK_WHILE_WRITING = LintRule(
     "lock-held-while-writing",
     "locks",
     Level.WARNING,
@@ -32,7 +32,7 @@ LOCK_WHILE_WRITING = Rule(
     "the rows in a file before or after it",
     "that of the statement before, while rows are written",
 )
-NO_TIMEOUT = Rule(
+NO_TIMEOUT = LintRule(
     "require-timeout-settings",
     "locks",
     Level.WARNING,
@@ -41,7 +41,7 @@ NO_TIMEOUT = Rule(
     "SET lock_timeout = '5s' at the head of the file, or MIGRATE_LOCK_TIMEOUT",
     "that of the statement; the time that it waits for it",
 )
-LEFT_OPEN = Rule(
+LEFT_OPEN = LintRule(
     "transaction-left-open",
     "transactions",
     Level.ERROR,
@@ -49,7 +49,7 @@ LEFT_OPEN = Rule(
     "what comes after BEGIN is undone when the session ends, or keeps its locks until then",
     "COMMIT at the end of the file, or no BEGIN",
 )
-NESTED = Rule(
+NESTED = LintRule(
     "transaction-nesting",
     "transactions",
     Level.WARNING,

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
-from dbupgrade.toolkit.lint.rule import Hit, Level, Rule
+from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.sql.names import name_of, quoted, says_yes
 from dbupgrade.toolkit.sql.parser import unwrap
 
 _WHILE_WRITTEN = "ACCESS EXCLUSIVE, while all rows are rewritten"
 
-VACUUM_FULL = Rule(
+VACUUM_FULL = LintRule(
     "vacuum-full",
     "incompatible",
     Level.ERROR,
@@ -21,7 +21,7 @@ VACUUM_FULL = Rule(
     _WHILE_WRITTEN,
     by_size=True,
 )
-CLUSTER = Rule(
+CLUSTER = LintRule(
     "cluster",
     "incompatible",
     Level.ERROR,
@@ -31,7 +31,7 @@ CLUSTER = Rule(
     _WHILE_WRITTEN,
     by_size=True,
 )
-REWRITE = Rule(
+REWRITE = LintRule(
     "rewriting-table",
     "incompatible",
     Level.ERROR,
@@ -41,7 +41,7 @@ REWRITE = Rule(
     _WHILE_WRITTEN,
     by_size=True,
 )
-REFRESH = Rule(
+REFRESH = LintRule(
     "require-concurrent-refresh",
     "incompatible",
     Level.ERROR,
@@ -51,7 +51,7 @@ REFRESH = Rule(
     "ACCESS EXCLUSIVE on the view, while it is refreshed",
     by_size=True,
 )
-TRIGGER = Rule(
+TRIGGER = LintRule(
     "creating-trigger",
     "incompatible",
     Level.WARNING,
@@ -62,7 +62,7 @@ TRIGGER = Rule(
     "reason",
     "SHARE ROW EXCLUSIVE, for a moment",
 )
-LOCK = Rule(
+LOCK = LintRule(
     "lock-table",
     "incompatible",
     Level.WARNING,
@@ -71,7 +71,7 @@ LOCK = Rule(
     "leave it to the statement that needs the lock, with a lock_timeout before it",
     "the one that it names, until the transaction ends",
 )
-ENUM_VALUE = Rule(
+ENUM_VALUE = LintRule(
     "enum-value-in-same-transaction",
     "syntax",
     Level.ERROR,
