@@ -117,7 +117,7 @@ def ask(port: int, username: str, password: str) -> bool:
     """Ask the server at a port whether a password is good."""
     login = _element(_OCTETS, f"{DN_PREFIX}{username}".encode()) + _element(_SIMPLE, password.encode())
     bind = _element(_BIND_REQUEST, _element(_INTEGER, b"\x03") + login)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(_element(_SEQUENCE, _element(_INTEGER, b"\x01") + bind))
         answer = _read(connection.makefile("rb").read)
     return answer is not None and _parts(_parts(answer[1])[1][1])[0][1] == bytes([_SUCCESS])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
-_READY_SECONDS = 90.0  # it is slow to load, and the machine is shared
+_READY_SECONDS = 240.0  # it is slow to load, and the machine is shared
 _USER = "operator"
 
 
@@ -171,14 +171,14 @@ class Sts:
         }
 
     def _get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:  # noqa: S310 - our own server
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:  # noqa: S310 - our own server
             return bytes(answer.read())
 
     def _post(self, path: str, body: bytes) -> None:
         request = urllib.request.Request(  # noqa: S310
             self.url + path, data=body, method="POST", headers={"Content-Type": "text/plain"}
         )
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
 
 
 def _policy(statement: dict[str, Any]) -> str:

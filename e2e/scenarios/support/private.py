@@ -31,7 +31,7 @@ def guarded(registry: str, host: str, user: str, password: str) -> Iterator[str]
                 self._answer(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": 'Basic realm="private"'}, b"")
                 return
             headers = {name: self.headers[name] for name in _PASSED_ON if name in self.headers}
-            with contextlib.closing(http.client.HTTPConnection(registry, timeout=10)) as inner:
+            with contextlib.closing(http.client.HTTPConnection(registry, timeout=60)) as inner:
                 inner.request(self.command, self.path, headers=headers)
                 answer = inner.getresponse()
                 back = {name: value for name in _PASSED_BACK if (value := answer.headers.get(name))}
