@@ -133,7 +133,7 @@ async def test_odd_quantities_and_many_series(
 
 FAULTS: list[tuple[dict[str, list[str]], int | None, str]] = [
     ({"http_errors": []}, None, "the metrics API has no such series"),
-    ({"http_errors": ["NaN"]}, None, "the value of Pod web-0 is 'NaN', no number"),
+    ({"http_errors": ["NaN"]}, None, "the value of Pod web-0 is 'NaN', which is not a number"),
     ({}, 503, "custom.metrics.k8s.io does not answer: "),
 ]
 
