@@ -53,7 +53,7 @@ class Cluster:
 
     async def settle(self) -> None:
         """Let the last watch come to the end of its script."""
-        await asyncio.wait_for(self.sources[-1].script_is_over.wait(), 5)
+        await asyncio.wait_for(self.sources[-1].script_is_over.wait(), 60)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ async def test_a_refresh_lists_anew_for_all_that_wait(cluster: Cluster) -> None:
 async def test_what_cannot_be_listed_is_told_with_the_cause(cluster: Cluster) -> None:
     cluster.first = Unreachable("GET /pods: no answer in time")
     cluster.watches.want(ONE, WEB)
-    await asyncio.wait_for(cluster.one_is_woken.wait(), 5)
+    await asyncio.wait_for(cluster.one_is_woken.wait(), 60)
     assert cluster.woken == [ONE]
     assert cluster.watches.seen(ONE)["app=web"].problem == "GET /pods: no answer in time"
 

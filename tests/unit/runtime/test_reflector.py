@@ -70,7 +70,7 @@ class Scene:
     async def played(self) -> AsyncIterator[None]:
         """Run the reflector to the end of the script, and on for the time of the block."""
         task = asyncio.create_task(self.reflector.run())
-        async with asyncio.timeout(10):  # only a bug takes that long
+        async with asyncio.timeout(60):  # only a bug takes that long
             await self.source.script_is_over.wait()
         yield
         task.cancel()
