@@ -11,7 +11,10 @@ MARK = "dbupgrade-report:"
 
 @dataclass(frozen=True)
 class Report:
-    """What is known of a run's end, free of credentials. Without `failure` it succeeded."""
+    """What is known of a run's end, free of credentials. Without `failure` it succeeded.
+
+    `line`, from 1, and `sqlstate`, five characters, are those of the failed statement.
+    """
 
     failure: Failure | None = None
     from_version: str | None = None
@@ -21,6 +24,8 @@ class Report:
     failed_file: str | None = None
     failed_statement: str | None = None
     error: str | None = None
+    line: int | None = None
+    sqlstate: str | None = None
 
 
 _NEEDS_NO_TRANSACTION = "cannot run inside a transaction block"

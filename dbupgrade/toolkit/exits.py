@@ -5,20 +5,26 @@ import re
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.status import Failure
 from dbupgrade.decide.failures import KINDS
+from dbupgrade.pod.report import Report
 
 
 class RefusedError(Exception):
     """A migration that is rejected as it is; the message says where, why, and what to write instead."""
 
 
-_LOCK_ENDED = re.compile(r"due to lock timeout|Lock wait timeout|deadlock", re.IGNORECASE)
+_LOCK_ENDED = frozenset({"55P03", "40P01", "40001"})
+"""SQLSTATEs of a statement that waited for a lock: a lock_timeout, a deadlock, and what MySQL says of one."""
+_MYSQL_LOCK_ENDED = re.compile(r"Error 1205 \(HY000\): ")  # the state says nothing
 
 
-def exit_code(failure: Failure, error: str | None = None) -> ExitCode:
-    """The code of a failed run; `error` is what the database said of a failed statement."""
-    if failure is Failure.SQL and error and _LOCK_ENDED.search(error):
-        return ExitCode.LOCK
-    return KINDS[failure].exit_code
+def exit_code(failure: Failure, report: Report | None = None) -> ExitCode:
+    """The code of a failed run. A statement counts as ended by a lock only by its SQLSTATE: any SQL can say such words."""
+    return ExitCode.LOCK if report and _lock_ended(report) else KINDS[failure].exit_code
+
+
+def _lock_ended(report: Report) -> bool:
+    known = report.sqlstate in _LOCK_ENDED or _MYSQL_LOCK_ENDED.match(report.error or "")
+    return report.failure is Failure.SQL and bool(known)
 
 
 ADVICE = {

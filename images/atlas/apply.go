@@ -225,7 +225,7 @@ func (r *applyRun) commit(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	r.current().Error = &statementReport{"COMMIT", err.Error()}
+	r.current().Error = &statementReport{Stmt: "COMMIT", Text: err.Error(), SQLState: codeOf(err)}
 	r.events.failed(r.current(), nil, err)
 	return fmt.Errorf("sql/migrate: committing version %q: %w", r.current().Version, err)
 }
@@ -246,7 +246,7 @@ func (r *applyRun) failed(file migrate.File, err error) error {
 		r.report.Applied = append(r.report.Applied, last)
 	}
 	if last.Error == nil {
-		last.Error = &statementReport{Text: err.Error()}
+		last.Error = &statementReport{Text: err.Error(), SQLState: codeOf(err)}
 		r.events.failed(last, nil, err)
 	}
 	return err
@@ -290,7 +290,7 @@ func (r *applyRun) Log(entry migrate.LogEntry) {
 		r.events.statement(statementBegin, file)
 	case migrate.LogError:
 		if e.Stmt != nil {
-			r.current().Error = &statementReport{e.SQL, e.Error.Error()}
+			r.current().fail(e.Stmt, e.Error)
 			r.events.failed(r.current(), e.Stmt, e.Error)
 		}
 	}

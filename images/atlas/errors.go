@@ -44,6 +44,15 @@ func plain(err error) error {
 	}
 }
 
+// positionOf is the character in its statement of which an error speaks, from 1; 0 if it speaks of none.
+func positionOf(err error) int {
+	var e *statementError
+	if errors.As(err, &e) {
+		return e.position
+	}
+	return 0
+}
+
 // Numbers of MySQL's errors.
 const (
 	duplicateEntry = 1062

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -155,15 +154,17 @@ func (l *events) failed(file *appliedFile, stmt *migrate.Stmt, err error) {
 	}
 	e := event{Event: "error", File: file.Name, Version: file.Version, SQLState: codeOf(err), Error: err.Error()}
 	if stmt != nil {
-		var known *statementError
-		position := 0
-		if errors.As(err, &known) {
-			position = known.position
-		}
 		e.Statement = file.Skipped + len(file.Applied)
-		e.at(file.text, stmt, position)
+		e.at(file.text, stmt, positionOf(err))
 	}
 	l.write(e)
+}
+
+// fail records the error of a statement.
+func (file *appliedFile) fail(stmt *migrate.Stmt, err error) {
+	var place event
+	place.at(file.text, stmt, positionOf(err))
+	file.Error = &statementReport{stmt.Text, err.Error(), codeOf(err), place.Line, place.Column}
 }
 
 // Names of the events of a statement.

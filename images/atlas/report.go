@@ -34,8 +34,12 @@ type appliedFile struct {
 	started, began time.Time
 }
 
+// statementReport has more than that of Atlas's command line: what is known of the error itself. Lines and columns are
+// from 1, and 0 where the statement's place is not known.
 type statementReport struct {
-	Stmt, Text string
+	Stmt, Text   string
+	SQLState     string
+	Line, Column int
 }
 
 // statusReport is what --format sees of a comparison.
@@ -55,7 +59,7 @@ func (r applyReport) clean(known secrets) applyReport {
 			file.Applied[i] = known.clean(statement)
 		}
 		if file.Error != nil {
-			file.Error = &statementReport{known.clean(file.Error.Stmt), known.clean(file.Error.Text)}
+			file.Error.Stmt, file.Error.Text = known.clean(file.Error.Stmt), known.clean(file.Error.Text)
 		}
 	}
 	return r
@@ -91,8 +95,21 @@ func parseFormat(format string) (*template.Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse log format: %w", err)
 	}
+	if parsed.Lookup(placeBlock) == nil {
+		return parsed, nil
+	}
+	if _, err := parsed.New(placeBlock).Parse(placeFormat); err != nil {
+		return nil, err
+	}
 	return parsed, nil
 }
+
+// placeBlock is a block of a template, of which Atlas's command line uses the text that stands there: it has no such
+// fields, and a template that names one fails with it. Here, the block is what is known of an error.
+const (
+	placeBlock  = "place"
+	placeFormat = `{"sqlstate":{{ json .SQLState }},"line":{{ .Line }},"column":{{ .Column }}}`
+)
 
 func asJSON(value any) (string, error) {
 	text, err := json.Marshal(value)

@@ -135,7 +135,7 @@ class Toolkit:
 
 def _reported(name: Name, code: int, output: str) -> Outcome:
     report = engines.named(name).parse(output, exit_code=code)
-    ended = exit_code(report.failure, report.error) if report.failure else ExitCode.OK
+    ended = exit_code(report.failure, report) if report.failure else ExitCode.OK
     assert (ended is ExitCode.OK) == (code == 0), output
     return Outcome(ended, report.applied, report.failed_file, output)
 

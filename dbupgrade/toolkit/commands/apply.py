@@ -112,7 +112,7 @@ def _apply_baseline(call: Call) -> Report:
 
 def _apply_failed(call: Call, report: Report) -> int:
     failure = report.failure or Failure.UNKNOWN
-    code = exit_code(failure, report.error)
+    code = exit_code(failure, report)
     where = (
         f" in {report.failed_file}: {report.error}\n  {report.failed_statement}\n"
         if report.failed_file

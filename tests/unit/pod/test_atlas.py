@@ -299,6 +299,33 @@ def test_a_statement_that_allows_no_transaction_says_how_its_file_opts_out() -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "sqlstate", "failure"),
+    [
+        ("pq: terminating connection due to administrator command (57P01)", "57P01", Failure.INTERRUPTED),
+        ("pq: Verbindung wird abgebrochen (57P01)", "57P01", Failure.INTERRUPTED),
+        ("pq: could not connect to server: connection refused (08001)", "08001", Failure.SQL),
+        ("pq: raised: terminating connection (P0001)", "P0001", Failure.SQL),
+        ("interrupted: pq: canceling statement due to user request (57014)", "57014", Failure.INTERRUPTED),
+        ("Error 1053 (08S01): Server shutdown in progress", "", Failure.INTERRUPTED),
+        ("Error 1317 (70100): Query execution was interrupted", "", Failure.SQL),
+        ("Error 1927 (70100): Connection was killed", "", Failure.INTERRUPTED),
+        ("Error 1644 (45000): connection refused", "", Failure.SQL),
+    ],
+)
+def test_an_sqlstate_says_that_the_server_has_answered(text: str, sqlstate: str, failure: Failure) -> None:
+    place = {"sqlstate": sqlstate, "line": 3, "column": 1} if sqlstate else None
+    file = {**KILLED, "error": {"stmt": "select 1", "text": text, "place": place}}
+    found = report.parse(output(file, pending=1, error=text), succeeded=False)
+    assert (found.failure, found.line) == (failure, 3 if sqlstate else None)
+    assert found.sqlstate == (sqlstate or text.partition("(")[2][:5])
+
+
+def test_an_sqlstate_at_the_end_of_a_text_may_be_forged() -> None:
+    file = {**KILLED, "error": {"stmt": "select f()", "text": "pq: raised (40001)", "place": None}}
+    assert report.parse(output(file, pending=1, error="x"), succeeded=False).sqlstate is None
+
+
 def test_a_lock_timeout_of_the_migrations_own_is_an_sql_error() -> None:
     error = {"stmt": "lock table users", "text": "pq: canceling statement due to lock timeout"}
     found = report.parse(output({**KILLED, "error": error}, pending=1, error="x"), succeeded=False)

@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.redact import cut, mask_error, mask_statement, remove_secrets
@@ -18,18 +18,36 @@ TEMPLATE = (
     MARK
     + '{"current":{{ json .Current }},"target":{{ json .Target }},"pending":{{ len .Pending }},"applied":['
     + '{{ range $i, $f := .Applied }}{{ if $i }},{{ end }}{"name":{{ json $f.Name }},"version":{{ json $f.Version }},'
-    + '"error":{{ with $f.Error }}{"stmt":{{ json (printf "%.4000s" .Stmt) }},"text":{{ json (printf "%.4000s" .Text) }}}{{ else }}null{{ end }}}'
+    + '"error":{{ with $f.Error }}{"stmt":{{ json (printf "%.4000s" .Stmt) }},"text":{{ json (printf "%.4000s" .Text) }},'
+    + '"place":{{ block "place" . }}null{{ end }}}{{ else }}null{{ end }}}'
     + '{{ end }}],"error":{{ json (printf "%.4000s" .Error) }}}{{ "\\n" }}'
 )
-"""The template for `atlas migrate apply --format`: no URL, and no SQL but the statement that failed."""
+"""The template for `atlas migrate apply --format`: no URL, and no SQL but the statement that failed.
+
+Our engine puts what it knows of the error into the block; Atlas's own leaves it as it is.
+"""
 
 
 Text = Annotated[str, BeforeValidator(lambda value: value or "")]
 
 
+class _Place(BaseModel):
+    sqlstate: Annotated[str, Field(pattern=r"^([0-9A-Z]{5})?$")] = ""
+    line: int = 0
+
+
 class _FileError(BaseModel):
     stmt: Text = ""
     text: Text = ""
+    place: _Place | None = None
+
+    @property
+    def sqlstate(self) -> str | None:
+        """As our engine or MySQL's driver gives it; at the end of a text, it may have been put there by SQL."""
+        if self.place and self.place.sqlstate:
+            return self.place.sqlstate
+        found = _MYSQL_STATE.match(self.text)
+        return found[1] if found else None
 
 
 class _File(BaseModel):
@@ -47,6 +65,7 @@ class _Output(BaseModel):
 
 
 _ERROR = "Error: "
+_MYSQL_STATE = re.compile(r"Error \d+ \(([0-9A-Z]{5})\): ")
 # A file whose statements cannot be told from each other.
 _UNREADABLE = re.compile(r'scanning statements from "([^"]*)": (.*)', re.DOTALL)
 
@@ -118,8 +137,9 @@ def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
     statement, text = failed.error.stmt, failed.error.text
     if not statement:
         return replace(_without_statement(text, known, secrets), failed_file=failed.name)
+    sqlstate = failed.error.sqlstate
     return Report(
-        failure=_class_of_statement_error(text),
+        failure=_class_of_statement_error(text, sqlstate),
         failed_file=failed.name,
         failed_statement=cut(remove_secrets(mask_statement(statement), secrets)),
         # Without the empty line Atlas passes the header over.
@@ -129,6 +149,8 @@ def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
                 "`-- atlas:txmode none` and an empty line after it",
             )
         ),
+        line=(failed.error.place.line if failed.error.place else 0) or None,
+        sqlstate=sqlstate,
         **known,
     )
 
@@ -142,10 +164,21 @@ def _without_statement(text: str, known: dict[str, Any], secrets: tuple[str, ...
     return Report(failure=failure, error=_masked(text, secrets) if failure in _TOLD else None, **known)
 
 
-def _class_of_statement_error(text: str) -> Failure:
-    """When the connection broke in a statement, nobody knows how far the statement came; all else is the SQL's."""
-    broken = (
-        r"\Ainterrupted: |connection refused|connection reset|broken pipe|(bad|invalid) connection|unexpected EOF"
-        r"|terminating connection|server shutdown in progress|connection timed out|no route to host|connection was killed"
-    )
-    return Failure.INTERRUPTED if re.search(broken, text, re.IGNORECASE) else Failure.SQL
+_LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "08S01"})
+"""SQLSTATEs with which a server ends a session, or shuts down."""
+_BROKEN = re.compile(
+    r"connection refused|connection reset|broken pipe|(bad|invalid) connection|unexpected EOF|connection timed out"
+    r"|no route to host|terminating connection|server shutdown in progress",
+    re.IGNORECASE,
+)
+
+
+def _class_of_statement_error(text: str, sqlstate: str | None) -> Failure:
+    """When the connection broke in a statement, nobody knows how far the statement came; all else is the SQL's.
+
+    A server that gives an SQLSTATE has answered, whatever its words are.
+    """
+    if text.startswith("interrupted: ") or "Connection was killed" in text[:64]:
+        return Failure.INTERRUPTED
+    lost = sqlstate in _LOST if sqlstate else _BROKEN.search(text)
+    return Failure.INTERRUPTED if lost else Failure.SQL
