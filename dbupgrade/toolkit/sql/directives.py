@@ -41,3 +41,8 @@ def header(text: str) -> list[str]:
 def has_no_transaction(text: str) -> bool:
     """Whether Atlas runs the file without a transaction."""
     return any(re.fullmatch(r"[ -~]*atlas:txmode +none", line) for line in header(text))
+
+
+def delimiter(text: str) -> bool:
+    """Whether the file says itself where its statements end, to Atlas."""
+    return re.match(r"-- *atlas:delimiter\b", text) is not None

@@ -9,6 +9,7 @@ import postgast
 from postgast import pg_query_pb2 as pb
 
 _LONG = 2048
+_COPY = re.compile(r"copy\b", re.IGNORECASE)
 _NAME = r'(?:"[^"]*"|[\w$]+)'
 _INSERT = re.compile(
     rf"INSERT\s+INTO\s+{_NAME}(?:\s*\.\s*{_NAME})?\s*(?:\([^()]*\)\s*)?VALUES(?=\s*\()", re.IGNORECASE
@@ -46,10 +47,10 @@ class Statement:
 
 def statements(text: str) -> list[Statement]:
     """The statements of a file; what belongs to them makes up the whole text. Raises ParseError."""
-    places = _places(text)
+    found_at = places(text)
     found, begin, line, counted = [], 0, 1, 0
-    for index, (start, stop) in enumerate(places):
-        end = len(text) if index == len(places) - 1 else _line_end(text, stop + 1)
+    for index, (start, stop) in enumerate(found_at):
+        end = len(text) if index == len(found_at) - 1 else _line_end(text, stop + 1)
         line, counted = line + text.count("\n", counted, start), start
         found.append(Statement(_tree(text[start:stop]), begin, start, stop, end, line))
         begin = end
@@ -59,7 +60,7 @@ def statements(text: str) -> list[Statement]:
 def empty_statement(text: str) -> int | None:
     """The line of the first semicolon that ends nothing: Atlas counts it as a statement, PostgreSQL does not."""
     end = 0
-    for start, stop in [*_places(text), (len(text), len(text))]:
+    for start, stop in [*places(text), (len(text), len(text))]:
         gap = _COMMENTS.sub(lambda match: " " * len(match[0]), text[end:start])
         if (place := gap.find(";")) >= 0:
             return line_of(text, end + place)
@@ -80,14 +81,8 @@ def line_of(text: str, place: int) -> int:
     return text.count("\n", 0, place) + 1
 
 
-def unwrap(node: pb.Node) -> Any:
-    """What a node holds; None when it is empty."""
-    kind = node.WhichOneof("node")
-    return getattr(node, kind) if kind else None
-
-
-def _places(text: str) -> list[tuple[int, int]]:
-    """Where each statement starts, and where its semicolon is."""
+def places(text: str) -> list[tuple[int, int]]:
+    """Where each statement starts, and where its semicolon is. Raises ParseError."""
     if "\0" in text:
         raise ParseError("a character of value 0, where PostgreSQL would stop reading", _first(text, "\0"))
     try:
@@ -95,20 +90,16 @@ def _places(text: str) -> list[tuple[int, int]]:
     except postgast.PgQueryError as error:
         line = line_of(text, max(error.cursorpos - 1, 0))
         raise ParseError("the SQL cannot be read by PostgreSQL's parser", line) from None
-    places, end = [], 0
+    found, end = [], 0
     for piece in pieces:
-        start = _skip(text, end)
+        start = skip(text, end)
         end = start + len(piece)
-        places.append((start, end))
-    return places
+        found.append((start, end))
+    return found
 
 
-def _first(text: str, character: str) -> int:
-    return line_of(text, text.index(character))
-
-
-def _skip(text: str, place: int) -> int:
-    """`place`, behind white space, semicolons and comments."""
+def skip(text: str, place: int) -> int:
+    """`place`, behind white space, semicolons and comments that end."""
     while True:
         match = _GAP.match(text, place)
         place = match.end() if match else place
@@ -120,6 +111,27 @@ def _skip(text: str, place: int) -> int:
             if depth == 0:
                 place = mark.end()
                 break
+        else:
+            return place
+
+
+def copy_from_stdin(text: str) -> int | None:
+    """The line of the first COPY whose data would follow it. Raises ParseError."""
+    for start, stop in places(text):
+        tree = _tree(text[start:stop]) if _COPY.match(text, start) else None
+        if isinstance(tree, pb.CopyStmt) and tree.is_from and not (tree.filename or tree.is_program):
+            return line_of(text, start)
+    return None
+
+
+def unwrap(node: pb.Node) -> Any:
+    """What a node holds; None when it is empty."""
+    kind = node.WhichOneof("node")
+    return getattr(node, kind) if kind else None
+
+
+def _first(text: str, character: str) -> int:
+    return line_of(text, text.index(character))
 
 
 def _tree(text: str) -> Any:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-SUM = "atlas.sum"
+from dbupgrade.api.status import Failure
+from dbupgrade.toolkit.folder.problem import SUM, Files, Problem
 
 
 class FolderError(Exception):
@@ -39,6 +40,24 @@ def check(folder: Path) -> None:
 def sql_files(folder: Path) -> list[Path]:
     """The migrations, in the order of Atlas."""
     return sorted(path for path in folder.iterdir() if path.suffix == ".sql" and path.is_file())
+
+
+def contents(folder: Path) -> tuple[Files, list[Problem]]:
+    """The migrations as they are, and those entries that cannot be read."""
+    files, problems = [], []
+    for path in sorted(path for path in folder.iterdir() if path.suffix == ".sql"):
+        try:
+            files.append((path.name, path.read_bytes()))
+        except OSError as error:
+            what = (
+                f"cannot be read ({error.strerror}): it must be a file that the user of this process may read"
+            )
+            problems.append(Problem(Failure.UNREADABLE_FILE, (path.name,), what))
+    try:
+        sums = (folder / SUM).read_bytes()
+    except OSError:
+        sums = b""  # for the engine to say
+    return Files(tuple(files), sums), problems
 
 
 def read(folder: Path) -> list[tuple[str, str]]:

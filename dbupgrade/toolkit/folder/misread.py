@@ -1,0 +1,101 @@
+"""Files that Atlas would cut at other places than PostgreSQL, whose own parser says where statements end."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dbupgrade.api.status import Failure
+from dbupgrade.toolkit.folder.problem import Files, Problem
+from dbupgrade.toolkit.sql import directives, splitting
+from dbupgrade.toolkit.sql.splitting import Rules, UnsplittableError
+
+
+@dataclass(frozen=True)
+class _Trap:
+    """What Atlas may read differently: it decides whether the parser is worth its time, and names the reason."""
+
+    look: re.Pattern[bytes]
+    why: str
+    instead: str
+
+
+def _trap(look: bytes, why: str, instead: str) -> _Trap:
+    return _Trap(re.compile(look, re.IGNORECASE | re.DOTALL), why, instead)
+
+
+_ALWAYS = (
+    _trap(rb"/\*(?:(?!\*/).)*?/\*", "a comment within a comment", "close the outer comment first"),
+    _trap(rb"\\['\"]", "a backslash before a quote", "double the quote: 'it''s' for E'it\\'s'"),
+    _trap(rb"\bbegin\s+atomic\s", "the body of BEGIN ATOMIC", "write the function's body between $$ and $$"),
+    _trap(
+        rb"(?<![\w$\x80-\xff])[a-z_\x80-\xff][\w\x80-\xff]*\$[\w\x80-\xff]*\$",
+        "a name with $ in it",
+        "put the name into double quotes",
+    ),
+    _trap(
+        rb"\$(?=[^\s$;]{0,99}\$)[^\s$;\x80-\xff]{0,99}[\x80-\xff]",
+        "a dollar quote whose tag is not ASCII",
+        "use letters from a to z in it",
+    ),
+    _trap(rb"`", "a backtick", "leave it out"),
+    _trap(
+        rb"--[^\n]*\Z", "a comment on the last line, which has no line end", "end the file with a line end"
+    ),
+)
+_BEFORE_1 = (
+    _trap(rb"#", "the character #", "use a newer Atlas, or our engine"),
+    _trap(
+        rb"[-/](?=['\"`($]|/\*)",
+        "a minus or a slash before a quote or a parenthesis",
+        "put a space in between",
+    ),
+    _trap(rb"\\", "a backslash in a literal", "use a newer Atlas, or our engine"),
+)
+
+
+def differs_before_1(folder: Files) -> bool:
+    """Whether the version of Atlas is worth asking for: an old one may read what newer ones do."""
+    return any(trap.look.search(data) for trap in (*_BEFORE_1, *_ALWAYS) for _, data in folder.files)
+
+
+def look(folder: Files) -> Iterator[Problem]:
+    """The files that Atlas would cut, or not understand."""
+    traps = _ALWAYS if folder.rules == splitting.LIBRARY else (*_ALWAYS, *_BEFORE_1)
+    for name, data in folder.files:
+        found = [trap for trap in traps if trap.look.search(data)]
+        if found and (place := _misread(data.decode(), folder.rules)) is not None:
+            line, trap = data.decode().count("\n", 0, place) + 1, _reason(found, data, place)
+            what = (
+                f"{trap.why} is read differently by Atlas, which would cut a statement there: {trap.instead}"
+            )
+            yield Problem(Failure.MISREAD_BY_ENGINE, (name,), what, line)
+
+
+def _reason(found: list[_Trap], data: bytes, place: int) -> _Trap:
+    """The last trap that begins before the place, else the first one."""
+    before = len(data.decode()[:place].encode()) + 1
+    starts = [(match.start(), trap) for trap in found for match in trap.look.finditer(data, 0, before)]
+    return max(starts, key=lambda start: start[0])[1] if starts else found[0]
+
+
+def _misread(text: str, rules: Rules) -> int | None:
+    """Where Atlas first differs from PostgreSQL; None where it does not, or where the file is not PostgreSQL's SQL."""
+    from dbupgrade.toolkit.sql import parser  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
+
+    if directives.delimiter(text):
+        return None  # its statements end where the file says
+    try:
+        places = parser.places(text)
+    except parser.ParseError:
+        return None
+    stops = dict(places)
+    try:
+        for start, end in splitting.split(text, rules):
+            first = parser.skip(text, start)
+            while first < end:
+                if first not in stops or stops[first] > end:
+                    return first
+                first = parser.skip(text, stops[first])
+    except UnsplittableError as error:
+        return error.place
+    return None
