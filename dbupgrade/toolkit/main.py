@@ -66,6 +66,7 @@ def _run(call: Call) -> int:
             exit_code(error.failure),
             what if text == error.failure.value else f"{what}: {text}",
             failure=error.failure.value,
+            file=error.file,
         )
     except KeyboardInterrupt:
         return INTERRUPTED

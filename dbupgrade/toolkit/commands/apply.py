@@ -14,7 +14,7 @@ from dbupgrade.toolkit.call import Call, any_concurrent, failed
 from dbupgrade.toolkit.exits import exit_code
 from dbupgrade.toolkit.history import indexes
 from dbupgrade.toolkit.history.atlas import File, State
-from dbupgrade.toolkit.history.compare import compare
+from dbupgrade.toolkit.history.compare import compare, record
 
 
 def run(call: Call) -> int:
@@ -29,6 +29,7 @@ def run(call: Call) -> int:
         current=state.current or None,
     )
     done, version, failure = _apply_all(call, state)
+    record(call, state)
     if failure:
         return _apply_failed(call, failure)
     call.output.event(

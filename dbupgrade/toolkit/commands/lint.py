@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 
 from dbupgrade.api.exit_codes import ExitCode
+from dbupgrade.api.spec.migrations import ExecOrder
 from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.redact import cut, mask_statement, remove_secrets
@@ -16,9 +17,11 @@ from dbupgrade.toolkit import address, folder, selection
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.folder import FolderError
+from dbupgrade.toolkit.folder.problem import Files, Problem
 from dbupgrade.toolkit.history import compare
 from dbupgrade.toolkit.history.atlas import AtlasError, State
 from dbupgrade.toolkit.history.database import NOT_YET
+from dbupgrade.toolkit.inspection import FilesRefusedError, look
 from dbupgrade.toolkit.lint import facts, formats, settings
 from dbupgrade.toolkit.lint.findings import Known, findings, skipped
 from dbupgrade.toolkit.lint.rule import Finding, Level
@@ -38,7 +41,7 @@ def run(call: Call) -> int:
         _report(call, Told(failure=Failure.LINT_UNUSABLE, error=cut(str(error))))
         raise
     except AtlasError as error:
-        _report(call, Told(failure=error.failure))
+        _report(call, Told(failure=error.failure, error=cut(str(error)) if error.file else None))
         raise
     refuse = call.given.policy == LintMode.ERROR
     told_of = [formats.as_status(finding) for finding in found if finding.level is not Level.INFO]
@@ -83,14 +86,16 @@ def _look(call: Call) -> tuple[list[File], list[Finding]]:
     asked = settings.find(call.given.config, [Path.cwd(), call.folder, call.folder.parent])
     for name in asked.unread:
         call.output.event("not_read", name, level="warning")
-    files = [File(*file) for file in folder.read(call.folder)]
-    names, state = [file.name for file in files], State()
+    inspected = look(call)
+    there, state = inspected[0], State()
+    files, names = [File(*file) for file in there.texts], list(there.names)
     if call.given.pending:
         state = _pending(call)
         selected = Selection({file.name for file in state.pending}, new=True)
     else:
         selected = selection.chosen(call, names, asked.latest, asked.git_base)
     looked_at = [file for file in files if file.name in selected.names]
+    _refuse(*inspected, selected.names)
     if _dialect(call) != "postgresql":
         from dbupgrade.toolkit.lint import mysql  # noqa: PLC0415 - a parser of its own
 
@@ -104,7 +109,15 @@ def _look(call: Call) -> tuple[list[File], list[Finding]]:
         has_timeout=call.settings.lock_seconds > 0 or "lock_timeout" in call.settings.url,
     )
     found = findings(files, selected.names, known)
-    return looked_at, [*skipped(state.skipped, state.current), *found]
+    late = state.skipped if call.settings.exec_order is ExecOrder.LINEAR else []
+    return looked_at, [*skipped(late, state.current), *found]
+
+
+def _refuse(files: Files, problems: list[Problem], chosen: set[str]) -> None:
+    """Raise FilesRefusedError for faults of the chosen files, and of what is not a file that can be chosen."""
+    others = set(files.names) - chosen
+    if found := [problem for problem in problems if problem.file not in others]:
+        raise FilesRefusedError(found)
 
 
 def _dialect(call: Call) -> str:

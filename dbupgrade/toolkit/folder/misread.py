@@ -60,7 +60,7 @@ def differs_before_1(folder: Files) -> bool:
 
 def look(folder: Files) -> Iterator[Problem]:
     """The files that Atlas would cut, or not understand."""
-    traps = _ALWAYS if folder.rules == splitting.LIBRARY else (*_ALWAYS, *_BEFORE_1)
+    traps = _ALWAYS if folder.rules == splitting.LIBRARY else (*_BEFORE_1, *_ALWAYS)
     for name, data in folder.files:
         found = [trap for trap in traps if trap.look.search(data)]
         if found and (place := _misread(data.decode(), folder.rules)) is not None:

@@ -1,6 +1,5 @@
 """What is wrong with a folder of migrations."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,14 +32,6 @@ class Problem:
         return f"{place}: {self.what}"
 
 
-class FolderRefusedError(Exception):
-    """The folder holds what must not be applied as it is."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(problem.text for problem in problems))
-        self.problems = problems
-
-
 @dataclass(frozen=True)
 class Files:
     """The migrations as they are in the folder, in the order of their names, and how the engine reads them."""
@@ -59,6 +50,12 @@ class Files:
         """The names alone."""
         return tuple(name for name, _ in self.files)
 
+    @cached_property
+    def texts(self) -> list[tuple[str, str]]:
+        """Those that are text."""
+        found = ((name, _decoded(data)) for name, data in self.files)
+        return [(name, text) for name, text in found if text is not None]
+
 
 def version(name: str) -> str:
     """What Atlas takes for a file's version."""
@@ -68,3 +65,10 @@ def version(name: str) -> str:
 def line_of(data: bytes, place: int) -> int:
     """The line of a place, from 1."""
     return data.count(b"\n", 0, place) + 1
+
+
+def _decoded(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None

@@ -29,7 +29,7 @@ def _found(text: str) -> tuple[str, int] | None:
     except parser.ParseError as error:
         broken = error.line
     else:
-        return found and (copy, found)
+        return (copy, found) if found else None
     for pattern in (_COPY, _COMMAND):
         match = pattern.search(text)
         if match and (line := parser.line_of(text, match.start())) <= broken:

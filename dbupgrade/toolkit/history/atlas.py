@@ -6,10 +6,13 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
+from dbupgrade.api.spec.migrations import ExecOrder
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.engines.atlas import report
 from dbupgrade.pod.engines.atlas.report import Text
@@ -19,13 +22,18 @@ from dbupgrade.toolkit.environment import BadEnvironmentError
 
 _CONFIG = 'env "run" {\n  url = getenv("DATABASE_URL")\n  dev = getenv("DEV_URL")\n}\n'
 _STATUS = (
-    '{"current":{{ json .Current }},"error":{{ json (printf "%.4000s" .Error) }},'
+    '{"current":{{ json (printf "%.300s" .Current) }},"error":{{ json (printf "%.4000s" .Error) }},'
     '"available":[{{ range $i, $f := .Available }}{{ if $i }},{{ end }}'
     '{"name":{{ json $f.Name }},"version":{{ json $f.Version }}}{{ end }}],'
     '"pending":[{{ range $i, $f := .Pending }}{{ if $i }},{{ end }}'
     '{"name":{{ json $f.Name }},"version":{{ json $f.Version }}}{{ end }}],'
-    '"applied":[{{ range $i, $r := .Applied }}{{ if $i }},{{ end }}{"version":{{ json $r.Version }},"total":{{ $r.Total }}}{{ end }}]}'
+    '"applied":[{{ range $i, $r := .Applied }}{{ if $i }},{{ end }}'
+    '{"version":{{ json (printf "%.300s" $r.Version) }},"description":{{ json (printf "%.300s" $r.Description) }},'
+    '"baseline":{{ eq (printf "%d" $r.Type) "1" }},"done":{{ $r.Applied }},"total":{{ $r.Total }},'
+    '"hash":{{ json (printf "%.64s" $r.Hash) }},"at":{{ json $r.ExecutedAt }}}{{ end }}]}'
 )
+_ORDERS = {ExecOrder.LINEAR_SKIP: "linear-skip", ExecOrder.NON_LINEAR: "non-linear"}
+_BEFORE_1 = re.compile(r"\bv0\.|- development")
 _OURS = "dbupgrade-"
 _NONE_APPLIED = "No migration applied yet"
 
@@ -33,9 +41,19 @@ _NONE_APPLIED = "No migration applied yet"
 class AtlasError(Exception):
     """Atlas refused; the message is free of credentials."""
 
-    def __init__(self, failure: Failure, text: str = "") -> None:
+    def __init__(self, failure: Failure, text: str = "", file: str | None = None) -> None:
         super().__init__(text or failure.value)
         self.failure = failure
+        self.file = file
+        """The file at fault, if it is one."""
+
+
+def _plain(text: object) -> str:
+    """What somebody may have written into the history by hand, as it can be printed."""
+    return "".join(character if character.isprintable() else "�" for character in str(text or ""))
+
+
+Words = Annotated[str, BeforeValidator(_plain)]
 
 
 class File(BaseModel):
@@ -48,15 +66,26 @@ class File(BaseModel):
 class Revision(BaseModel):
     """A row of the history."""
 
-    version: str
+    version: Words
     total: int
+    description: Words = ""
+    baseline: bool = False
+    """Whether it says only that everything up to it is there."""
+    done: int = 0
+    hash: Words = ""
+    at: datetime = datetime.min.replace(tzinfo=UTC)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the file was applied."""
+        return self.done == self.total
 
 
 @dataclass(frozen=True)
 class State:
     """Folder and database compared."""
 
-    current: Text = ""
+    current: Words = ""
     error: Text = ""
     available: list[File] = field(default_factory=list)
     pending: list[File] = field(default_factory=list)
@@ -75,14 +104,21 @@ class State:
         return [revision.version for revision in self.applied if revision.version not in there]
 
     @property
-    def skipped(self) -> list[str]:
-        """Files that Atlas passes over for ever: they came after files of a higher version were applied."""
+    def late(self) -> list[File]:
+        """Files below the database's version that were never applied, and that no baseline or checkpoint covers."""
         applied = {revision.version for revision in self.applied}
+        first = min(applied, default="")
+        covered = first if any(row.baseline for row in self.applied if row.version == first) else ""
         return [
-            file.name
+            file
             for file in self.available
-            if applied and min(applied) < file.version < self.current and file.version not in applied
+            if covered < file.version < self.current and file.version not in applied
         ]
+
+    @property
+    def skipped(self) -> list[str]:
+        """The names of those files."""
+        return [file.name for file in self.late]
 
 
 _STATE = TypeAdapter(State)
@@ -98,10 +134,20 @@ class Atlas:
     url: str = ""
     dev_url: str = ""
     revisions_schema: str = ""
+    exec_order: ExecOrder = ExecOrder.LINEAR
 
     def version(self) -> str:
         """What the binary says of itself."""
         return self._run("version").stdout.partition("\n")[0].removeprefix("atlas version").strip()
+
+    def is_before_1(self) -> bool:
+        """Whether it is Atlas's command line of before 1.0, which ends statements at other places."""
+        return _BEFORE_1.search(self.version()) is not None
+
+    def knows_order(self) -> bool:
+        """Whether it can be told what to do with a file out of order."""
+        done = self._run("migrate", "apply", "--help")
+        return "-exec-order" in done.stdout + done.stderr
 
     def hash(self, folder: Path) -> None:
         """Write atlas.sum."""
@@ -143,6 +189,8 @@ class Atlas:
         arguments += ["--lock-timeout", f"{round(lock_seconds * 1000)}ms", *self._target()]
         if baseline:
             arguments += ["--baseline", baseline]
+        if self.exec_order is not ExecOrder.LINEAR:
+            arguments += ["--exec-order", _ORDERS[self.exec_order]]
         if repeatable and self.version().startswith(_OURS):  # others execute whatever it is again
             arguments += ["--repeat-begun", repeatable]
         done = self._run(*arguments)

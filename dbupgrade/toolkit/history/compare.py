@@ -1,35 +1,44 @@
 """The folder compared with the database."""
 
 import asyncio
+from dataclasses import replace
 
+from dbupgrade.api.spec.migrations import ExecOrder
 from dbupgrade.api.status import Failure
 from dbupgrade.toolkit import address, folder
 from dbupgrade.toolkit.call import Call, any_concurrent
-from dbupgrade.toolkit.history import database
-from dbupgrade.toolkit.history.atlas import AtlasError, State
+from dbupgrade.toolkit.folder.problem import Files, Problem, version
+from dbupgrade.toolkit.history import changes, database, ledger
+from dbupgrade.toolkit.history.atlas import AtlasError, File, State
+from dbupgrade.toolkit.history.ledger import Ledger
+from dbupgrade.toolkit.inspection import FilesRefusedError, look
+from dbupgrade.toolkit.sql import directives
+
+_NAMED = 10
 
 
 def compare(call: Call) -> State:
     """Folder and database compared, both examined first. Raises AtlasError and ConversionRefusedError."""
     call.prepare()
-    call.atlas.validate_offline(call.folder)
+    files, problems = look(call)
+    told = [problem for problem in problems if problem.file not in files.names]
+    if told or (problems and not address.is_postgresql(call.settings.database)):
+        raise FilesRefusedError(told or problems)
+    if not problems:
+        call.atlas.validate_offline(call.folder)
     _connect(call)
-    state = _safe_state(call)
+    known = _ledger(call)
+    if problems:
+        files = _excuse(call, files, problems, known)
+    state = _in_order(call, files, _safe_state(call, files))
+    _unchanged(call, files, state, known)
     call.measured.pending = len(state.pending)
-    for name in state.skipped:
-        call.output.event(
-            "skipped",
-            f"{name} will never be applied: its version is below {state.current}, where the database is; give it a "
-            "higher one",
-            level="warning",
-            file=name,
-        )
     if state.missing:
         call.output.event(
             "ahead",
             f"the database has {len(state.missing)} versions that the folder has not, the last is {state.missing[-1]}",
             level="warning",
-            versions=state.missing[-10:],
+            versions=state.missing[-_NAMED:],
         )
     return state
 
@@ -43,6 +52,145 @@ def state(call: Call) -> State:
         if error.failure is not Failure.NOT_CLEAN or call.given.command == "status":
             raise
         return State.without_history(folder.sql_files(call.source))
+
+
+def record(call: Call, before: State) -> None:
+    """Record the SHA-256 of the files that are applied; `before` is what `compare` found.
+
+    Where that is missing or not possible, Atlas's hashes are compared instead.
+    """
+    if not address.is_postgresql(call.settings.database):
+        return
+    files = folder.contents(call.folder)[0].without(
+        {name for name, parts in call.changed.items() if not parts}
+    )
+    try:
+        known = asyncio.run(ledger.read(call.settings.database, _schema(call)))
+        done = [
+            (version(name), name, changes.sha256(data))
+            for name, data in files.files
+            if known.applied.issuperset(_versions(call, name))
+        ]
+        pending = {file.version for file in before.pending}
+        new = [row for row in done if row[0] in pending]
+        old = [row for row in done if row[0] not in pending and row[0] not in known.shas]
+        if new or old:
+            asyncio.run(ledger.write(call.settings.database, _schema(call), new, old))
+    except (AtlasError, *ledger.FAILURES) as error:
+        _not_recorded(call, error)
+
+
+def _versions(call: Call, name: str) -> set[str]:
+    """The versions as which a file is applied."""
+    return {part.version for part in call.changed.get(name, ())} or {version(name)}
+
+
+def _schema(call: Call) -> str:
+    return ledger.schema_of(call.settings.database, call.settings.revisions_schema)
+
+
+def _ledger(call: Call) -> Ledger:
+    if not address.is_postgresql(call.settings.database):
+        return Ledger()
+    try:
+        return asyncio.run(ledger.read(call.settings.database, _schema(call)))
+    except ledger.FAILURES as error:
+        _not_recorded(call, error)
+        return Ledger()
+
+
+def _not_recorded(call: Call, error: Exception) -> None:
+    call.output.event(
+        "not_recorded",
+        f"the table {ledger.TABLE} cannot be used ({type(error).__name__}): changes of applied files are looked for in the "
+        "hashes of Atlas only",
+        level="warning",
+    )
+
+
+def _excuse(call: Call, files: Files, problems: list[Problem], known: Ledger) -> Files:
+    """The files to go on with: faults of files that were applied already do no harm any more, and are told once.
+
+    Raises FilesRefusedError for those of others.
+    """
+    if new := [problem for problem in problems if version(problem.file) not in known.applied]:
+        raise FilesRefusedError(new)
+    for problem in problems:
+        if version(problem.file) not in known.shas:
+            _told_once(call, problem)
+    # The engine takes no second file of a version, and would never come to it.
+    twice = {problem.file for problem in problems if problem.failure is Failure.DUPLICATE_VERSION}
+    call.use(dict.fromkeys(twice, ()))
+    call.atlas.validate_offline(call.folder if not twice else call.source)
+    return files.without(twice)
+
+
+def _told_once(call: Call, problem: Problem) -> None:
+    call.output.event(
+        "old_fault",
+        f"{problem.text} (a warning, since the database had this version before)",
+        level="warning",
+        failure=problem.failure.value,
+        file=problem.file,
+    )
+
+
+def _in_order(call: Call, files: Files, state: State) -> State:
+    """The state in which files out of order are what execOrder makes of them. Raises FilesRefusedError."""
+    late = _late(files, state)
+    order = call.settings.exec_order
+    if not late:
+        return state
+    if order is ExecOrder.LINEAR:
+        raise FilesRefusedError([_out_of_order(file, state, "give it a higher version") for file in late])
+    if call.atlas.knows_order():
+        call.atlas = replace(call.atlas, exec_order=order)
+    elif order is ExecOrder.NON_LINEAR:
+        why = "this version of Atlas cannot apply it where it is: use a newer one, or our engine"
+        raise FilesRefusedError([_out_of_order(file, state, why) for file in late])
+    if order is ExecOrder.NON_LINEAR:
+        first = min((row.version for row in state.applied), default="")
+        if below := [file for file in late if file.version < first]:
+            why = f"the history begins with {first}, and files below that are never applied: give it a higher version"
+            raise FilesRefusedError([_out_of_order(file, state, why) for file in below])
+        return replace(state, pending=[*late, *state.pending])
+    for file in late[:_NAMED]:
+        call.output.event(
+            "skipped",
+            f"{file.name} is passed over: its version is below {state.current}, where the database is",
+            level="warning",
+            file=file.name,
+        )
+    return state
+
+
+def _late(files: Files, state: State) -> list[File]:
+    """Files out of order; a checkpoint is for empty databases only, and stands for all files before it."""
+    checkpoints = {version(name) for name, data in files.files if directives.is_checkpoint(data)}
+    applied = {row.version for row in state.applied}
+    covered = max((each for each in checkpoints if each in applied), default="")
+    return [file for file in state.late if file.version > covered and file.version not in checkpoints]
+
+
+def _out_of_order(file: File, state: State, what: str) -> Problem:
+    where = f"was never applied, and its version is below {state.current}, where the database is"
+    return Problem(Failure.OUT_OF_ORDER, (file.name,), f"{where}: {what}")
+
+
+def _unchanged(call: Call, files: Files, state: State, known: Ledger) -> None:
+    """Raise FilesRefusedError for applied files that were changed; before the first run of ours, that is a warning."""
+    source = files if call.source == call.folder else folder.contents(call.source)[0]
+    found = changes.changed(files.files, source.files, state.applied, known.shas)
+    problems = [Problem(Failure.APPLIED_FILE_CHANGED, (each.name,), _change(each)) for each in found]
+    if known.exists and problems:
+        raise FilesRefusedError(problems)
+    for problem in problems:
+        _told_once(call, problem)
+
+
+def _change(change: changes.Change) -> str:
+    which = "was changed" if change.exact else "or an earlier file was changed"
+    return f"{which} after it was applied: restore its content, and put the change into a new file"
 
 
 def _connect(call: Call) -> None:
@@ -60,20 +208,20 @@ def _connect(call: Call) -> None:
     call.output.event("connected", f"connected in {reached.seconds:.3f} s", seconds=round(reached.seconds, 6))
 
 
-def _safe_state(call: Call) -> State:
+def _safe_state(call: Call, files: Files) -> State:
     """Compare with the folder in which CONCURRENTLY is safe. Raises ConversionRefusedError for a pending file."""
-    files = folder.read(call.folder)
-    if not address.is_postgresql(call.atlas.url) or not any_concurrent(files):
+    if not address.is_postgresql(call.atlas.url) or not any_concurrent(texts := files.texts):
         return state(call)
     from dbupgrade.toolkit.sql import concurrently  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
 
-    there = [concurrently.File(*file) for file in files]
+    there = [concurrently.File(*file) for file in texts]
     changed, refused = concurrently.convert_each(there)
-    call.use(changed)
+    left_out = call.changed
+    call.use({**left_out, **changed})
     found = state(call)
     history = [concurrently.Revision(row.version, row.total) for row in found.applied]
     if whole := concurrently.applied_whole(there, changed, history):
-        call.use({name: parts for name, parts in changed.items() if name not in whole})
+        call.use({**left_out, **{name: parts for name, parts in changed.items() if name not in whole}})
         found = state(call)
     pending = {file.name for file in found.pending}
     for name, reason in refused.items():

@@ -46,3 +46,11 @@ def has_no_transaction(text: str) -> bool:
 def delimiter(text: str) -> bool:
     """Whether the file says itself where its statements end, to Atlas."""
     return re.match(r"-- *atlas:delimiter\b", text) is not None
+
+
+def is_checkpoint(data: bytes) -> bool:
+    """Whether the file stands for all files before it, in an empty database."""
+    return b"atlas:checkpoint" in data[:4096] and any(
+        re.fullmatch(r"[ -~]*atlas:checkpoint(?: .*)?", line)
+        for line in header(data.decode(errors="replace"))
+    )
