@@ -56,7 +56,9 @@ def test_killed_before_the_end_it_reports_what_happened_without_it(
         start_operator()
         upgrade = world.wait_for(DONE)
     assert upgrade.run["appliedCount"] == 2
-    assert upgrade.status["jobCompletedAt"] == world.record.latest("jobs")[job]["status"]["completionTime"]
+    (pod,) = world.record.latest("pods").values()
+    (migrate,) = pod["status"]["containerStatuses"]
+    assert upgrade.status["jobCompletedAt"] == migrate["state"]["terminated"]["finishedAt"]
     assert world.created_jobs() == [job]
     world.wait(lambda: "ttlSecondsAfterFinished" in world.record.latest("jobs")[job]["spec"], "a TTL")
 

@@ -202,7 +202,8 @@ class StandIn:
         if ending is not None:
             async with self._hands:
                 await self.end_pod(pod, ending)
-                await self.end_job(job, ending)
+                with contextlib.suppress(NotFound):  # removed by somebody who has seen the end of the pod
+                    await self.end_job(job, ending)
 
     async def _create_pod(self, job: Object) -> Object:
         """Create the one pod of a Job; asked again after a lost answer, it finds it."""
