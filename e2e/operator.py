@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -42,6 +42,8 @@ START_SECONDS = 180.0  # it needs two; the machine may be busy
 STOP_SECONDS = 120.0
 POLL_SECONDS = 0.02
 HTTP_OK = 200
+# Starts it again when it fails, as a Deployment does: a leader that cannot renew its lease in time, on a busy machine, ends.
+_AGAIN = ("sh", "-c", 'trap : TERM; for _ in 1 2 3 4 5; do "$@" && exit; sleep 1; done; exit 1', "sh")
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,8 @@ def _start(cluster: Cluster) -> None:
         "DBUPGRADE_WEBHOOK_CONFIGURATION": WEBHOOK,
         "DBUPGRADE_WEBHOOK_SECRET": f"{WEBHOOK}-cert",
     }
-    operator = Operator.start(launch_for(cluster, log, **webhook))
+    launch = launch_for(cluster, log, **webhook)
+    operator = Operator.start(replace(launch, prefix=(*launch.prefix, *_AGAIN)))
     _pid_file(cluster).write_text(str(operator.pid))
     cluster.write_env()
     with (cluster.state / "env").open("a") as env:
