@@ -123,8 +123,8 @@ N ?= 500
 TURNS ?= 10
 
 .PHONY: bench
-bench: build-integration ## Create N resources at once and print what it took as JSON
-	$(PYTHON) -m bench.burst N=$(N)
+bench: build-integration ## Create N resources at once and print what it took as JSON; ONE_DATABASE=1: all on one database
+	$(PYTHON) -m bench.burst $(if $(ONE_DATABASE),--one-database) N=$(N)
 
 .PHONY: bench-scale
 bench-scale: build-integration ## What a restart costs with N finished resources, as JSON

@@ -1,6 +1,7 @@
 """How the operator does with many resources at once, or with one after the other on an idle cluster.
 
 python -m bench.burst N=500              all at once
+python -m bench.burst --one-database N=60  all at once, and all on the same database
 python -m bench.burst --sequential 30    one at a time, each until it is Ready, then some seconds of rest
 
 A real etcd and kube-apiserver on loopback, no nodes: a stand-in ends each Job as soon as it appears, which takes its share of the same
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from bench.audit import Log
 from bench.process import cpu_seconds, resident_mib
 from dbupgrade.kube.client import Client
+from dbupgrade.kube.errors import AlreadyExists
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import SECRETS, ResourceClient
 from e2e.operator import Launch, Operator
@@ -44,7 +47,10 @@ AT_ONCE = 50  # requests of ours in flight; more would only wait for a connectio
 class Cluster:
     """A namespace on an API server, with an operator that works on it and a stand-in that ends its Jobs."""
 
-    def __init__(self, api: ApiServer, admin: Client, namespace: str, operator: Operator) -> None:
+    def __init__(
+        self, api: ApiServer, admin: Client, namespace: str, operator: Operator, *, one_database: bool
+    ) -> None:
+        self._one_database = one_database
         self._admin = admin
         self._namespace = namespace
         self._resources = ResourceClient(admin, DBUPGRADES)
@@ -53,19 +59,21 @@ class Cluster:
         self.operator = operator
 
     async def create(self, name: str) -> None:
-        """Create a resource on a database of its own."""
-        secret = {"metadata": {"name": name}, "stringData": {"url": "postgres://u:p@db.example/shop"}}
+        """Create a resource on a database of its own, or on the one of all."""
+        secret_name = "database" if self._one_database else name
+        secret = {"metadata": {"name": secret_name}, "stringData": {"url": "postgres://u:p@db.example/shop"}}
         body = {
             "apiVersion": "dbupgrade.subbug.learning/v1alpha1",
             "kind": "DBUpgrade",
             "metadata": {"name": name},
             "spec": {
                 **spec(),
-                "database": {"type": "selfHosted", "connection": {"urlSecretRef": {"name": name}}},
+                "database": {"type": "selfHosted", "connection": {"urlSecretRef": {"name": secret_name}}},
             },
         }
         async with self._flying:
-            await ResourceClient(self._admin, SECRETS).create(self._namespace, secret)
+            with contextlib.suppress(AlreadyExists):
+                await ResourceClient(self._admin, SECRETS).create(self._namespace, secret)
             await self._resources.create(self._namespace, body)
 
     async def ready(self, name: str) -> bool:
@@ -114,7 +122,7 @@ async def measure(api: ApiServer, directory: Path, given: argparse.Namespace) ->
         launch = Launch(kubeconfig, directory / "operator.log", {"DBUPGRADE_WATCH_NAMESPACES": namespace})
         async with StandIn(admin, namespace, SUCCESS) as standin:
             with await asyncio.to_thread(Operator.start, launch) as operator:
-                cluster = Cluster(api, admin, namespace, operator)
+                cluster = Cluster(api, admin, namespace, operator, one_database=given.one_database)
                 figures = await _load(cluster, given)
             figures["duplicate_jobs"] = len(standin.created) - figures["resources"]
             return figures
@@ -170,6 +178,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.burst", description=__doc__)
     parser.add_argument("number", nargs="?", default=200, type=_number, metavar="N=…", help="all at once")
     parser.add_argument("--sequential", type=int, default=0, metavar="N", help="one after the other")
+    parser.add_argument("--one-database", action="store_true", help="all on the same database")
     parser.add_argument("--rest", type=float, default=None, metavar="SECONDS", help="then watch it rest")
     given = parser.parse_args(arguments)
     if given.rest is None:

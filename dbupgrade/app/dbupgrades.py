@@ -64,8 +64,7 @@ class DBUpgrades:
         self.reflectors = self._build_reflectors()
 
     def prepare(self) -> None:
-        """Take the claims that the statuses hold, now that the caches are full."""
-        self._databases.restore()
+        """The caches are full: the Jobs and pods in them hold their databases."""
         _log.info("working", resources=len(self._stores.resources), workers=self._settings.workers)
 
     async def run(self) -> None:

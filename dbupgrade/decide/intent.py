@@ -11,6 +11,7 @@ from dbupgrade.api.status import CheckPhase, CheckStatus, Failure, Run
 from dbupgrade.decide import gates
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.failures import KINDS, Retry, retry_delay
+from dbupgrade.decide.gates import turn
 from dbupgrade.decide.gates.gate import CheckResults, GateAnswer, Hold, Pause
 from dbupgrade.decide.needs import Need
 from dbupgrade.decide.observed import Observed
@@ -31,7 +32,7 @@ def wanted(observed: Observed, run: Run, walk: gates.Walk) -> bool | Need:
     if run.runner_hash != runner_hash(resource.spec):
         return True
     if _waits_for_secret(run):
-        return _secret_changed(observed, run, walk)
+        return turn.still_waits(observed) or _secret_changed(observed, run, walk)
     delay = retry_delay(run.failure, run.attempt, resource.uid)
     waited = observed.now - run.finished_at
     return delay is not None and (waited >= delay or waited < timedelta())  # a clock may be set back

@@ -4,13 +4,14 @@ The functions here read the JSON objects of the API server, and tolerate what is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from dbupgrade.api import names
-from dbupgrade.api.conditions import Reason
+from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
+from dbupgrade.api.identity import database_identity
 from dbupgrade.api.record import from_json
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
@@ -38,12 +39,19 @@ class Resource:
     spec_error: str
     status: Status
 
+    def told(self, reason: Reason) -> str:
+        """The message that its status has for `reason`, about the spec as it is; empty if it says something else."""
+        found = find_condition(self.status.conditions, PROGRESSING)
+        if found is None or (found.reason, found.observed_generation) != (reason, self.generation):
+            return ""
+        return found.message
+
 
 def resource_from(obj: Object) -> Resource:
     """The view of a DBUpgrade object."""
     metadata = obj["metadata"]
     spec, problems = parse(obj.get("spec") or {})
-    return Resource(
+    resource = Resource(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
@@ -55,6 +63,21 @@ def resource_from(obj: Object) -> Resource:
         spec_error="; ".join(map(str, problems)),
         status=status_from(obj.get("status") or {}),
     )
+    return replace(resource, status=_with_own_names(resource))
+
+
+def _with_own_names(resource: Resource) -> Status:
+    """The status, with the names in its run as we give them: others may be able to write it, and must not choose what we touch."""
+    status, run, spec = resource.status, resource.status.run, resource.spec
+    if run is None:
+        return status
+    job_name = names.job_name(resource.name, resource.uid, run.sequence)
+    run = replace(run, job_name=job_name, token_secret=run.token_secret and names.token_secret(job_name))
+    if spec:
+        identity = database_identity(resource.namespace, spec.database)
+        token = names.token_secret(job_name) if spec.database.uses_aws else None
+        run = replace(run, database=names.database_label(identity), token_secret=token)
+    return replace(status, run=run)
 
 
 def status_from(status: Object) -> Status:
@@ -249,6 +272,14 @@ class Observed:
     def jobs_of_resource(self) -> tuple[JobView, ...]:
         """The Jobs that the resource owns, whatever their labels say."""
         return tuple(job for job in self.own_jobs if job.owner_uid == self.resource.uid)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a Job or a pod of the resource has not ended, or was just created: a run ends before they do."""
+        own = (*self.jobs_of_resource, self.job)
+        unfinished = any(job and job.owner_uid == self.resource.uid and not job.finished for job in own)
+        created = self.job is None and self.job_expected
+        return unfinished or created or self.living_pod is not None
 
     @property
     def living_pod(self) -> PodView | None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-from dbupgrade.api import names
 from dbupgrade.decide.observed import pod_from, resource_from
 from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.databases import Databases
 from dbupgrade.reconcile.memory import Memories
-from dbupgrade.reconcile.stores import is_over, label, owner_key
+from dbupgrade.reconcile.stores import database_of, is_over, owner_key
 from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS
 
 Enqueue = Callable[[Key], None]
@@ -51,7 +50,7 @@ class Changes:
             self._note_started(key, known)
             self._enqueue(key)
         if new is None or is_over(new):
-            self._databases.freed(label(known, names.LABEL_DATABASE))
+            self._databases.freed(database_of(known))
 
     def _note_started(self, key: Key, obj: Object) -> None:
         """Remember that `migrate` started: the pod may be gone before anybody reconciles."""

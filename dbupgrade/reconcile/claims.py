@@ -1,7 +1,7 @@
 """Claims: which resource works on which database. Never two at once, and those that wait are served by age.
 
 Claims live in the leader's memory. `busy` and `settle` are called without an await between them, so that no other
-worker can come between check and claim. They are rebuilt from the statuses before the workers start.
+worker can come between check and claim. After a restart the Jobs and pods that are at work hold their databases.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ class _Database:
 
 
 class Claims:
-    """Holders and waiters of each database (a label value)."""
+    """Holders and waiters of each database, which is any text: those of two namespaces are never the same."""
 
     def __init__(self) -> None:
         self._databases: dict[str, _Database] = defaultdict(_Database)
@@ -38,16 +38,16 @@ class Claims:
         if entry is None:
             return ""
         if entry.holder and entry.holder.uid != claimant.uid:
-            return f"{_words(entry.holder)} is migrating it"
+            return f"{entry.holder.key.name} is migrating it"
         first = min(entry.waiting | {claimant})
         if first.uid != claimant.uid and entry.holder is None:
-            return f"{_words(first)} has waited longer"
+            return f"{first.key.name} has waited longer"
         return ""
 
     def settle(self, database: str, claimant: Claimant, *, holds: bool, waits: bool) -> set[Key]:
-        """Note what `claimant` now does with `database`; returns the keys to look at again.
+        """Note what `claimant` now does with `database`; returns whose turn it may be now.
 
-        One that says it holds a database which is another's only waits for it: two intents from before a restart.
+        One that says it holds a database which is another's only waits for it: two that were at work before a restart.
         """
         woken = self._leave(claimant, unless=database if holds or waits else "")
         if not (holds or waits):
@@ -60,18 +60,18 @@ class Claims:
             return woken
         if entry.holder and entry.holder.uid == claimant.uid:
             entry.holder = None
-            woken |= {waiter.key for waiter in entry.waiting}
+            woken |= _first(entry.waiting)
         entry.waiting.add(claimant)
         return woken
 
     def forget(self, claimant: Claimant) -> set[Key]:
-        """The resource is gone; returns the keys to look at again."""
+        """The resource is gone; returns whose turn it may be now."""
         return self._leave(claimant, unless="")
 
-    def waiters(self, database: str) -> set[Key]:
-        """The keys of those that wait for `database`."""
+    def next(self, database: str) -> set[Key]:
+        """The key of the first that waits for `database`: the others would find that it has waited longer."""
         entry = self._databases.get(database)
-        return {waiter.key for waiter in entry.waiting} if entry else set()
+        return _first(entry.waiting) if entry else set()
 
     def _leave(self, claimant: Claimant, *, unless: str) -> set[Key]:
         database = self._of.get(claimant.uid)
@@ -84,8 +84,8 @@ class Claims:
         entry.waiting = {waiter for waiter in entry.waiting if waiter.uid != claimant.uid}
         if entry.holder is None and not entry.waiting:
             del self._databases[database]
-        return {waiter.key for waiter in entry.waiting}
+        return _first(entry.waiting) if entry.holder is None else set()
 
 
-def _words(claimant: Claimant) -> str:
-    return f"{claimant.key.namespace}/{claimant.key.name}"
+def _first(waiting: set[Claimant]) -> set[Key]:
+    return {min(waiting).key} if waiting else set()

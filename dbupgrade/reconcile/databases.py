@@ -1,4 +1,7 @@
-"""Who may use a database: one resource at a time, and nobody as long as an earlier Job may still be at work on it.
+"""Who may use a database: one resource of a namespace at a time, and nobody as long as an earlier Job may still be at work on it.
+
+Nothing here crosses namespaces: whoever names a database of others without access to it must not make them wait. Between namespaces the
+lock in the database decides. Nor does a status decide about other resources: what counts are specs, Jobs and pods.
 
 `busy`, `unended` and `settle` are called without an await between them, so that no other worker can come between check and claim.
 """
@@ -10,11 +13,11 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.identity import database_identity
 from dbupgrade.decide.decision import CreateJob, Decision
-from dbupgrade.decide.observed import Observed, Resource, UnendedJob, resource_from
+from dbupgrade.decide.observed import Observed, Resource, UnendedJob
 from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.reconcile.claims import Claimant, Claims
 from dbupgrade.reconcile.memory import UnendedJobs
-from dbupgrade.reconcile.stores import BY_DATABASE, Stores, has_unfinished_run, is_over, label
+from dbupgrade.reconcile.stores import AT_WORK_ON, Stores, claimed, database_of, is_over, label
 
 Wake = Callable[[Key], None]
 
@@ -28,23 +31,12 @@ class Databases:
         self._claims = Claims()
         self._unended = UnendedJobs()
 
-    def restore(self) -> None:
-        """Take the claims of the runs in the statuses; before the first reconcile, with synced stores."""
-        # Thousands may be finished: only the views of those with a run that is on are made.
-        resources = [resource_from(obj) for obj in self._stores.resources if has_unfinished_run(obj)]
-        for resource in sorted(
-            resources, key=_claimant
-        ):  # of two intents on one database the older comes first
-            run = resource.status.run
-            if run and run.active:
-                self._claims.settle(run.database, _claimant(resource), holds=True, waits=False)
-
     def busy(self, resource: Resource) -> str:
         """Who else works on the resource's database; empty when nobody is seen to."""
         if resource.spec is None:
             return ""
         database = _database(resource)
-        return self._claims.busy(database, _claimant(resource)) or self._at_work(_scope(resource), database)
+        return self._claims.busy(database, _claimant(resource)) or self._at_work(database)
 
     def unended(self, resource: Resource, asked: set[UnendedJob]) -> tuple[UnendedJob, ...]:
         """The Jobs that may still be at work on the resource's database; `asked` are those the API server was asked about.
@@ -57,7 +49,7 @@ class Databases:
         run = resource.status.run
         own = Key(resource.namespace, run.job_name) if run and run.active else None
         found = []
-        for job, uid in self._unended.on(_database(resource), _scope(resource)).items():
+        for job, uid in self._unended.on(_database(resource)).items():
             if job == own:
                 continue
             settled = uid == resource.uid or self._unended.is_settled(job)
@@ -70,12 +62,13 @@ class Databases:
     def settle(self, observed: Observed, decision: Decision) -> None:
         """Claim or release the database as `decision` says, and wake those that may go on now."""
         resource, run = observed.resource, decision.status.run
-        holds = run is not None and (run.active or _has_remains(observed))
-        waits = not holds and _waits(observed, decision)
-        database = run.database if run and holds else _database(resource) if resource.spec else ""
+        creates = any(isinstance(action, CreateJob) for action in decision.actions)
+        holds = resource.spec is not None and (creates or observed.at_work)
+        waits = resource.spec is not None and not holds and _waits(observed, decision)
+        database = _database(resource) if holds or waits else ""
         self._wake_all(self._claims.settle(database, _claimant(resource), holds=holds, waits=waits))
-        if run and any(isinstance(action, CreateJob) for action in decision.actions):
-            self._unended.launched(Key(resource.namespace, run.job_name), run.database, resource.uid)
+        if run and creates:
+            self._unended.launched(Key(resource.namespace, run.job_name), database, resource.uid)
 
     def ended(self, job: UnendedJob) -> None:
         """The Job has ended, its pods with it."""
@@ -86,23 +79,21 @@ class Databases:
         if is_over(job):
             self._unended.ended(key_of(job))
         elif not gone:
-            self._unended.shown(key_of(job), label(job, names.LABEL_DATABASE), label(job, names.LABEL_UID))
+            self._unended.shown(key_of(job), database_of(job), label(job, names.LABEL_UID))
 
     def freed(self, database: str) -> None:
         """Something on the database has ended or gone: it may be free now."""
-        self._wake_all(self._claims.waiters(database))
+        self._wake_all(self._claims.next(database))
 
     def forget(self, resource: Resource) -> None:
         """The resource has gone."""
         self._wake_all(self._claims.forget(_claimant(resource)))
 
-    def _at_work(self, scope: str, database: str) -> str:
-        """A Job or pod that is not over, whoever it belongs to: a claim may be gone before its pod is."""
+    def _at_work(self, database: str) -> str:
+        """A Job or pod that is not over, whoever it belongs to: after a restart nobody has a claim."""
         for kind, store in (("Job", self._stores.jobs), ("pod", self._stores.pods)):
-            for obj in store.by_index(BY_DATABASE, database):
-                namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
-                if scope in {"", namespace} and not is_over(obj):
-                    return f"{kind} {name if scope else f'{namespace}/{name}'} is still working on it"
+            for obj in store.by_index(AT_WORK_ON, database):
+                return f"{kind} {obj['metadata']['name']} is still working on it"
         return ""
 
     def _wake_all(self, keys: Iterable[Key]) -> None:
@@ -110,16 +101,15 @@ class Databases:
             self._wake(key)
 
 
-def _has_remains(observed: Observed) -> bool:
-    """Whether a Job or a pod of the resource has not ended: a run ends before they do."""
-    return bool(observed.living_pod) or any(not job.finished for job in observed.jobs_of_resource)
-
-
 def _waits(observed: Observed, decision: Decision) -> bool:
     """Whether the resource waits for its database: not when Atlas's own lock made it busy.
 
-    One that waited keeps its place while its checks are looked at once more, now that the database is free.
+    One that waited keeps its place while its checks are looked at once more, now that the database is free. An intent for
+    which nothing could be created before a restart waits too.
     """
+    run = decision.status.run
+    if run and run.active:
+        return observed.blocked
     condition = find_condition(decision.status.conditions, PROGRESSING)
     busy = condition is not None and condition.reason == Reason.DATABASE_BUSY
     return busy and (observed.blocked or decision.checks is not None)
@@ -132,13 +122,5 @@ def _claimant(resource: Resource) -> Claimant:
 def _database(resource: Resource) -> str:
     if resource.spec is None:
         raise ValueError("only a valid spec names a database")
-    return names.database_label(database_identity(resource.namespace, resource.spec.database))
-
-
-def _scope(resource: Resource) -> str:
-    """The namespace whose Jobs and pods may be at work on the resource's database; empty: those of every one may.
-
-    A database with a URL is known by a Secret of the namespace, so a label elsewhere is forged. One of AWS is the same
-    for all: a label that somebody forged can block it, which harms less than two runs on it.
-    """
-    return "" if resource.spec and resource.spec.database.uses_aws else resource.namespace
+    label_of_database = names.database_label(database_identity(resource.namespace, resource.spec.database))
+    return claimed(resource.namespace, label_of_database)

@@ -67,7 +67,7 @@ class UnendedJobs:
     """Jobs that were created or seen at work and were not seen to end: their databases are not known to be free.
 
     A Job that has gone, and one that no watch ever showed, may have left pods at work that no watch shows either: it stays
-    here until the API server was asked. Keys are those of Jobs, databases are label values.
+    here until the API server was asked. Keys are those of Jobs, databases are those that resources claim.
     """
 
     def __init__(self) -> None:
@@ -95,18 +95,9 @@ class UnendedJobs:
         if not self._on[entry.database]:
             del self._on[entry.database]
 
-    def on(self, database: str, scope: str) -> dict[Key, str]:
-        """The Jobs on a database, with the uids of their resources.
-
-        `scope` is the namespace whose labels are believed, all when empty. Elsewhere only what this process has created
-        counts.
-        """
-        entries = {job: self._by_job[job] for job in self._on.get(database, ())}
-        return {
-            job: entry.uid
-            for job, entry in entries.items()
-            if scope in {"", job.namespace} or entry.launched is not None
-        }
+    def on(self, database: str) -> dict[Key, str]:
+        """The Jobs on a database, with the uids of their resources."""
+        return {job: self._by_job[job].uid for job in self._on.get(database, ())}
 
     def is_settled(self, job: Key) -> bool:
         """Whether the API server can tell of the Job: its creation may still be under way some seconds later."""

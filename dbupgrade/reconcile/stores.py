@@ -8,7 +8,8 @@ from dbupgrade.objects import Key, Object
 from dbupgrade.runtime.store import Packed, Store
 
 BY_UID = "uid"
-BY_DATABASE = "database"
+AT_WORK_ON = "database"
+"""Of Jobs and pods that are not over, by :func:`claimed`."""
 
 
 def label(obj: Object, name: str) -> str:
@@ -20,8 +21,19 @@ def _by_uid(obj: Object) -> Iterable[str]:
     yield label(obj, names.LABEL_UID)
 
 
-def _by_database(obj: Object) -> Iterable[str]:
-    yield label(obj, names.LABEL_DATABASE)
+def claimed(namespace: str, database: str) -> str:
+    """What resources claim: a database (a label value), as far as one namespace is concerned."""
+    return f"{namespace}/{database}"
+
+
+def database_of(obj: Object) -> str:
+    """What a Job or pod of ours is at work on, as :func:`claimed`."""
+    return claimed(obj["metadata"]["namespace"], label(obj, names.LABEL_DATABASE))
+
+
+def _at_work_on(obj: Object) -> Iterable[str]:
+    if not is_over(obj):
+        yield database_of(obj)
 
 
 @dataclass(frozen=True)
@@ -29,8 +41,8 @@ class Stores:
     """One store a kind: all DBUpgrades, and the Jobs and pods that carry our label."""
 
     resources: Store = field(default_factory=lambda: Store(objects=Packed()))
-    jobs: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, BY_DATABASE: _by_database}))
-    pods: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, BY_DATABASE: _by_database}))
+    jobs: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, AT_WORK_ON: _at_work_on}))
+    pods: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, AT_WORK_ON: _at_work_on}))
 
 
 def owner_key(obj: Object) -> Key | None:
@@ -47,9 +59,3 @@ def is_over(obj: Object) -> bool:
         return True
     conditions = status.get("conditions") or ()
     return any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)
-
-
-def has_unfinished_run(obj: Object) -> bool:
-    """Whether the status of a DBUpgrade tells of a run without a recorded end."""
-    run = (obj.get("status") or {}).get("run") or {}
-    return bool(run) and not run.get("finishedAt")

@@ -1,15 +1,16 @@
 """The gates before a run, in their order. Each is looked at only if all before it are open."""
 
-from dbupgrade.decide.gates import busy, checks, secret, spec
+from dbupgrade.decide.gates import busy, checks, secret, spec, turn
 from dbupgrade.decide.gates.gate import OPEN, Gate, GateAnswer
 from dbupgrade.decide.needs import Need
 from dbupgrade.decide.observed import Observed
 
 SPEC = Gate("spec", spec.look)
+TURN = Gate("turn", turn.look)
 SECRET = Gate("secret", secret.look)
 CHECKS = Gate("checks", checks.look)
 BUSY = Gate("busy", busy.look)
-GATES: tuple[Gate, ...] = (SPEC, SECRET, CHECKS, BUSY)
+GATES: tuple[Gate, ...] = (SPEC, TURN, SECRET, CHECKS, BUSY)
 
 
 class Walk:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.decide.gates.gate import OPEN, RECHECK_SECONDS, GateAnswer, Hold, Pause
+from dbupgrade.decide.gates.gate import OPEN, RECHECK_SECONDS, WAITING, GateAnswer, Hold, Pause
 from dbupgrade.decide.needs import ReadEnds
 from dbupgrade.decide.observed import JobView, Observed
 
@@ -20,7 +20,9 @@ def look(observed: Observed) -> GateAnswer | ReadEnds:
         return found
     if not found:
         return OPEN
-    message = f"waiting for the database: {found}"
+    message = observed.resource.told(Reason.DATABASE_BUSY)
+    if not message.startswith(WAITING):  # it is written once, and not for each that goes before
+        message = f"{WAITING}{found} (at {observed.now:%H:%M:%S} UTC)"
     return GateAnswer(Hold(Reason.DATABASE_BUSY, message, requeue_after=RECHECK_SECONDS))
 
 
@@ -32,7 +34,7 @@ def others_at_work(observed: Observed) -> str | ReadEnds:
     if unknown:
         return ReadEnds(unknown)
     job = observed.unended[0]
-    return f"the end of Job {job.namespace}/{job.name} has not been seen yet"
+    return f"the end of Job {job.name} has not been seen yet"
 
 
 def _seconds_to_end(observed: Observed) -> float:

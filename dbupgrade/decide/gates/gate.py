@@ -10,6 +10,8 @@ from dbupgrade.decide.needs import Need
 from dbupgrade.decide.observed import Observed
 
 RECHECK_SECONDS = 30.0  # for what no watch brings
+WAITING = "waiting for the database: "
+"""How the message of a resource begins that waits for its turn."""
 
 
 @dataclass(frozen=True)

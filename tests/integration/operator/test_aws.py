@@ -297,7 +297,9 @@ async def test_somebody_elses_secret_of_that_name_is_never_touched(scene: Scene,
         await scene.jobs.get(scene.namespace, "mine")
 
 
-async def test_one_database_is_migrated_by_one_namespace_at_a_time(scene: Scene, sts: Sts) -> None:
+async def test_one_database_is_migrated_by_one_resource_of_a_namespace_at_a_time(
+    scene: Scene, sts: Sts
+) -> None:
     await scene.start(**sts.environment())
     await create(scene, sts, "one")
     job = await scene.standin.job()

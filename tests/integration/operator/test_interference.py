@@ -201,7 +201,9 @@ class TestResource:
         first = await scene.standin.job()
         await scene.create("b")
         resource = await scene.until_reason("DatabaseBusy", name="b")
-        assert f"{scene.namespace}/a" in condition(resource, "Ready")["message"]
+        told = condition(resource, "Ready")["message"]
+        assert told.startswith("waiting for the database: a is migrating it")
+        assert scene.namespace not in told
         assert len(scene.standin.created) == 1
         await scene.standin.end(first, SUCCESS)
         await scene.standin.end(await scene.standin.job(2), SUCCESS)

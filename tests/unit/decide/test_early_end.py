@@ -128,7 +128,7 @@ def test_a_job_that_does_not_end_is_waited_for_in_words(run: Run) -> None:
     assert the_run(decision) == run
     assert conditions(decision.status) == ("False", "False", Reason.DATABASE_BUSY, False)
     assert message(decision.status) == (
-        f"waiting for the database: Job {run.job_name} of the last run has not ended yet"
+        f"waiting for the database: Job {run.job_name} of the last run has not ended yet (at 12:00:10 UTC)"
     )
 
 

@@ -366,7 +366,7 @@ def test_a_job_that_the_status_knows_nothing_of_is_waited_for_and_said_to_be_the
     assert conditions(decision.status) == ("False", "False", Reason.DATABASE_BUSY, False)
     assert message(decision.status) == (
         f"waiting for the database: Job {a_job().name} of this resource is still running, and the status that recorded it "
-        "was lost. When the Job has ended, the run is repeated and applies only what is left"
+        "was lost. When the Job has ended, the run is repeated and applies only what is left (at 12:00:00 UTC)"
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dbupgrade.api import names
+from dbupgrade.api.identity import database_identity
 from dbupgrade.api.record import to_json
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Failure, Run, Status
@@ -306,6 +307,37 @@ def test_a_container(status: dict[str, Any], view: ContainerView) -> None:
     )
     assert pod.steps["fetch-migrations"] == view
     assert pod.migrate == view
+
+
+AWS = {
+    "type": "awsRds",
+    "aws": {
+        "roleArn": "arn:aws:iam::123456789012:role/x",
+        "region": "eu-west-1",
+        "host": "h",
+        "dbName": "d",
+        "username": "u",
+    },
+}
+
+
+@pytest.mark.parametrize(("database", "token"), [(None, False), (AWS, True)])
+def test_the_names_in_a_status_are_ours_whatever_others_write_into_it(
+    database: dict[str, Any] | None, token: bool
+) -> None:
+    forged = an_intent(sequence=3, job_name="theirs", database="of-others", token_secret="a-secret")
+    spec = {**spec_object(), **({"database": database} if database else {})}
+    resource = resource_from(an_object(spec=spec, status=to_json(Status(run=forged))))
+    assert resource.spec
+    job_name = names.job_name("orders", "uid", 3)
+    run = resource.status.run
+    assert run
+    assert run.job_name == job_name
+    assert run.database == names.database_label(database_identity("shop", resource.spec.database))
+    assert run.token_secret == (f"{job_name}-token" if token else None)
+    unusable = resource_from(an_object(spec={}, status=to_json(Status(run=forged)))).status.run
+    assert unusable
+    assert (unusable.job_name, unusable.token_secret) == (job_name, f"{job_name}-token")
 
 
 @pytest.mark.parametrize(("status", "disrupted"), [("True", True), ("False", False)])

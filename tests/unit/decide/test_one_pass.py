@@ -149,6 +149,7 @@ def test_the_gates_are_counted() -> None:
     calls, _ = traced(lambda: next_step(checked(secret=SECRET)))
     assert {gate.name: calls[f"gates.{gate.name}.look"] for gate in GATES} == {
         "spec": 1,
+        "turn": 1,
         "secret": 1,
         "checks": 1,
         "busy": 1,

@@ -294,7 +294,7 @@ def test_a_suspended_resource_looks_at_nothing() -> None:
 def test_a_busy_database_is_told_once_all_checks_hold_and_they_are_looked_at_on() -> None:
     play = Play(minPodVersions=[POD_VERSION], metrics=[METRIC])
     seen: Observed = replace(play.observed, pods_seen={"app=web": pods("web:2.0")})
-    play.observed = replace(seen, busy="shop/other is migrating it")
+    play.observed = replace(seen, busy="other is migrating it")
     decision = play.sees(10, "4")
     assert conditions(decision.status)[2] == Reason.DATABASE_BUSY
     assert decision.requeue_after == 15

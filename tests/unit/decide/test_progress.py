@@ -59,12 +59,12 @@ def test_a_suspended_resource_still_finishes_what_it_began() -> None:
 
 
 def test_an_intent_waits_for_the_database_before_its_job_is_created() -> None:
-    observed = observe(ACTIVE, busy="shop/other is migrating it")
+    observed = observe(ACTIVE, busy="other is migrating it")
     decision = decide(observed)
     assert words(decision.actions) == []
     assert the_run(decision) == ACTIVE.status.run
     assert conditions(decision.status) == PENDING
-    assert message(decision.status) == "run 1 is waiting for the database: shop/other is migrating it"
+    assert message(decision.status) == "run 1 is waiting for the database: other is migrating it"
     assert decision.requeue_after == 5
     assert words(decide(again(observed, decision, busy="")).actions) == CREATE
 
@@ -73,7 +73,7 @@ def test_an_intent_waits_for_the_database_before_its_job_is_created() -> None:
     "job", [pytest.param(a_job(), id="is there"), pytest.param(a_job(succeeded=True), id="has ended")]
 )
 def test_a_run_whose_job_exists_does_not_wait_for_the_database(job: JobView) -> None:
-    free, busy = observe(ACTIVE, job=job), observe(ACTIVE, job=job, busy="shop/other is migrating it")
+    free, busy = observe(ACTIVE, job=job), observe(ACTIVE, job=job, busy="other is migrating it")
     assert decide(busy) == decide(free)
 
 

@@ -148,7 +148,7 @@ seen = st.builds(
     pods=st.lists(st.sampled_from(PODS), max_size=2).map(tuple),
     secret=st.sampled_from([SECRET, SECRET, SecretView(version="secret-uid/2"), NO_SECRET, BAD_URL]),
     report=st.sampled_from(FAILURES).map(lambda failure: Report(failure=failure, to_version="1", applied=1)),
-    busy=st.sampled_from(["", "", "", "shop/other is migrating it"]),
+    busy=st.sampled_from(["", "", "", "other is migrating it"]),
     unended=st.lists(st.sampled_from(UNENDED), max_size=2).map(tuple),
     still_unended=st.booleans(),
     age=st.sampled_from([0, 0, 3, 20, None]),

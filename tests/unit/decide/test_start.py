@@ -27,11 +27,13 @@ from tests.unit.decide.builders import (
     a_migrating_pod,
     a_resource,
     a_spec,
+    again,
     an_ended_pod,
     an_intent,
     conditions,
     decide,
     failed,
+    later,
     message,
     needs,
     observe,
@@ -123,9 +125,9 @@ HELD = [
         id="a bad URL is waited for: the Secret may be corrected",
     ),
     pytest.param(
-        observe(busy="shop/other is migrating it"),
+        observe(busy="other is migrating it"),
         (Reason.DATABASE_BUSY, False),
-        "waiting for the database: shop/other is migrating it",
+        "waiting for the database: other is migrating it (at 12:00:00 UTC)",
         id="a database that somebody works on is waited for",
     ),
     pytest.param(
@@ -271,3 +273,51 @@ def test_runs_and_attempts_are_counted(last: Run, image: str, numbers: tuple[int
     run = the_run(decide(observe(resource)))
     assert (run.sequence, run.attempt) == numbers
     assert run.job_name == names.job_name(NAME, UID, numbers[0])
+
+
+# --- waiting for one's turn ----------------------------------------------------------------------------------------
+
+
+def waiting_since(busy: str, **changes: Any) -> Observed:
+    """A resource whose status says since NOW that it waits, some seconds later."""
+    first = observe(a_resource(**changes), busy=busy)
+    return again(first, decide(first), now=later(40))
+
+
+def test_a_wait_is_written_once_and_reads_no_secret_whoever_goes_before() -> None:
+    waiting = replace(waiting_since("one is migrating it"), busy="another is migrating it")
+    assert needs(waiting) == []
+    decision = decide(waiting)
+    assert decision.status == waiting.resource.status
+    assert message(decision.status) == "waiting for the database: one is migrating it (at 12:00:00 UTC)"
+    assert decision.requeue_after == 30
+
+
+def test_whose_turn_it_is_reads_its_secret_and_starts() -> None:
+    waiting = replace(waiting_since("one is migrating it"), busy="")
+    assert needs(waiting) == [ReadSecret()]
+    assert the_run(decide(waiting)).active
+
+
+def test_one_that_waits_is_told_as_suspended_when_it_is() -> None:
+    waiting = waiting_since("one is migrating it")
+    suspended = replace(waiting.resource, spec=a_spec(suspend=True))
+    assert conditions(decide(replace(waiting, resource=suspended)).status)[2] == Reason.SUSPENDED
+
+
+def test_a_changed_spec_is_looked_at_and_told_anew_while_it_waits() -> None:
+    waiting = waiting_since("one is migrating it")
+    changed = replace(
+        waiting, resource=replace(waiting.resource, generation=2), busy="another is migrating it"
+    )
+    assert needs(changed) == [ReadSecret()]
+    assert message(decide(changed).status) == (
+        "waiting for the database: another is migrating it (at 12:00:40 UTC)"
+    )
+
+
+def test_a_retry_for_a_changed_secret_goes_on_waiting() -> None:
+    refused = failed(Failure.AUTHENTICATION, secret_version="another")
+    waiting = waiting_since("one is migrating it", run=refused)
+    assert conditions(waiting.resource.status)[2] == Reason.DATABASE_BUSY
+    assert decide(waiting).status == waiting.resource.status

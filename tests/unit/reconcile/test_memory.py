@@ -41,24 +41,14 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 def test_a_job_is_unended_from_its_launch_to_its_end(time: Time) -> None:
     jobs = UnendedJobs()
     jobs.launched(JOB, "red", "uid-1")
-    assert jobs.on("red", "shop") == {JOB: "uid-1"}
-    assert jobs.on("blue", "shop") == {}
+    assert jobs.on("red") == {JOB: "uid-1"}
+    assert jobs.on("blue") == {}
     jobs.shown(JOB, "red", "uid-1")
     time.now += 3600
-    assert jobs.on("red", "shop") == {JOB: "uid-1"}
+    assert jobs.on("red") == {JOB: "uid-1"}
     jobs.ended(JOB)
     jobs.ended(JOB)
-    assert jobs.on("red", "shop") == {}
-
-
-def test_a_job_of_another_namespace_counts_only_if_this_process_made_it(time: Time) -> None:
-    jobs = UnendedJobs()
-    jobs.shown(JOB, "red", "uid-1")
-    assert jobs.on("red", "elsewhere") == {}
-    jobs.launched(JOB, "red", "uid-1")
-    assert jobs.on("red", "elsewhere") == {JOB: "uid-1"}
-    jobs.shown(JOB, "red", "uid-1")
-    assert jobs.on("red", "elsewhere") == {JOB: "uid-1"}
+    assert jobs.on("red") == {}
 
 
 def test_a_job_is_settled_once_it_is_shown_or_five_seconds_have_passed(time: Time) -> None:

@@ -1,16 +1,31 @@
 """A reconcile from end to end, on a fake API server: who gets a database, what is read first, and what is left alone."""
 
 import asyncio
+import base64
 from itertools import count
+from typing import Any
 
 import pytest
 
+from dbupgrade.api import names
 from dbupgrade.decide.needs import LOOKS
 from dbupgrade.kube.errors import Conflict, Unreachable
 from dbupgrade.objects import Key
 from dbupgrade.reconcile.reconciler import UndecidedError
 from dbupgrade.runtime.controller import Result
-from tests.unit.reconcile.world import ApiServer, World, key
+from tests.unit.reconcile.world import NAMESPACE, ApiServer, World, key
+
+LOGIN = {
+    "userSecretRef": {"name": "login", "key": "user"},
+    "passwordSecretRef": {"name": "login", "key": "password"},
+}
+
+
+def a_login() -> dict[str, Any]:
+    """A Secret with user and password."""
+    value = base64.b64encode(b"x").decode()
+    metadata = {"name": "login", "uid": "uid-of-login", "resourceVersion": "1"}
+    return {"metadata": metadata, "data": {"user": value, "password": value}}
 
 
 async def test_a_run_from_its_intent_to_its_recorded_end() -> None:
@@ -59,7 +74,6 @@ async def test_a_crash_between_intent_and_job_is_resumed_with_the_same_job() -> 
     job = first.run(orders)["jobName"]
     second = World(server)
     second.sync()
-    second.databases.restore()
     await second.settle(orders)
     assert list(server.jobs) == [Key("shop", job)]
 
@@ -73,7 +87,7 @@ async def test_of_two_resources_on_a_database_one_runs_and_the_other_waits() -> 
     runs, waits = (younger, older) if "run" in world.server.resources[younger]["status"] else (older, younger)
     await world.settle(waits)
     assert world.reason(waits) == "DatabaseBusy"
-    assert f"shop/{runs.name} is migrating it" in world.message(waits)
+    assert f"{runs.name} is migrating it" in world.message(waits)
     world.woken.clear()
     world.start_pod(runs, running={})
     world.end_job(runs)
@@ -90,14 +104,13 @@ async def test_resources_on_two_databases_do_not_wait_for_each_other() -> None:
     assert len(world.server.jobs) == 2
 
 
-async def test_the_claims_of_a_process_that_is_gone_hold() -> None:
+async def test_what_is_at_work_holds_its_database_after_a_restart() -> None:
     server = ApiServer()
     orders = World(server).add("orders")
     await World(server).settle(orders, rounds=1)
     users = World(server).add("users")  # on the same database
     after = World(server)
     after.sync()
-    after.databases.restore()
     await after.settle(users)
     assert after.reason(users) == "DatabaseBusy"
 
@@ -123,7 +136,79 @@ async def test_a_job_that_vanished_is_asked_for_before_the_database_is_taken(pod
     assert world.server.calls[:3] == ["get secret orders-db", f"get job {job.name}", "list pods uid-of-first"]
     assert world.reason(second) == ("DatabaseBusy" if pods_left else "JobPending")
     if pods_left:
-        assert f"the end of Job shop/{job.name} has not been seen yet" in world.message(second)
+        assert f"the end of Job {job.name} has not been seen yet" in world.message(second)
+
+
+async def test_a_namespace_that_names_the_database_of_another_does_not_hold_it() -> None:
+    parts: dict[str, Any] = {"host": "db.example.com", "database": "shop"}
+    database = {"type": "selfHosted", "connection": {**parts, **LOGIN}}
+    world = World()
+    ours, theirs = world.add("orders"), world.add("orders", namespace="attacker")
+    for each in (theirs, ours):
+        world.server.resources[each]["spec"]["database"] = database
+        world.server.secrets[Key(each.namespace, "login")] = a_login()
+        await world.settle(each)
+    assert len(world.server.jobs) == 2, "the lock in the database is the guard between them"
+    labels = [job["metadata"]["labels"][names.LABEL_DATABASE] for job in world.server.jobs.values()]
+    assert labels[0] == labels[1], "it is the same database"
+
+
+async def test_a_resource_that_a_finalizer_holds_frees_its_database_when_its_job_is_over() -> None:
+    world = World()
+    first, second = world.add("first"), world.add("second", created="2")
+    await world.settle(first)
+    await world.settle(second)
+    stored = world.server.resources[first]
+    metadata = {
+        **stored["metadata"],
+        "deletionTimestamp": "2026-01-02T12:00:05Z",
+        "finalizers": ["example.com/holds"],
+        "resourceVersion": world.server.next_version(),
+    }
+    world.server.resources[first] = {**stored, "metadata": metadata}
+    await world.settle(first)
+    await world.settle(second)
+    assert world.reason(second) == "DatabaseBusy", "its pod is still at work"
+    world.end_job(first)
+    world.woken.clear()
+    await world.settle(first)
+    assert second in world.woken
+    await world.settle(second)
+    assert world.reason(second) == "JobPending"
+
+
+@pytest.mark.parametrize("job_uid", [None, "uid-of-nothing"])
+async def test_a_run_that_only_a_status_tells_of_holds_no_database(job_uid: str | None) -> None:
+    world = World()
+    liar, honest = world.add("liar", suspend=True), world.add("honest", created="2")
+    forged = {
+        "jobName": "a-job", "sequence": 1, "runId": "x", "runnerHash": "x", "generation": 1, "engine": "Atlas",
+        "image": "x", "startedAt": "2026-01-02T12:00:00Z", "jobUid": job_uid,
+        "database": names.database_label(("secret", NAMESPACE, "orders-db", "url")),
+    }  # fmt: skip
+    world.server.resources[liar]["status"] = {"run": {key: value for key, value in forged.items() if value}}
+    await world.settle(liar)
+    await world.settle(honest)
+    assert world.reason(honest) == "JobPending"
+
+
+async def test_a_run_s_end_wakes_one_of_those_that_wait() -> None:
+    world = World()
+    first = world.add("first")
+    await world.settle(first)
+    waiting = [world.add(f"waits-{number}", created=str(number)) for number in range(2, 6)]
+    for each in waiting:
+        await world.settle(each)
+    world.start_pod(first, running={})
+    await world.settle(first)
+    world.woken.clear()
+    world.server.calls.clear()
+    world.end_job(first)
+    await world.settle(first)
+    assert set(world.woken) & set(waiting) == {waiting[0]}
+    for each in waiting[1:]:
+        await world.reconcile(each)
+    assert not [call for call in world.server.calls if "waits" in call or "secret" in call]
 
 
 async def test_what_changed_while_something_was_read_is_not_decided_upon() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.objects import Key
-from dbupgrade.reconcile.stores import BY_DATABASE, BY_UID, Stores, is_over, label, owner_key
+from dbupgrade.reconcile.stores import AT_WORK_ON, BY_UID, Stores, is_over, label, owner_key
 
 
 def an_object(name: str = "orders-1", **metadata: Any) -> dict[str, Any]:
@@ -35,8 +35,8 @@ def test_jobs_and_pods_are_found_by_their_database_and_by_their_resource() -> No
             store.put(obj)
     for store in (stores.pods, stores.jobs):
         assert list(store.by_index(BY_UID, "uid")) == [pod]
-        assert list(store.by_index(BY_DATABASE, "red")) == [pod]
-        assert list(store.by_index(BY_DATABASE, "blue")) == [other]
+        assert list(store.by_index(AT_WORK_ON, "shop/red")) == [pod]
+        assert list(store.by_index(AT_WORK_ON, "shop/blue")) == [other]
 
 
 @pytest.mark.parametrize(

@@ -170,19 +170,27 @@ class World:
     def _clock(self) -> datetime:
         return self.now
 
-    def add(self, name: str, *, database: str = "orders-db", created: str = "1", **spec: Any) -> Key:
+    def add(
+        self,
+        name: str,
+        *,
+        database: str = "orders-db",
+        created: str = "1",
+        namespace: str = NAMESPACE,
+        **spec: Any,
+    ) -> Key:
         """A resource of that name and the Secret of its database, not yet in the caches."""
         data = {"url": base64.b64encode(URL.encode()).decode()}
         self.server.secrets.setdefault(
-            Key(NAMESPACE, database),
+            Key(namespace, database),
             {
                 "metadata": {"name": database, "uid": f"uid-of-{database}", "resourceVersion": "1"},
                 "data": data,
             },
         )
-        self.server.resources[key(name)] = {
+        self.server.resources[Key(namespace, name)] = {
             "metadata": {
-                "namespace": NAMESPACE,
+                "namespace": namespace,
                 "name": name,
                 "uid": f"uid-of-{name}",
                 "generation": 1,
@@ -195,7 +203,7 @@ class World:
                 **spec,
             },
         }
-        return key(name)
+        return Key(namespace, name)
 
     def sync(self) -> None:
         """Bring the caches to what the API server has, and have the handlers of the watches told."""
