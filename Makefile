@@ -38,10 +38,6 @@ down: venv ## Stop the local cluster and the operator, and remove every trace
 demo: up ## Migrate a shop's database twice, and show each step
 	$(PYTHON) -m e2e.demo --state $(STATE)
 
-.PHONY: toolkit-image
-toolkit-image: up ## Put the toolkit's image into the local cluster's registry, for spec.policy.lint
-	$(PYTHON) -m e2e.cluster push-toolkit --state $(STATE)
-
 .PHONY: test
 test: lint types unit build packaging integration matrix e2e installation ## Everything: lint, types, all tests
 

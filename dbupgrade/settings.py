@@ -6,7 +6,7 @@ A flag wins over its environment variable: `--log-level debug` and `DBUPGRADE_LO
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
@@ -45,14 +45,16 @@ class Settings(BaseSettings):
     )
 
     crane_image: str = Field("subbug/dbupgrade-crane:0.22.1", description="image with crane, sh and tar")
-    atlas_image: str = Field("subbug/dbupgrade-atlas:0.1.0", description="image with atlas")
+    atlas_image: str = Field(
+        "", description="image whose atlas the runner uses; empty: the runner's own engine"
+    )
     psql_image: str = Field(
         "docker.io/library/postgres:17.6-alpine",
-        description="image with psql, pg_isready and sh, for engine Psql and for the wait for a database",
+        description="image with psql and sh, for engine Psql",
     )
-    toolkit_image: str = Field(
+    runner_image: str = Field(
         "subbug/dbupgrade-migrate:0.1.0",
-        description="image with `dbupgrade migrate` and atlas, for spec.policy.lint",
+        description="image of the runner: `dbupgrade migrate`, our engine and PostgreSQL's client",
     )
     insecure_registries: bool = Field(False, description="speak plain http to registries (local use)")
     metrics_port: Port = Field(8080, description="port of /metrics")
@@ -94,10 +96,12 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("crane_image", "atlas_image", "psql_image", "toolkit_image")
+    @field_validator("crane_image", "runner_image", "atlas_image", "psql_image")
     @classmethod
-    def _pinned(cls, value: str) -> str:
+    def _pinned(cls, value: str, info: ValidationInfo) -> str:
         """An image that changes under a running operator would change what runs: latest is refused."""
+        if not value and info.field_name == "atlas_image":
+            return value
         tag = value.rpartition("/")[2].partition(":")[2]
         if "@sha256:" not in value and tag in {"", "latest"}:
             raise PydanticCustomError("not_pinned", "pin the image to a version or a digest, not to latest")

@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any
 from dbupgrade.api import names
 from dbupgrade.api.status import Run
 from dbupgrade.decide.observed import resource_from
-from dbupgrade.pod.connection.access import Access
 from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
 from dbupgrade.pod.context import JobSettings
-from dbupgrade.pod.engines.atlas import CONFIG_PATH, configuration
 from dbupgrade.pod.folder import FILES, WORK_PATH
 from dbupgrade.pod.job import AUTHORITY_FILE, AUTHORITY_PATH, job
 from dbupgrade.pod.steps.fetch import PULL_SECRETS_PATH
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 MODULE = Path(__file__).parent / "terraform"
 THREE_DATABASES = MODULE / "compat" / "three-databases"
 PARTS = MODULE / "files" / "operator.json"
-ADDRESS = "host.sample:5432/sample"  # of the sample; the module puts that of the user there
+RUNNER_VARIABLES = ("MIGRATION_DIR", "MIGRATE_ENGINE", "MIGRATE_FORMAT", "MIGRATE_LOCK_TIMEOUT")
 RUN_ONLY = (names.ANNOTATION_RUN_ID, names.ANNOTATION_SEQUENCE, names.ANNOTATION_RESOURCE)
 
 
@@ -64,9 +62,10 @@ def files() -> Iterator[tuple[Path, str]]:
 
 def operator_parts() -> dict[str, Any]:
     """What mode `job` takes from the operator, so that its pods have the same security context and run the same commands."""
-    atlas, psql = _sample_job("Atlas"), _sample_job("Psql")
+    atlas, psql, command = _sample_job("Atlas"), _sample_job("Psql"), _sample_job("Command")
     template, spec = atlas["spec"]["template"], atlas["spec"]["template"]["spec"]
-    (fetching, waiting), (migrating,) = spec["initContainers"], spec["containers"]
+    (fetching,), (migrating,) = spec["initContainers"], spec["containers"]
+    (waiting,) = command["spec"]["template"]["spec"]["initContainers"]
     own = ("securityContext", "terminationMessagePolicy", "imagePullPolicy")
     annotations = {
         name: value for name, value in template["metadata"]["annotations"].items() if name not in RUN_ONLY
@@ -74,12 +73,6 @@ def operator_parts() -> dict[str, Any]:
     return {
         "job": {key: atlas["spec"][key] for key in ("podReplacementPolicy", "podFailurePolicy")},
         "podLabels": {"sidecar.istio.io/inject": "false"},
-        "atlasConfig": {
-            "annotation": names.ANNOTATION_ATLAS_CONFIG,
-            "url": configuration(Access()),
-            "parts": annotations.pop(names.ANNOTATION_ATLAS_CONFIG),
-            "address": ADDRESS,
-        },
         "podAnnotations": annotations,
         "pod": {
             key: value
@@ -88,11 +81,13 @@ def operator_parts() -> dict[str, Any]:
         },
         "container": {key: migrating[key] for key in own},
         "fetchCommand": fetching["command"],
-        "waitCommand": waiting["command"],
-        "atlasArguments": migrating["args"],
+        "runnerArguments": migrating["args"],
+        "runnerVariables": {
+            each["name"]: each["value"] for each in migrating["env"] if each["name"] in RUNNER_VARIABLES
+        },
+        "waitArguments": waiting["args"],
+        "temporaryVolume": next(volume for volume in spec["volumes"] if volume["name"] == "tmp"),
         "psqlCommand": psql["spec"]["template"]["spec"]["containers"][0]["command"],
-        "configVolume": next(volume for volume in spec["volumes"] if volume["name"] == "config"),
-        "configPath": CONFIG_PATH,
         "authority": {"path": AUTHORITY_PATH, "file": AUTHORITY_FILE},
         "unreachableExitCode": UNREACHABLE_EXIT_CODE,
         "files": FILES,
@@ -102,13 +97,14 @@ def operator_parts() -> dict[str, Any]:
 
 
 def _sample_job(engine: str) -> dict[str, Any]:
+    words = {"args": ["sample"]} if engine == "Command" else {}
     login = {"userSecretRef": {"name": "sample"}, "passwordSecretRef": {"name": "sample"}}
     database = {"type": "selfHosted", "connection": {"host": "host.sample", "database": "sample", **login}}
     resource = resource_from(
         {
             "metadata": {"name": "sample", "namespace": "sample", "uid": "sample"},
             "spec": {
-                "migrations": {"image": "sample", "engine": engine},
+                "migrations": {"image": "sample", "engine": engine, **words},
                 "database": database,
                 "runner": {"waitForDatabaseSeconds": 1},
             },
@@ -122,9 +118,7 @@ def _sample_job(engine: str) -> dict[str, Any]:
         generation=1,
         started_at=datetime.fromtimestamp(0, UTC),
     )
-    settings = JobSettings(
-        crane_image="sample", atlas_image="sample", psql_image="sample", toolkit_image="sample"
-    )
+    settings = JobSettings(crane_image="sample", runner_image="sample", psql_image="sample")
     return job(resource, run, settings)
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import yaml
 
-from e2e.cluster import Cluster, ClusterError, operator_image, slots
+from e2e.cluster import Cluster, ClusterError, slots
 from e2e.ports import free_port
 
 if TYPE_CHECKING:
@@ -189,10 +189,8 @@ def launch_for(cluster: Cluster, log: Path, **settings: str) -> Launch:
     init = Path(f"/proc/{owner.pid}/task/{owner.pid}/children").read_text().split()[0]
     given = {
         "DBUPGRADE_CRANE_IMAGE": cluster.crane_image,
-        "DBUPGRADE_ATLAS_IMAGE": cluster.atlas_image,
+        "DBUPGRADE_RUNNER_IMAGE": cluster.runner_image,
         "DBUPGRADE_PSQL_IMAGE": cluster.psql_image,
-        # Not there until somebody pushes it: it takes longer to make than all others together.
-        "DBUPGRADE_TOOLKIT_IMAGE": f"{cluster.registry}/{operator_image.MIGRATE_NAME}",
         "DBUPGRADE_INSECURE_REGISTRIES": "true",
         **settings,
     }

@@ -10,7 +10,8 @@ class ExitCode(IntEnum):
     OTHER = 1
     USAGE = 2
     CHECKSUM = 3
-    UNREACHABLE = 4
+    UNREACHABLE = 75
+    """EX_TEMPFAIL of sysexits.h: nothing was done, and trying again may help."""
     AUTHENTICATION = 5
     NOT_CLEAN = 6
     SQL = 7

@@ -38,6 +38,7 @@ class Failure(StrEnum):
 
     IMAGE_PULL = "ImagePull"
     FETCH = "FetchFailed"
+    ATLAS_UNUSABLE = "AtlasUnusable"
     NO_POD = "NoPod"
     UNSCHEDULABLE = "Unschedulable"
     POD_SETTINGS = "PodSettings"
@@ -54,7 +55,6 @@ class Failure(StrEnum):
     AUTHENTICATION = "AuthenticationFailed"
     CONNECTION_SETTINGS = "ConnectionSettings"
     NOT_CLEAN = "NotClean"
-    TO_BE_ADOPTED = "ToBeAdopted"
     BASELINE_NOT_FOUND = "BaselineNotFound"
     HISTORY_DIVERGED = "HistoryDiverged"
     OUT_OF_ORDER = "OutOfOrder"
@@ -67,7 +67,6 @@ class Failure(StrEnum):
     PARTLY_APPLIED = "PartlyApplied"
     LINT = "LintFailed"
     LINT_UNUSABLE = "LintUnusable"
-    LINT_NOT_DONE = "LintNotDone"
     UNUSABLE_FILE = "UnusableFile"
     SQL = "SQLError"
     COMMAND = "CommandFailed"
@@ -168,13 +167,6 @@ class Run(Record):
     secret_version: Annotated[
         str | None, Field(description="UID and resourceVersion of the Secret with which the run started.")
     ] = None
-    adopts: Annotated[
-        bool,
-        Field(
-            description="Whether the database is adopted at spec.migrations.baseline, because the run before it found tables and no "
-            "history. Defaults to false."
-        ),
-    ] = False
     token_secret: Annotated[
         str | None,
         Field(

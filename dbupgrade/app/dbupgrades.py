@@ -83,9 +83,9 @@ class DBUpgrades:
         settings, cluster = self._settings, Cluster(self._client)
         job_settings = JobSettings(
             crane_image=settings.crane_image,
-            atlas_image=settings.atlas_image,
             psql_image=settings.psql_image,
-            toolkit_image=settings.toolkit_image,
+            runner_image=settings.runner_image,
+            atlas_image=settings.atlas_image,
             insecure_registries=settings.insecure_registries,
             aws_authority=bool(settings.aws_ca_bundle),
         )

@@ -9,7 +9,7 @@ from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import post_checks
 from dbupgrade.decide.decision import Decision, RemoveToken, SetTtl, WriteStatus
 from dbupgrade.decide.failures import KINDS, Retry
-from dbupgrade.decide.intent import as_of, still_wanted
+from dbupgrade.decide.intent import as_of
 from dbupgrade.decide.needs import ReadReport
 from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.decide.statuses import failure_message, held, with_history
@@ -30,11 +30,12 @@ _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 
 def finish(observed: Observed, run: Run, job: JobView, pod: PodView | None) -> Decision | ReadReport:
     """Record how `job` ends, its last pod being `pod`, and let it go."""
-    if pod and pod.migrate.exit_code is not None and observed.report is None:
+    report = observed.report or _reported(run, pod)
+    if report is None and pod:
         return ReadReport(pod)
     for name, view in pod.steps.items() if pod else ():
         run = STEPS[name].recorded(run, view)
-    report = observed.report or Report()
+    report = report or Report()
     well = job.succeeded or (pod is not None and is_conclusive(job, pod) and pod.migrate.exit_code == 0)
     if well and report.failure is None:
         ended = pod and pod.migrate.finished
@@ -42,8 +43,15 @@ def finish(observed: Observed, run: Run, job: JobView, pod: PodView | None) -> D
     elif well:
         decision = failed(observed, run, report)
     else:
-        decision = failed(observed, run, _or_adopt(observed, run, _why(observed, run, job, pod, report)))
+        decision = failed(observed, run, _why(observed, run, job, pod, report))
     return replace(decision, actions=(*decision.actions, expire(observed, job)))
+
+
+def _reported(run: Run, pod: PodView | None) -> Report | None:
+    """The report that the last pod has left; None where its log must be read for that."""
+    if pod is None or pod.migrate.exit_code is None:
+        return Report()
+    return engines.named(run.engine).reported(pod.migrate)
 
 
 def _why(observed: Observed, run: Run, job: JobView, pod: PodView | None, report: Report) -> Report:
@@ -86,16 +94,6 @@ def _why_before(observed: Observed, run: Run, pod: PodView) -> Report | None:
     return None
 
 
-def _or_adopt(observed: Observed, run: Run, report: Report) -> Report:
-    """`report`, or that the next try is to adopt the database: the engine has said that there is something to adopt."""
-    spec = observed.resource.spec
-    asked = spec is not None and spec.migrations.baseline is not None and still_wanted(observed, run)
-    reported = report.failure is Failure.NOT_CLEAN and engines.named(run.engine).reports_before_adopting
-    if reported and asked and not run.adopts:
-        return replace(report, failure=Failure.TO_BE_ADOPTED)
-    return report
-
-
 def _with_token(run: Run, report: Report) -> Report:
     """`report` on a run that authenticated with a token."""
     if run.token_secret and report.failure in _WITH_TOKEN:
@@ -123,6 +121,7 @@ def _ended(observed: Observed, run: Run, report: Report, result: RunResult) -> R
         failed_file=report.failed_file,
         failed_statement=report.failed_statement,
         error=report.error,
+        lint=report.lint,
     )
 
 

@@ -63,6 +63,13 @@ KINDS: dict[Failure, FailureKind] = {
         "the migrations could not be fetched from the image",
         "Check that spec.migrations.image exists and that the pull secrets grant access to it.",
     ),
+    Failure.ATLAS_UNUSABLE: FailureKind(
+        Retry.BACKOFF,
+        "there is no atlas that can be run",
+        "Correct the operator's setting atlasImage: the image must contain a program atlas for the node's architecture, at "
+        "/atlas, /usr/local/bin/atlas, /usr/bin/atlas or /bin/atlas. Without the setting, the runner uses its own engine.",
+        exit_code=ExitCode.USAGE,
+    ),
     Failure.NO_POD: FailureKind(
         Retry.BACKOFF,
         "no pod was created for the Job",
@@ -166,13 +173,6 @@ KINDS: dict[Failure, FailureKind] = {
         "Set spec.migrations.baseline to the version that the database is at.",
         exit_code=ExitCode.NOT_CLEAN,
     ),
-    Failure.TO_BE_ADOPTED: FailureKind(
-        Retry.BACKOFF,
-        "the database has tables but no migration history; nothing was applied yet",
-        "Nothing: the next attempt, one second later, adopts the database at spec.migrations.baseline.",
-        event=None,
-        result="ToBeAdopted",
-    ),
     Failure.BASELINE_NOT_FOUND: FailureKind(
         Retry.NEVER,
         "the folder contains no file with the version in spec.migrations.baseline",
@@ -248,11 +248,6 @@ KINDS: dict[Failure, FailureKind] = {
         "Correct the file that the message names and set an image that contains the correction; or set spec.policy.lint "
         "to off.",
     ),
-    Failure.LINT_NOT_DONE: FailureKind(
-        Retry.BACKOFF,
-        "nothing was applied, because the lint ended without a result",
-        "Check the operator's setting toolkitImage, and the log of container lint in the Job's pod.",
-    ),
     Failure.UNUSABLE_FILE: FailureKind(
         Retry.NEVER,
         "the file cannot be applied as it is",
@@ -316,8 +311,6 @@ def retry_delay(failure: Failure, attempt: int, uid: str) -> timedelta | None:
     """
     if KINDS[failure].retry is not Retry.BACKOFF:
         return None
-    if failure is Failure.TO_BE_ADOPTED:
-        return timedelta(seconds=1)  # there is nothing to wait for
     seconds = min(_RETRY_BASE_SECONDS * 2.0 ** min(attempt - 1, 10), _RETRY_CAP_SECONDS)
     jitter = int(names.digest(uid, attempt, length=4), 16) / 0xFFFF
     return timedelta(seconds=round(seconds * (1 + jitter / 5), 1))

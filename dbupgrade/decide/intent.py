@@ -7,7 +7,7 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.identity import database_identity, run_id, runner_hash
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import CheckPhase, CheckStatus, Failure, Run
+from dbupgrade.api.status import CheckPhase, CheckStatus, Run
 from dbupgrade.decide import gates
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.failures import KINDS, Retry, retry_delay
@@ -122,7 +122,6 @@ def intent(observed: Observed) -> Run:
         image=spec.migrations.image,
         engine=spec.migrations.engine,
         generation=resource.generation,
-        adopts=last is not None and repeated and last.failure is Failure.TO_BE_ADOPTED,
         secret_version=observed.secret.version or None if observed.secret else None,
         token_secret=names.token_secret(job_name) if spec.database.uses_aws else None,
         started_at=observed.now,

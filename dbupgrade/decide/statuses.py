@@ -14,8 +14,7 @@ from dbupgrade.api.conditions import (
 from dbupgrade.api.status import HISTORY_LENGTH, Run, Status
 from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from dbupgrade.decide.observed import Observed
-from dbupgrade.pod import engines
-from dbupgrade.pod.steps import lint
+from dbupgrade.pod import engines, lint
 
 _MESSAGE_LENGTH = 8192  # the API server refuses more than 32768
 

@@ -15,7 +15,7 @@ from dbupgrade.api.status import (
 )
 from dbupgrade.decide.failures import KINDS
 from dbupgrade.decide.statuses import retried_automatically, same_failure
-from dbupgrade.pod.steps import lint
+from dbupgrade.pod import lint
 
 
 @dataclass(frozen=True)

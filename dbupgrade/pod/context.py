@@ -33,9 +33,10 @@ class JobSettings:
     """What the operator's settings say about Jobs."""
 
     crane_image: str
-    atlas_image: str
+    runner_image: str
     psql_image: str
-    toolkit_image: str
+    atlas_image: str = ""
+    """An image whose `atlas` the runner uses instead of its own engine; none when empty."""
     insecure_registries: bool = False
     aws_authority: bool = False
     """The Secret with a token holds the certificates used to verify an AWS database."""

@@ -2,12 +2,13 @@
 
 from typing import ClassVar, Protocol
 
-from dbupgrade.api.status import Run
+from dbupgrade.api.status import Failure, Run
 from dbupgrade.objects import Object
 from dbupgrade.pod import folder
 from dbupgrade.pod.container import temporary_volume
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.view import ContainerView
 
 
 class MigrationEngine(Protocol):
@@ -17,8 +18,8 @@ class MigrationEngine(Protocol):
     """How a database URL may begin."""
     reads_folder: ClassVar[bool] = True
     """Whether it applies the files of spec.migrations.dir."""
-    reports_before_adopting: ClassVar[bool] = False
-    """Whether it takes the baseline only after a try that found tables and no history."""
+    waits: ClassVar[bool] = False
+    """Whether it waits for the database itself."""
 
     def container(self, context: Context) -> Object:
         """The container."""
@@ -28,14 +29,15 @@ class MigrationEngine(Protocol):
         """The volumes of the pod, without those of its steps."""
         return [folder.volume(context.spec), temporary_volume()]
 
-    def annotations(self, context: Context) -> dict[str, str]:
-        """What the pod's metadata holds for the container."""
-        del context
-        return {}
+    def reported(self, view: ContainerView) -> Report | None:
+        """The report of the container, which has ended; None where its log must be read for that."""
+        del view
+        return None
 
     def parse(self, log: str, *, exit_code: int, secrets: tuple[str, ...] = ()) -> Report:
-        """The report on a container that printed `log` and ended with `exit_code`."""
-        ...
+        """The report on a container that printed `log` and ended with `exit_code`, for engines without one of their own."""
+        del log, secrets
+        return Report(failure=Failure.UNKNOWN) if exit_code else Report()
 
     def done(self, run: Run) -> str:
         """What a successful run did, for the message."""

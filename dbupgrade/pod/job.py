@@ -63,8 +63,7 @@ def steps(spec: Spec) -> list[Step]:
 
 def schemes(spec: Spec) -> tuple[str, ...]:
     """How a database URL may begin for all that runs in a pod of this spec."""
-    others = [step.schemes for step in steps(spec)]
-    return tuple(each for each in engine(spec).schemes if all(each in known for known in others))
+    return engine(spec).schemes
 
 
 def owner_reference(owner: Owner) -> Object:
@@ -136,7 +135,6 @@ def _template(context: Context) -> Object:
         "sidecar.istio.io/inject": "false",
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
         "karpenter.sh/do-not-disrupt": "true",
-        **engine(context.spec).annotations(context),
         **_annotations(context),
     }
     given = {key: value for key, value in _pod(context).items() if value not in (None, [], {})}

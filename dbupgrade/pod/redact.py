@@ -137,8 +137,18 @@ def remove_secrets(text: str, secrets: tuple[str, ...]) -> str:
 
 def cut(text: str) -> str:
     """`text` in at most 1 KiB of UTF-8, with a mark where it was cut."""
-    data = text.encode()
-    if len(data) <= MAX_BYTES:
-        return text
+    return shortened(text, MAX_BYTES)
+
+
+def shortened(text: str, size: int) -> str:
+    """`text` in at most `size` bytes of UTF-8, with a mark where it was cut."""
+    data = text.encode(errors="replace")
+    if len(data) <= size:
+        return data.decode()
     mark = "…"
-    return data[: MAX_BYTES - len(mark.encode())].decode(errors="ignore") + mark
+    return data[: size - len(mark.encode())].decode(errors="ignore") + mark
+
+
+def printable(text: str) -> str:
+    """`text` without characters that a terminal obeys or that hide or reorder others; white space becomes a space."""
+    return "".join(" " if each.isspace() else each for each in text if each.isspace() or each.isprintable())

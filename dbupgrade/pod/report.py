@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.status import Failure, Lint
 
 MARK = "dbupgrade-report:"
 """How the line begins that an engine leaves as its report in the log."""
@@ -26,6 +26,7 @@ class Report:
     error: str | None = None
     line: int | None = None
     sqlstate: str | None = None
+    lint: Lint | None = None
 
 
 _NEEDS_NO_TRANSACTION = "cannot run inside a transaction block"

@@ -5,7 +5,6 @@ from typing import ClassVar, Protocol
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import Run
 from dbupgrade.objects import Object
-from dbupgrade.pod.connection import url
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.report import Report
@@ -17,8 +16,6 @@ class Step(Protocol):
 
     name: ClassVar[str]
     """Of the container."""
-    schemes: ClassVar[tuple[str, ...]] = url.SCHEMES
-    """How a database URL may begin for it."""
 
     def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:
         """Whether a pod of this spec has it; `engine` is that of the spec."""

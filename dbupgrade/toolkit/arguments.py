@@ -12,6 +12,7 @@ COMMANDS = {
     "validate": "check the folder and atlas.sum offline; with --dev-url, the SQL too",
     "lint": "report what in new files is dangerous in production, and a safer way",
     "apply": "apply what is pending",
+    "wait": "wait until the database accepts connections",
     "hash": "write atlas.sum, after a change of the folder",
     "convert": "put each CONCURRENTLY statement alone into a file without a transaction; writes atlas.sum",
     "baseline": "record a database that has tables but no history as being at VERSION",
@@ -71,13 +72,14 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
             help="with warn, errors do not change the exit code",
         )
         parser.add_argument(
+            "--config", type=Path, help="the file with the lint block; .atlas.hcl or atlas.hcl by default"
+        )
+    if command in ("apply", "wait"):
+        parser.add_argument(
             "--report",
             type=Path,
             metavar="FILE",
-            help="where to write a small report for the operator, without SQL",
-        )
-        parser.add_argument(
-            "--config", type=Path, help="file with the lint block (default: .atlas.hcl or atlas.hcl)"
+            help="write a report of at most 2 KiB in JSON to FILE, as the operator reads it",
         )
     if command == "convert":
         parser.add_argument(

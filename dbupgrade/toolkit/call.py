@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
@@ -36,8 +37,8 @@ class Call:
         )
 
     def prepare(self) -> None:
-        """Raise BadEnvironmentError without Atlas, and FolderError without migrations."""
-        find(self.settings.atlas)
+        """Find Atlas. Raises AtlasError without it, and FolderError without migrations."""
+        self.atlas = replace(self.atlas, binary=find(self.settings.atlas))
         folder.check(self.folder)
 
     def use(self, changed: Mapping[str, Sequence[folder.Named]]) -> None:

@@ -1,15 +1,17 @@
 """What the environment asks for. Pure: files are read by a function that is given."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dbupgrade.api.spec.migrations import ExecOrder
+from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.toolkit import address
 
 LOCK_SECONDS = 30.0
+_ENGINE_LOCK_SECONDS = 10.0
 WAIT_SECONDS = 60.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -33,9 +35,17 @@ class Environment:
     baseline: str = ""
     lock_seconds: float = LOCK_SECONDS
     wait_seconds: float = WAIT_SECONDS
+    engine: str = "Atlas"
+    lint: LintMode = LintMode.OFF
+    """Of what `apply` is about to apply."""
     atlas: str = "atlas"
     metrics_file: str = ""
     pushgateway: str = ""
+
+    @property
+    def engine_lock_seconds(self) -> float:
+        """How long to wait for the engine's lock, also where statements wait for theirs without end."""
+        return self.lock_seconds or _ENGINE_LOCK_SECONDS
 
     @property
     def database(self) -> str:
@@ -51,24 +61,24 @@ def read(variables: Mapping[str, str], read_file: Callable[[str], str]) -> Envir
         directory=Path(variables.get("MIGRATION_DIR") or "/migrations"),
         url=_url(variables, read_file),
         revisions_schema=variables.get("ATLAS_REVISIONS_SCHEMA", ""),
-        exec_order=_exec_order(variables),
+        exec_order=ExecOrder(_one_of(variables, "MIGRATE_EXEC_ORDER", [order.value for order in ExecOrder])),
         baseline=variables.get("MIGRATE_BASELINE_VERSION", ""),
         lock_seconds=_seconds(variables, "MIGRATE_LOCK_TIMEOUT", LOCK_SECONDS),
         wait_seconds=_seconds(variables, "MIGRATE_WAIT_TIMEOUT", WAIT_SECONDS),
+        engine=variables.get("MIGRATE_ENGINE") or "Atlas",
+        lint=LintMode(_one_of(variables, "MIGRATE_LINT", [mode.value for mode in LintMode])),
         atlas=variables.get("ATLAS_BIN") or "atlas",
         metrics_file=variables.get("MIGRATE_METRICS_FILE", ""),
         pushgateway=variables.get("MIGRATE_PUSHGATEWAY_URL", ""),
     )
 
 
-def _exec_order(variables: Mapping[str, str]) -> ExecOrder:
-    text = variables.get("MIGRATE_EXEC_ORDER", "") or ExecOrder.LINEAR
-    try:
-        return ExecOrder(text)
-    except ValueError:
-        raise BadEnvironmentError(
-            f"MIGRATE_EXEC_ORDER is {text!r}; it must be one of {', '.join(ExecOrder)}"
-        ) from None
+def _one_of(variables: Mapping[str, str], name: str, known: Sequence[str]) -> str:
+    """The value of a variable, or the first of those that are known."""
+    text = variables.get(name) or known[0]
+    if text not in known:
+        raise BadEnvironmentError(f"{name} is {text!r}; it must be one of {', '.join(known)}")
+    return text
 
 
 def _url(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:

@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
@@ -17,6 +18,7 @@ from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.exits import RefusedError, exit_code
 from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.history.atlas import AtlasError
+from dbupgrade.toolkit.outcome import leave, refused
 from dbupgrade.toolkit.output import Format, Output
 
 MEASURED = ("status", "apply", "baseline")
@@ -38,6 +40,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = environment.read(os.environ, lambda path: Path(path).read_text())
     except BadEnvironmentError as error:
+        leave(given, refused(error))
         return failed(output, ExitCode.USAGE, str(error))
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dbupgrade-") as work:
@@ -49,25 +52,47 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(call: Call) -> int:
+    """Run the command; a report is left of whatever ends it."""
     try:
-        # Only the command that is run: PostgreSQL's parser, which some need, takes time and memory.
-        command = importlib.import_module(f"dbupgrade.toolkit.commands.{call.given.command}")
-        code: int = command.run(call)
-    except BadEnvironmentError as error:
-        return failed(call.output, ExitCode.USAGE, str(error))
-    except RefusedError as error:
-        return failed(call.output, ExitCode.LINT, str(error))
-    except FolderError as error:
-        return failed(call.output, ExitCode.FOLDER, str(error))
-    except AtlasError as error:
-        text, what = str(error), KINDS[error.failure].what
-        return failed(
-            call.output,
-            exit_code(error.failure),
-            what if text == error.failure.value else f"{what}: {text}",
-            failure=error.failure.value,
-            file=error.file,
-        )
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        return _command(call)
+    except BaseException as error:
+        leave(call.given, refused(error, call.output.secrets))
+        code = _said(call, error)
+        if code is None:
+            raise
+        return code
+
+
+def _command(call: Call) -> int:
+    # Only the command that is run: PostgreSQL's parser, which some need, takes time and memory.
+    command = importlib.import_module(f"dbupgrade.toolkit.commands.{call.given.command}")
+    code: int = command.run(call)
     return code
+
+
+def _said(call: Call, error: BaseException) -> int | None:
+    """The exit code for `error`, after it was said; None for the end of the program."""
+    match error:
+        case BadEnvironmentError():
+            return failed(call.output, ExitCode.USAGE, str(error))
+        case RefusedError():
+            return failed(call.output, ExitCode.LINT, str(error))
+        case FolderError():
+            return failed(call.output, ExitCode.FOLDER, str(error))
+        case AtlasError(failure=failure, file=file):
+            text, what = str(error), KINDS[failure].what
+            words = what if text == failure.value else f"{what}: {text}"
+            return failed(call.output, exit_code(failure), words, failure=failure.value, file=file)
+        case ImportError():
+            return None  # a package is missing: whoever called us says how to install it
+        case KeyboardInterrupt():
+            return INTERRUPTED
+        case Exception():
+            # Its text may hold anything. Where it happened may be told.
+            places = [
+                f"{one.name} ({Path(one.filename).name}:{one.lineno})"
+                for one in traceback.extract_tb(error.__traceback__)
+            ]
+            words = f"the program failed: {type(error).__name__} in {' > '.join(places[-5:])}"
+            return failed(call.output, ExitCode.OTHER, words)
+    return None

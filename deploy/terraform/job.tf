@@ -33,7 +33,7 @@ locals {
       PGOPTIONS     = local.connection[key].schema == null ? null : "-c search_path=\"${local.connection[key].schema}\""
     } : {},
     migration.engine == "Command" ? { DB_SCHEMA = local.connection[key].schema, DB_SSLMODE = local.connection[key].sslMode, DB_SSLROOTCERT = local.authority_files[key] } : {},
-    migration.engine == "Atlas" ? {} : { for name, value in local.servers[key] : "${migration.engine == "Psql" ? "PG" : "DB_"}${name}" => value },
+    { for name, value in local.servers[key] : "${migration.engine == "Psql" ? "PG" : "DB_"}${name}" => value },
   ) : name => value if value != null } }
 
   secret_parts = { for key, migration in local.jobs : key => { for name, reference in {
@@ -49,13 +49,18 @@ locals {
     }],
   ) }
 
-  addresses = { for key, given in local.connection : key => given.host == null ? "" : join("", [
-    strcontains(given.host, ":") ? "[${given.host}]" : given.host, ":${given.port}/${given.database}",
-    given.sslMode == null && given.schema == null ? "" : "?",
-    join("&", [for name, value in { sslmode = given.sslMode, sslrootcert = local.authority_files[key], search_path = given.schema } : "${name}=${value}" if value != null]),
-  ]) }
-  atlas_configs = { for key in keys(local.jobs) : key => (
-    local.addresses[key] == "" ? local.operator.atlasConfig.url : replace(local.operator.atlasConfig.parts, local.operator.atlasConfig.address, local.addresses[key])
+  # The same under the names that the runner reads.
+  runner_parts = { for key, given in local.connection : key => { for name, value in merge(
+    { for name, value in local.servers[key] : { HOST = "DB_HOST", PORT = "DB_PORT", DATABASE = "DB_NAME" }[name] => value },
+    { DB_SCHEMA = given.schema, DB_SSLMODE = given.sslMode, PGSSLROOTCERT = local.authority_files[key] },
+  ) : name => value if value != null } }
+
+  runner_env = { for key, given in local.connection : key => concat(
+    [for name, value in local.runner_parts[key] : { name = name, value = replace(value, "$", "$$") }],
+    [for name, reference in { DATABASE_URL = given.urlSecretRef, DB_USER = given.userSecretRef, DB_PASSWORD = given.passwordSecretRef } : {
+      name = name, valueFrom = { secretKeyRef = { name = reference.name, key = reference.key } }
+    } if reference != null],
+    [{ name = "MIGRATE_WAIT_TIMEOUT", value = "${local.wait_seconds[key]}s" }, local.home],
   ) }
 }
 
@@ -78,14 +83,12 @@ locals {
 
   atlas = { for key in keys(local.jobs) : key => merge(local.defaults[key], {
     name  = "migrate"
-    image = var.images.atlas
-    args  = concat(local.operator.atlasArguments, try(["--baseline", local.specs[key].migrations.baseline], []))
-    env   = concat(local.connection_env[key], [local.home])
-    volumeMounts = concat([
-      local.migrations_mounts[key],
-      { name = "config", mountPath = local.operator.configPath, readOnly = true },
-      local.temporary,
-    ], local.authority_mounts[key])
+    image = var.images.runner
+    args  = local.operator.runnerArguments
+    env = concat(local.runner_env[key], [for name, value in local.operator.runnerVariables : { name = name, value = value }], [
+      for baseline in try([local.specs[key].migrations.baseline], []) : { name = "MIGRATE_BASELINE_VERSION", value = baseline }
+    ])
+    volumeMounts = concat([local.migrations_mounts[key], local.temporary], local.authority_mounts[key])
   }) }
 
   psql = { for key in keys(local.jobs) : key => merge(local.defaults[key], {
@@ -128,20 +131,15 @@ locals {
   # A URL may be that of another database than PostgreSQL, so that there only who asks for the wait gets it.
   wait_seconds = { for key in keys(local.jobs) : key => try(local.runners[key].waitForDatabaseSeconds, local.connection[key].host == null ? 0 : 300) }
   wait = { for key in keys(local.jobs) : key => merge(local.defaults[key], {
-    name    = "wait-for-database"
-    image   = var.images.psql
-    command = local.operator.waitCommand
-    env = concat(
-      [for name, value in local.servers[key] : { name = "PG${name}", value = replace(value, "$", "$$") }],
-      [for reference in [local.connection[key].urlSecretRef] : { name = "DATABASE_URL", valueFrom = { secretKeyRef = { name = reference.name, key = reference.key } } } if reference != null],
-      [{ name = "WAIT_SECONDS", value = tostring(local.wait_seconds[key]) }, local.home],
-    )
-    volumeMounts = [local.temporary]
+    name         = "wait-for-database"
+    image        = var.images.runner
+    args         = local.operator.waitArguments
+    env          = concat(local.runner_env[key], [{ name = "MIGRATE_FORMAT", value = "json" }])
+    volumeMounts = concat([local.temporary], local.authority_mounts[key])
   }) }
 
   # A conditional wants one type on both sides, so that lists of unlike objects are filtered instead.
   folder_volumes = { for key, migration in local.jobs : key => concat(
-    [for volume in [local.operator.configVolume] : volume if migration.engine == "Atlas"],
     [for volume in [{ name = "work", emptyDir = { sizeLimit = "512Mi" } }] : volume if local.extract[key]],
     [for volume in [{ name = "work", image = { reference = local.specs[key].migrations.image, pullPolicy = "IfNotPresent" } }] : volume if !local.extract[key]],
     [for sources in [[for index, name in local.pull_secrets[key] : {
@@ -149,7 +147,7 @@ locals {
     }]] : { name = "pull-secrets", projected = { sources = sources } } if local.extract[key] && length(sources) > 0],
   ) }
   volumes = { for key, migration in local.jobs : key => concat(
-    [{ name = "tmp", emptyDir = { sizeLimit = "64Mi" } }],
+    [local.operator.temporaryVolume],
     [for volume in local.folder_volumes[key] : volume if migration.engine != "Command"],
     [for reference in [local.connection[key].caSecretRef] : {
       name = "authority", secret = { secretName = reference.name, items = [{ key = reference.key, path = local.operator.authority.file }] }
@@ -164,7 +162,7 @@ locals {
     # Encoded, because containers differ in their attributes and a conditional wants one type.
     initContainers = [for text in concat(
       migration.engine != "Command" && local.extract[key] ? [jsonencode(local.fetch[key])] : [],
-      local.wait_seconds[key] > 0 ? [jsonencode(local.wait[key])] : [],
+      migration.engine != "Atlas" && local.wait_seconds[key] > 0 ? [jsonencode(local.wait[key])] : [],
     ) : jsondecode(text)]
     containers         = [jsondecode({ Atlas = jsonencode(local.atlas[key]), Psql = jsonencode(local.psql[key]), Command = jsonencode(local.command[key]) }[migration.engine])]
     volumes            = local.volumes[key]
@@ -185,18 +183,17 @@ locals {
       backoffLimit            = try(local.runners[key].backoffLimit, 3)
       activeDeadlineSeconds   = try(local.runners[key].activeDeadlineSeconds, 600)
       ttlSecondsAfterFinished = try(local.runners[key].ttlSecondsAfterFinished, 300)
-      # Psql tells by its exit code that it made no connection; of the others every failure may be one.
+      # The runner and Psql say by their exit code that nothing was done; of a command every failure may be one.
       podFailurePolicy = { rules = concat(local.operator.job.podFailurePolicy.rules, [for engine in [migration.engine] : {
         action      = "FailJob"
         onExitCodes = { containerName = "migrate", operator = "NotIn", values = [local.operator.unreachableExitCode] }
-      } if engine == "Psql"]) }
+      } if engine != "Command"]) }
       template = {
         metadata = {
           labels = merge(try(local.runners[key].podLabels, {}), local.job_labels[key], local.operator.podLabels)
           annotations = merge(
             try(local.runners[key].podAnnotations, {}),
             local.operator.podAnnotations,
-            { for engine in [migration.engine] : local.operator.atlasConfig.annotation => local.atlas_configs[key] if engine == "Atlas" },
           )
         }
         spec = local.pods[key]

@@ -220,11 +220,11 @@ variable "kubectl" {
 }
 
 variable "images" {
-  description = "Images of mode `job`: `crane` (with sh and tar) fetches files, `atlas` and `psql` apply them; `psql` (with sh, psql and pg_isready) also waits for the database."
+  description = "Images of mode `job`: `crane` (with sh and tar) fetches files, `runner` waits for the database and applies them with Atlas, `psql` (with sh and psql) applies those of engine Psql."
   type = object({
-    crane = optional(string, "subbug/dbupgrade-crane:0.22.1")
-    atlas = optional(string, "subbug/dbupgrade-atlas:0.1.0")
-    psql  = optional(string, "docker.io/library/postgres:17.6-alpine")
+    crane  = optional(string, "subbug/dbupgrade-crane:0.22.1")
+    runner = optional(string, "subbug/dbupgrade-migrate:0.1.0")
+    psql   = optional(string, "docker.io/library/postgres:17.6-alpine")
   })
   default  = {}
   nullable = false

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from e2e.cluster import Cluster, debian, images, lifecycle, node, operator_image, slots, tools
+from e2e.cluster import debian, images, lifecycle, node, slots, tools
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.tools import BuildError
 
@@ -37,7 +37,6 @@ def _parser() -> argparse.ArgumentParser:
         ("up", _up, "start a cluster, or do nothing when it runs; writes DIR/env for the shell"),
         ("down", _down, "end the cluster and remove everything of it, DIR included"),
         ("status", _status, "say whether the cluster runs and is well"),
-        ("push-toolkit", _push_toolkit, "build the toolkit's image and push it to the cluster's registry"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--state", type=Path, required=True, metavar="DIR", help="the cluster's folder")
@@ -73,12 +72,6 @@ def _up(arguments: argparse.Namespace) -> int:
 def _down(arguments: argparse.Namespace) -> int:
     lifecycle.stop(arguments.state)
     print("the cluster is gone")
-    return 0
-
-
-def _push_toolkit(arguments: argparse.Namespace) -> int:
-    cluster = Cluster.load(arguments.state)
-    print(operator_image.push_migrate(cluster.bin_dir, cluster.registry))
     return 0
 
 

@@ -105,7 +105,6 @@ class Registry:
         for reference, entrypoint in (
             (images.pause, ("/bin/busybox", "sleep", "infinity")),
             (images.crane, ("crane",)),
-            (images.atlas, ("atlas",)),
             (images.atlas_cli, ("atlas",)),
             (images.psql, ("psql",)),
         ):
@@ -131,8 +130,6 @@ class NodeImages:
 
     pause: str
     crane: str
-    atlas: str
-    """Our engine."""
     atlas_cli: str
     """Atlas's own command line, which users may bring."""
     psql: str
@@ -143,8 +140,6 @@ class NodeImages:
         return cls(
             pause=f"{registry}/pause:1",
             crane=f"{registry}/dbupgrade/crane:{tools.CRANE.version}",
-            # Its code is ours, and changes without its version.
-            atlas=f"{registry}/dbupgrade/atlas:{(bin_dir / tools.ENGINE.name).resolve().name}",
             atlas_cli=f"{registry}/dbupgrade/atlas-cli:{tools.ATLAS.version}",
             psql=f"{registry}/dbupgrade/psql:{debian.postgresql_bin().parent.name}",
         )
@@ -213,7 +208,6 @@ def make_layers(bin_dir: Path) -> dict[str, Path]:
     return {
         "pause": _kept("pause", {"/bin/busybox": BUSYBOX}),
         "crane": _kept("crane", _base() | _busybox() | _tool(bin_dir, "crane")),
-        "atlas": _kept("atlas", _base() | _tool(bin_dir, "engine", "atlas")),
         "atlas-cli": _kept("atlas-cli", _base() | _tool(bin_dir, "atlas")),
         "psql": _kept(
             "psql",

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from e2e.cluster import config, debian, host, postgres_versions, slots, tools
+from e2e.cluster import config, debian, host, operator_image, postgres_versions, slots, tools
 from e2e.cluster.components import answers, listens
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.images import NodeImages, make_layers
@@ -41,6 +41,7 @@ def start(state: Path) -> Cluster:
     debian.install_missing()
     bin_dir, programs = tools.bin_dir(), postgres_versions.chosen()
     make_layers(bin_dir)
+    operator_image.build_runner()
     with slots.exclusive():
         if (running := slots.owner(state)) is not None:
             if not (faults := problems(running)):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from e2e.cluster import config, debian
+from e2e.cluster import config, debian, operator_image
 from e2e.cluster.commands import run
 from e2e.cluster.components import Component, answers, listens_at
 from e2e.cluster.errors import ClusterError
@@ -194,6 +194,7 @@ class Node:
         (STATE / "registry").mkdir()
         registry.wait(partial(answers, f"http://{self.cluster.registry}/v2/"))
         Registry(self.cluster.registry, self.cluster.bin_dir).push_node_images()
+        operator_image.push_runner(self.cluster.bin_dir, self.cluster.registry)
 
     def _containerd(self) -> None:
         containerd = self._run("containerd", "--config", STATE / "containerd.toml")

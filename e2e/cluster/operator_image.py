@@ -14,12 +14,12 @@ from pathlib import Path
 
 from e2e.cluster import debian, tools
 from e2e.cluster.commands import run
-from e2e.cluster.images import CERTIFICATES
+from e2e.cluster.images import CERTIFICATES, programs
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SOURCES = ("Dockerfile", ".dockerignore", "requirements.lock", "dbupgrade", "webhook")
-MIGRATE_SOURCES = ("images/migrate/Dockerfile", ".dockerignore", "requirements-toolkit.lock", "dbupgrade")
-MIGRATE_NAME = "subbug/dbupgrade-migrate:0.1.0"
+RUNNER_SOURCES = ("images/migrate/Dockerfile", ".dockerignore", "requirements-toolkit.lock", "dbupgrade")
+RUNNER_NAME = "subbug/dbupgrade-migrate"
 # What the Dockerfile asks of a base. Without libraries that only package management needs.
 BASE_PACKAGES = (
     "python3",
@@ -52,14 +52,23 @@ def build() -> Path:
     return kept
 
 
-def build_migrate() -> Path:
-    """Return the toolkit's image in the same way."""
-    atlas = tools.binary(tools.ENGINE.name).resolve()
-    kept = tools.cache_dir() / "images" / f"migrate-{atlas.name}-{_key(MIGRATE_SOURCES)}"
-    tools.install(
-        kept, lambda target: _bud("images/migrate/Dockerfile", target, f"ATLAS_IMAGE={_atlas_image(atlas)}")
-    )
+def build_runner() -> Path:
+    """Return the runner's image in the same way."""
+    atlas, psql = tools.binary(tools.ENGINE.name).resolve(), debian.postgresql_bin() / "psql"
+    version = psql.parent.parent.name
+    kept = tools.cache_dir() / "images" / f"migrate-{atlas.name}-{version}-{_key(RUNNER_SOURCES)}"
+
+    def made(target: Path) -> None:
+        others = (f"ATLAS_IMAGE={_atlas_image(atlas)}", f"POSTGRES_IMAGE={_postgres_image(psql)}")
+        _bud("images/migrate/Dockerfile", target, *others)
+
+    tools.install(kept, made)
     return kept
+
+
+def runner_reference(registry: str) -> str:
+    """What the runner's image of this checkout is called in a registry: its code changes without its version."""
+    return f"{registry}/{RUNNER_NAME}:{build_runner().name.rpartition('-')[2]}"
 
 
 def push(bin_dir: Path, registry: str, name: str, layout: Path | None = None) -> str:
@@ -69,9 +78,10 @@ def push(bin_dir: Path, registry: str, name: str, layout: Path | None = None) ->
     return reference
 
 
-def push_migrate(bin_dir: Path, registry: str) -> str:
-    """Push the toolkit's image, as the operators of these clusters know it, and return its reference."""
-    return push(bin_dir, registry, MIGRATE_NAME, build_migrate())
+def push_runner(bin_dir: Path, registry: str) -> str:
+    """Push the runner's image and return its reference."""
+    name = runner_reference(registry).removeprefix(f"{registry}/")
+    return push(bin_dir, registry, name, build_runner())
 
 
 def _key(sources: tuple[str, ...]) -> str:
@@ -106,6 +116,26 @@ def _atlas_image(atlas: Path) -> str:
     _buildah("copy", "--quiet", "--chmod", "755", container, str(atlas), "/usr/local/bin/atlas")
     name = f"localhost/dbupgrade-atlas:{atlas.name.rpartition('-')[2]}"
     _buildah("commit", "--quiet", "--rm", "--timestamp", "0", container, name)
+    return name
+
+
+def _postgres_image(psql: Path) -> str:
+    """What the Dockerfile takes of PostgreSQL's image: psql, and the libraries that it loads, at their places there."""
+    version = psql.parent.parent.name
+    with tempfile.TemporaryDirectory(prefix="dbupgrade-psql-") as scratch:
+        for path, content in programs(psql).items():
+            if path.startswith("/lib64"):
+                continue  # the loader
+            library = f"usr/lib/{Path(path).parent.name}/{Path(path).name}"
+            target = Path(scratch) / (
+                library if content != psql.resolve() else f"usr/lib/postgresql/{version}/bin/psql"
+            )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(str(content), target)
+        container = _buildah("from", "scratch")
+        _buildah("add", "--quiet", container, scratch, "/")
+        name = f"localhost/dbupgrade-postgres:{version}"
+        _buildah("commit", "--quiet", "--rm", "--timestamp", "0", container, name)
     return name
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from e2e.cluster import operator_image
 from e2e.cluster.commands import run
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.images import PLATFORM, USER, NodeImages, Registry
@@ -42,7 +43,7 @@ class Cluster:
     database_admin_url: str
     host_ip: str
     crane_image: str
-    atlas_image: str
+    runner_image: str
     atlas_cli_image: str
     psql_image: str
     bin_dir: Path
@@ -63,7 +64,7 @@ class Cluster:
             database_admin_url=f"postgres://{server}/postgres?sslmode=disable",
             host_ip=slot.host_ip,
             crane_image=images.crane,
-            atlas_image=images.atlas,
+            runner_image=operator_image.runner_reference(slot.registry),
             atlas_cli_image=images.atlas_cli,
             psql_image=images.psql,
             bin_dir=bin_dir,
@@ -112,7 +113,7 @@ class Cluster:
             "DATABASE_ADMIN_URL": self.database_admin_url,
             "HOST_IP": self.host_ip,
             "CRANE_IMAGE": self.crane_image,
-            "ATLAS_IMAGE": self.atlas_image,
+            "RUNNER_IMAGE": self.runner_image,
             "PSQL_IMAGE": self.psql_image,
         }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbupgrade.app.manager import LEASE
-from e2e.cluster import operator_image, tools
+from e2e.cluster import tools
 from e2e.operator import NAMESPACE
 from e2e.scenarios.support.api import RefusedError
 
@@ -67,8 +67,7 @@ class Release:
             "webhook.certManager.enabled=false",
             f"image.repository={self.image.rpartition(':')[0]}",
             f"craneImage={self.cluster.crane_image}",
-            f"atlasImage={self.cluster.atlas_image}",
-            f"toolkitImage={self.cluster.registry}/{operator_image.MIGRATE_NAME}",
+            f"runnerImage={self.cluster.runner_image}",
             "insecureRegistries=true",
             *more,
         )

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from deploy.chart import MIGRATE_CHART
-from e2e.cluster import operator_image, tools
+from e2e.cluster import tools
 from e2e.cluster.images import BUSYBOX
 from e2e.operator import REPOSITORY
 from e2e.scenarios.support.images import FIRST, SECOND, THIRD, folder
@@ -114,7 +114,7 @@ class Shop:
 
 @pytest.fixture(scope="session")
 def toolkit(cluster: Cluster) -> str:
-    return operator_image.push_migrate(cluster.bin_dir, cluster.registry)
+    return cluster.runner_image
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def test_it_has_two_layers_above_its_base_which_are_small_and_runs_as_nobody_wit
 
 
 def test_the_toolkits_image_has_atlas_and_runs_as_a_number_that_is_not_root() -> None:
-    layout = operator_image.build_migrate()
+    layout = operator_image.build_runner()
     manifest = _manifest(layout)
     own = manifest["layers"][1:]
     assert (

@@ -70,7 +70,7 @@ def apply(cluster: Cluster, crd: None, image: str, tmp_path: Path) -> Iterator[A
 def _settings(cluster: Cluster, namespace: str) -> dict[str, object]:
     values = {
         "DBUPGRADE_CRANE_IMAGE": cluster.crane_image,
-        "DBUPGRADE_ATLAS_IMAGE": cluster.atlas_image,
+        "DBUPGRADE_RUNNER_IMAGE": cluster.runner_image,
         "DBUPGRADE_INSECURE_REGISTRIES": "true",
     }
     environment = [{"name": name, "value": value} for name, value in values.items()]

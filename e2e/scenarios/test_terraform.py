@@ -226,7 +226,7 @@ def test_without_the_operator_it_makes_the_jobs_itself(world: World, stack: Stac
     world_image = world.image(THREE)
     plain = world.push({"/migrations/1_plain.sql": b"CREATE TABLE plain (id int);"})
     cluster = world.cluster
-    images = {"crane": cluster.crane_image, "atlas": cluster.atlas_image, "psql": client}
+    images = {"crane": cluster.crane_image, "runner": cluster.runner_image, "psql": client}
     stack.use(mode="job", migrations=migrations(say), images=images)
     stack.tofu.run("init", "-no-color")
     stack.tofu.apply()
@@ -285,6 +285,7 @@ def test_three_databases_as_the_module_that_it_replaces(world: World, tmp_path: 
     arguments: dict[str, Any] = {
         "mode": mode,
         "postgres_wait_image": base,
+        "runner_image": cluster.runner_image,
         "run_components_v2_migrations": False,
         "supabase_baseline": "1",
     }

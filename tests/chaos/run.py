@@ -14,7 +14,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.play import Play, Stage
 from tests.chaos.world import World
 from tests.integration.harness import forked
-from tests.integration.harness.faultproxy import Fault, FaultProxy, Match
+from tests.integration.harness.faultproxy import FaultProxy
 from tests.integration.harness.namespaces import clear_namespace, create_namespace
 
 if TYPE_CHECKING:
@@ -130,7 +130,6 @@ async def _stage(
         try:
             await installed.in_force()  # before the world watches: a CRD that changes ends all watches
             async with World(admin, ledger) as world:
-                proxy.inject(Fault(Match("GET", r"/pods/[^/]+/log$"), world, times=None))
                 yield Stage(admin, world, proxy, operators.kill, rules=installed.rules), operators
         finally:
             operators.stop()

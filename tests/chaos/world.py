@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 import secrets
 from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from aiohttp import web
-
 from dbupgrade.api import names
+from dbupgrade.api.status import Failure
 from dbupgrade.kube.errors import KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
-from dbupgrade.pod.report import MARK
+from dbupgrade.pod.message import text
+from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps.fetch import Fetch
 from tests.chaos.ledger import Ledger, Object, is_finished, label
 from tests.integration.harness.kubernetes import end_of_job
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from dbupgrade.kube.client import Client
-    from tests.integration.harness.faultproxy import Exchange
 
 _GONE = (NotFound,)
 _TERMINATED_EXIT_CODE = 143
@@ -49,7 +47,7 @@ class World:
         self._pods = ResourceClient(client, PODS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[BaseException] = []
-        self._logs: dict[str, str] = {}
+        self._over: set[str] = set()
         self._pod_of: dict[str, Object] = {}
         self._ending: set[str] = set()
         self._kubelets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -72,11 +70,6 @@ class World:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._failures:
             raise self._failures[0]
-
-    async def apply(self, exchange: Exchange) -> web.StreamResponse:
-        """Answer a request for a pod's log, as an action of the proxy."""
-        exchange.seen.status = 200
-        return web.Response(text=self._logs.get(exchange.seen.path.split("/")[-2], ""))
 
     # --- what a play does ------------------------------------------------------------------------------------------
 
@@ -109,7 +102,7 @@ class World:
             "containerStatuses": [_container(names.CONTAINER_MIGRATE, {"running": {"startedAt": now()}})],
         }
         async with self._kubelets[name]:
-            if name not in self._logs:
+            if name not in self._over:
                 with contextlib.suppress(*_GONE):
                     await self._status(self._pods, pod, status)
 
@@ -127,9 +120,9 @@ class World:
         }
         with contextlib.suppress(*_GONE):
             async with self._kubelets[name]:
-                if name in self._logs:
+                if name in self._over:
                     return
-                self._logs[name] = ""
+                self._over.add(name)
                 del self._pod_of[uid]
                 await self._status(self._pods, pod, status)
         self._do(self._replace_pod(job))
@@ -219,12 +212,16 @@ class World:
         name = pod["metadata"]["name"]
         containers = {
             "initContainerStatuses": [_container(Fetch.name, _terminated(0))],
-            "containerStatuses": [_container(names.CONTAINER_MIGRATE, _terminated(0 if succeed else 1))],
+            "containerStatuses": [
+                _container(
+                    names.CONTAINER_MIGRATE, _terminated(0 if succeed else 7, _report(succeed=succeed))
+                )
+            ],
         }
         phase = "Succeeded" if succeed else "Failed"
         async with self._kubelets[name]:
-            if name not in self._logs:
-                self._logs[name] = _report(succeed=succeed)
+            if name not in self._over:
+                self._over.add(name)
                 if slowly:
                     await self._status(self._pods, pod, {"phase": "Running", **containers})
                     await self._dawdle()
@@ -257,12 +254,10 @@ def now() -> str:
 
 
 def _report(*, succeed: bool) -> str:
-    error = None if succeed else {"stmt": "SELECT 1/0;", "text": "pq: division by zero"}
-    applied = [{"name": "1_a.sql", "version": "1", "error": error}]
-    return (
-        MARK
-        + json.dumps({"current": "", "target": "1", "pending": 1, "applied": applied, "error": ""})
-        + "\n"
+    if succeed:
+        return text(Report(to_version="1", applied=1, pending=0))
+    return text(
+        Report(failure=Failure.SQL, failed_file="1_a.sql", error="division by zero", applied=0, pending=1)
     )
 
 
@@ -270,6 +265,11 @@ def _container(name: str, state: Object) -> Object:
     return {"name": name, "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
 
 
-def _terminated(exit_code: int) -> Object:
-    ended = {"exitCode": exit_code, "reason": "Error" if exit_code else "Completed", "startedAt": now()}
+def _terminated(exit_code: int, message: str = "") -> Object:
+    ended = {
+        "exitCode": exit_code,
+        "message": message,
+        "reason": "Error" if exit_code else "Completed",
+        "startedAt": now(),
+    }
     return {"terminated": {**ended, "finishedAt": now()}}

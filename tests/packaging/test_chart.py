@@ -162,7 +162,7 @@ def test_every_variable_of_the_container_is_a_setting(helm: Helm) -> None:
         ("craneImage=own/crane:1", "DBUPGRADE_CRANE_IMAGE", "own/crane:1"),
         ("atlasImage=own/atlas:1", "DBUPGRADE_ATLAS_IMAGE", "own/atlas:1"),
         ("psqlImage=own/psql:1", "DBUPGRADE_PSQL_IMAGE", "own/psql:1"),
-        ("toolkitImage=own/toolkit:1", "DBUPGRADE_TOOLKIT_IMAGE", "own/toolkit:1"),
+        ("runnerImage=own/runner:1", "DBUPGRADE_RUNNER_IMAGE", "own/runner:1"),
         ("insecureRegistries=true", "DBUPGRADE_INSECURE_REGISTRIES", "true"),
         ("webhook.port=10250", "DBUPGRADE_WEBHOOK_PORT", "10250"),
         ("metrics.port=9090", "DBUPGRADE_METRICS_PORT", "9090"),
@@ -185,7 +185,7 @@ def test_the_defaults_of_the_chart_are_those_of_the_operator() -> None:
     assert VALUES["craneImage"] == defaults.crane_image
     assert VALUES["atlasImage"] == defaults.atlas_image
     assert VALUES["psqlImage"] == defaults.psql_image
-    assert VALUES["toolkitImage"] == defaults.toolkit_image
+    assert VALUES["runnerImage"] == defaults.runner_image
     assert VALUES["webhook"]["port"] == defaults.webhook_port
     assert VALUES["metrics"]["port"] == defaults.metrics_port
     assert VALUES["health"]["port"] == defaults.health_port

@@ -71,8 +71,7 @@ def test_chart_package_and_kustomize_have_one_version(bin_dir: Path) -> None:
     ]
     assert container["image"] == f"subbug/dbupgrade-operator:{CHART['appVersion']}"
     values = yaml.safe_load((REPOSITORY / "deploy/helm/dbupgrade-operator/values.yaml").read_text())
-    assert values["toolkitImage"] == f"subbug/dbupgrade-migrate:{CHART['version']}"
-    assert values["atlasImage"] == f"subbug/dbupgrade-atlas:{CHART['version']}"
+    assert values["runnerImage"] == f"subbug/dbupgrade-migrate:{CHART['version']}"
     engine = (REPOSITORY / "images/atlas/main.go").read_text()
     assert f'\nconst Version = "{CHART["version"]}"\n' in engine
     script = (REPOSITORY / "e2e/run-e2e.sh").read_text()

@@ -26,7 +26,7 @@ def test_the_defaults() -> None:
     assert settings.workers == 8
 
 
-@pytest.mark.parametrize("image", ["crane_image", "atlas_image"])
+@pytest.mark.parametrize("image", ["crane_image", "runner_image"])
 def test_the_default_images_are_pinned(image: str) -> None:
     value = str(getattr(load([]), image))
     assert value.rpartition(":")[2][0].isdigit()
@@ -34,7 +34,7 @@ def test_the_default_images_are_pinned(image: str) -> None:
 
 NAMES = [
     ("DBUPGRADE_CRANE_IMAGE", "--crane-image", "crane_image", "a/crane:1", "a/crane:1"),
-    ("DBUPGRADE_ATLAS_IMAGE", "--atlas-image", "atlas_image", "a/atlas:1", "a/atlas:1"),
+    ("DBUPGRADE_RUNNER_IMAGE", "--runner-image", "runner_image", "a/runner:1", "a/runner:1"),
     ("DBUPGRADE_WEBHOOK_ENABLED", "--webhook-enabled", "webhook_enabled", "true", True),
     ("DBUPGRADE_NAMESPACE", "--namespace", "namespace", "ops", "ops"),
     ("DBUPGRADE_WEBHOOK_CONFIGURATION", "--webhook-configuration", "webhook_configuration", "a", "a"),
@@ -91,7 +91,7 @@ def test_an_image_with_a_version_or_a_digest_is_taken(image: str) -> None:
 
 
 @pytest.mark.parametrize("image", ["crane", "crane:latest", "registry.test:5000/crane", "a/b:latest", ""])
-@pytest.mark.parametrize("name", ["crane", "atlas"])
+@pytest.mark.parametrize("name", ["crane", "runner"])
 def test_an_image_that_could_change_is_refused(image: str, name: str) -> None:
     with pytest.raises(BadSettingsError) as raised:
         load([f"--{name}-image={image}"])

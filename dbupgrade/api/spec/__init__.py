@@ -30,22 +30,10 @@ class Spec(Model):
             lambda spec: spec.migrations.engine is not Engine.PSQL or not spec.uses_mysql,
         ),
         Rule(
-            "runner.waitForDatabaseSeconds",
-            "must not be set with dialect mysql: it works with PostgreSQL only",
-            f"!has(self.runner) || self.runner.waitForDatabaseSeconds == 0 || !{_MYSQL}",
-            lambda spec: spec.runner.wait_for_database_seconds == 0 or not spec.uses_mysql,
-        ),
-        Rule(
             "policy.lint",
             'must be "off" with engines other than Atlas: only Atlas knows which files are new to the database',
             f'!{_LINTS} || self.migrations.engine == "Atlas"',
             lambda spec: spec.policy.lint is LintMode.OFF or spec.migrations.engine is Engine.ATLAS,
-        ),
-        Rule(
-            "policy.lint",
-            'must be "off" with dialect mysql: the lint works with PostgreSQL only',
-            f"!{_LINTS} || !{_MYSQL}",
-            lambda spec: spec.policy.lint is LintMode.OFF or not spec.uses_mysql,
         ),
     )
 

@@ -22,5 +22,5 @@ class Policy(Model):
         LintMode.OFF,
         description="Whether files that are new to the database are checked for statements that are dangerous in production: "
         '"off" (write it in quotes: YAML takes off for false), warn (findings are reported) or error (findings are reported, and if one of '
-        "them is an error, nothing is applied). Engine Atlas and PostgreSQL only. Defaults to off.",
+        "them is an error, nothing is applied). Engine Atlas only. Defaults to off.",
     )

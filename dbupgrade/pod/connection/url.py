@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 POSTGRESQL = ("postgres", "postgresql")
 SCHEMES = (*POSTGRESQL, "mysql", "mariadb")
 
-ONLY_POSTGRESQL = " (engine Psql, runner.waitForDatabaseSeconds and policy.lint work with PostgreSQL only)"
+ONLY_POSTGRESQL = " (engine Psql works with PostgreSQL only)"
 
 # The characters that Go's net/url takes before the `@`; Atlas would print the whole URL in its complaint.
 _USERINFO = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*")

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from dbupgrade.pod.step import Step
 from dbupgrade.pod.steps.fetch import Fetch
-from dbupgrade.pod.steps.lint import LintMigrations
 from dbupgrade.pod.steps.wait import Wait
 
-STEPS: Mapping[str, Step] = {step.name: step for step in (Fetch(), Wait(), LintMigrations())}
+STEPS: Mapping[str, Step] = {step.name: step for step in (Fetch(), Wait())}
 """Every step, by the name of its container."""

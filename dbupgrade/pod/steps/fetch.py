@@ -12,8 +12,8 @@ from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.migrations import Delivery
 from dbupgrade.api.status import Failure, Run
 from dbupgrade.objects import Object
-from dbupgrade.pod import folder
-from dbupgrade.pod.container import HOME, TEMPORARY, defaults, escape
+from dbupgrade.pod import folder, runner
+from dbupgrade.pod.container import HOME, TEMPORARY, defaults, escape, values
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.folder import WORK_PATH
@@ -80,6 +80,8 @@ class Fetch(Step):
         """Any image with crane, sh and tar; it has the pull secrets and no database URL."""
         spec, settings = context.spec, context.settings
         mounts = [{"name": "work", "mountPath": WORK_PATH}, TEMPORARY]
+        if settings.atlas_image:
+            mounts.append({"name": "atlas", "mountPath": runner.ATLAS_PATH})
         if context.pull_secrets:
             mounts.append({"name": "pull-secrets", "mountPath": PULL_SECRETS_PATH})
         return {
@@ -90,6 +92,7 @@ class Fetch(Step):
                 {"name": "IMAGE", "value": escape(spec.migrations.image)},
                 {"name": "FOLDER", "value": escape(folder.path(spec))},
                 {"name": "INSECURE", "value": "true" if settings.insecure_registries else "false"},
+                *values({"ATLAS_IMAGE": settings.atlas_image}),
                 HOME,
             ],
             "volumeMounts": mounts,

@@ -1,4 +1,5 @@
-# Takes the folder of migrations out of an image. Environment: IMAGE, FOLDER, INSECURE (true for plain HTTP), HOME.
+# Takes the folder of migrations out of an image, and atlas out of another one if ATLAS_IMAGE is set.
+# Environment: IMAGE, FOLDER, ATLAS_IMAGE, INSECURE (true for plain HTTP), HOME.
 # Its last words go to the termination message. Any sh and tar (those of busybox, for example) and crane are enough.
 # shellcheck disable=SC2153 # they are not misspelt
 set -eu
@@ -10,20 +11,19 @@ case "$(uname -m)" in
 esac
 insecure=; [ "$INSECURE" != true ] || insecure=--insecure
 
-# Each pull secret in turn, then without any.
-reference=
-for config in /pull-secrets/* /anonymous; do
-  export DOCKER_CONFIG="$config"
-  if reference=$(crane digest $insecure --platform "linux/$arch" --full-ref "$IMAGE" 2>> "$HOME/crane"); then break; fi
-  reference=
-done
-if [ -z "$reference" ]; then
+# Finds an image with each pull secret in turn, then without any.
+locate() {
+  for config in /pull-secrets/* /anonymous; do
+    export DOCKER_CONFIG="$config"
+    if reference=$(crane digest $insecure --platform "linux/$arch" --full-ref "$1" 2>> "$HOME/crane"); then return; fi
+    reference=
+  done
   cat "$HOME/crane" >&2
   for word in 'MANIFEST_UNKNOWN' 'NAME_UNKNOWN' '404 Not Found' 'no child with platform' 'TOOMANYREQUESTS' 'no such host' 'connection refused' 'i/o timeout' 'x509:' 'DENIED' 'UNAUTHORIZED' '401 Unauthorized' '403 Forbidden'; do
     if grep -qF "$word" "$HOME/crane"; then fail FetchFailed "no credentials led to the image" "$word"; fi
   done
   fail FetchFailed "no credentials led to the image"
-fi
+}
 
 files=/work/files layer=/work/layer inner=${FOLDER#/}
 mkdir -p "$files"
@@ -34,6 +34,15 @@ image() {
 }
 whole() { [ ! -e "$HOME/failed" ] || fail FetchFailed "crane could not read the image"; }
 unpack() { to=$1; shift; tar -x --no-same-permissions -f - -C "$to" -- "$@" 2> "$HOME/tar"; }
+
+if [ -n "${ATLAS_IMAGE:-}" ]; then
+  locate "$ATLAS_IMAGE"
+  image | unpack /atlas atlas usr/local/bin/atlas usr/bin/atlas bin/atlas || true # no image has all of them
+  whole
+  [ -n "$(find /atlas -name atlas -type f -perm -1)" ] || fail AtlasUnusable "there is no program atlas in $ATLAS_IMAGE"
+fi
+
+locate "$IMAGE"
 readable() { chmod -R u+rwX "$1"; }
 extract() {
   extracted=yes

@@ -1,33 +1,22 @@
 """`lint`: say what in new files breaks production."""
 
-import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
-
-import asyncpg
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.spec.migrations import ExecOrder
 from dbupgrade.api.spec.policy import LintMode
-from dbupgrade.api.status import Failure
-from dbupgrade.pod.redact import cut, mask_statement, remove_secrets
-from dbupgrade.pod.steps.lint import Told, told
 from dbupgrade.toolkit import address, folder, selection
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.environment import BadEnvironmentError
-from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.folder.problem import Files, Problem
 from dbupgrade.toolkit.history import compare
-from dbupgrade.toolkit.history.atlas import AtlasError, State
-from dbupgrade.toolkit.history.database import NOT_YET
 from dbupgrade.toolkit.inspection import FilesRefusedError, look
-from dbupgrade.toolkit.lint import facts, formats, settings
+from dbupgrade.toolkit.lint import formats, pending
 from dbupgrade.toolkit.lint.findings import Known, findings, skipped
 from dbupgrade.toolkit.lint.rule import Finding, Level
 from dbupgrade.toolkit.lint.world import DEFAULT_PATH, Database
 from dbupgrade.toolkit.output import Format
-from dbupgrade.toolkit.selection import Selection
 from dbupgrade.toolkit.sql.concurrently import File
 
 
@@ -35,21 +24,12 @@ def run(call: Call) -> int:
     """Look at the chosen files. Raises BadEnvironmentError, FolderError and AtlasError."""
     if call.given.rules:
         return _rules(call)
-    try:
-        looked_at, found = _look(call)
-    except (BadEnvironmentError, FolderError) as error:
-        _report(call, Told(failure=Failure.LINT_UNUSABLE, error=cut(str(error))))
-        raise
-    except AtlasError as error:
-        _report(call, Told(failure=error.failure, error=cut(str(error)) if error.file else None))
-        raise
+    folder.check(call.folder)
+    names, found = _pending(call) if call.given.pending else _chosen(call)
     refuse = call.given.policy == LintMode.ERROR
-    told_of = [formats.as_status(finding) for finding in found if finding.level is not Level.INFO]
-    _report(call, told(len(looked_at), told_of, refuse=refuse))
-    if call.given.report:  # the log of a pod is read by more people than the migrations are
-        found = [replace(finding, instead=mask_statement(finding.instead)) for finding in found]
     errors = any(finding.level is Level.ERROR for finding in found)
     code = ExitCode.LINT if errors and refuse else ExitCode.OK
+    looked_at = [path.name for path in folder.sql_files(call.folder) if path.name in names]
     _print(call, looked_at, found, code)
     return code
 
@@ -62,7 +42,7 @@ def _rules(call: Call) -> int:
     return ExitCode.OK
 
 
-def _print(call: Call, looked_at: list[File], found: list[Finding], code: ExitCode) -> None:
+def _print(call: Call, looked_at: list[str], found: list[Finding], code: ExitCode) -> None:
     if call.output.form is Format.SARIF:
         call.output.raw(json.dumps(formats.as_sarif(found, _prefix(call)), indent=2))
     elif call.output.form is Format.MARKDOWN:
@@ -74,43 +54,23 @@ def _print(call: Call, looked_at: list[File], found: list[Finding], code: ExitCo
             "lint",
             "\n".join([*lines, f"{files}: {formats.counts(found)}"]),
             exitCode=int(code),
-            **formats.as_json(found, [file.name for file in looked_at]),
+            **formats.as_json(found, looked_at),
         )
 
 
-def _look(call: Call) -> tuple[list[File], list[Finding]]:
-    """The files that were chosen, and what is found in them."""
-    if call.given.pending:
-        call.only_postgresql()
-    folder.check(call.folder)
-    asked = settings.find(call.given.config, [Path.cwd(), call.folder, call.folder.parent])
-    for name in asked.unread:
-        call.output.event("not_read", name, level="warning")
+def _pending(call: Call) -> tuple[set[str], list[Finding]]:
+    """Names of the files that `apply` would apply, and what is found in them."""
+    call.only_postgresql()
     inspected = look(call)
-    there, state = inspected[0], State()
-    files, names = [File(*file) for file in there.texts], list(there.names)
-    if call.given.pending:
-        state = _pending(call)
-        selected = Selection({file.name for file in state.pending}, new=True)
-    else:
-        selected = selection.chosen(call, names, asked.latest, asked.git_base)
-    looked_at = [file for file in files if file.name in selected.names]
-    _refuse(*inspected, selected.names)
-    if _dialect(call) != "postgresql":
-        from dbupgrade.toolkit.lint import mysql  # noqa: PLC0415 - a parser of its own
-
-        return looked_at, mysql.findings(files, selected.names, asked)
-    chosen = [file.text for file in files if file.name in selected.names]
-    known = Known(
-        asked,
-        _database(call, chosen),
-        asked=call.given.pending,
-        together=selected.new,
-        has_timeout=call.settings.lock_seconds > 0 or "lock_timeout" in call.settings.url,
-    )
-    found = findings(files, selected.names, known)
+    if not call.settings.url:
+        raise BadEnvironmentError(call.settings.url_problem)
+    call.prepare()
+    call.atlas.validate_offline(call.folder)
+    state = compare.state(call)
+    names, found = pending.look(call, state)
+    _refuse(*inspected, names)
     late = state.skipped if call.settings.exec_order is ExecOrder.LINEAR else []
-    return looked_at, [*skipped(late, state.current), *found]
+    return names, [*skipped(late, state.current), *found]
 
 
 def _refuse(files: Files, problems: list[Problem], chosen: set[str]) -> None:
@@ -120,51 +80,33 @@ def _refuse(files: Files, problems: list[Problem], chosen: set[str]) -> None:
         raise FilesRefusedError(found)
 
 
+def _chosen(call: Call) -> tuple[set[str], list[Finding]]:
+    """Names of the files that the command line or git chooses, and what is found in them; no database is asked."""
+    asked = pending.asked_for(call)
+    inspected = look(call)
+    there = inspected[0]
+    files = [File(*file) for file in there.texts]
+    selected = selection.chosen(call, list(there.names), asked.latest, asked.git_base)
+    _refuse(*inspected, selected.names)
+    if _dialect(call) != "postgresql":
+        from dbupgrade.toolkit.lint import mysql  # noqa: PLC0415 - a parser of its own
+
+        return selected.names, mysql.findings(files, selected.names, asked)
+    schema = address.schema(call.settings.url)
+    known = Known(
+        asked,
+        Database((schema,) if schema else DEFAULT_PATH),
+        asked=False,
+        together=selected.new,
+        has_timeout=pending.has_timeout(call),
+    )
+    return selected.names, findings(files, selected.names, known)
+
+
 def _dialect(call: Call) -> str:
     """Whose SQL the files are."""
     scheme = (call.settings.url or call.atlas.dev_url).partition("://")[0]
     return call.given.dialect or (scheme if scheme in ("mysql", "mariadb") else "postgresql")
-
-
-def _database(call: Call, texts: list[str]) -> Database:
-    """What the database says of these files, where it is asked. Raises AtlasError."""
-    if call.given.pending and texts:
-        try:
-            return asyncio.run(facts.ask(call.settings.url, texts))
-        except (*NOT_YET, asyncpg.PostgresError) as error:
-            raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
-    schema = address.schema(call.settings.url)
-    return Database((schema,) if schema else DEFAULT_PATH)
-
-
-def _pending(call: Call) -> State:
-    """The database, with the files that `apply` would apply.
-
-    Raises AtlasError, and BadEnvironmentError without a database.
-    """
-    if not call.settings.url:
-        raise BadEnvironmentError(call.settings.url_problem)
-    call.prepare()
-    call.atlas.validate_offline(call.folder)
-    state = compare.state(call)
-    if state.applied:
-        return state
-    if baseline := call.settings.baseline:
-        new = [file for file in state.pending if file.version > baseline]
-        return replace(state, pending=new)
-    if address.schema(call.atlas.url):
-        return state
-    call.output.event(
-        "no_history",
-        "the database has no history: it is empty, so that nothing in it can break, or nothing is applied to it",
-    )
-    return State()
-
-
-def _report(call: Call, said: Told) -> None:
-    """Leave the report where the operator reads it."""
-    if call.given.report:
-        call.given.report.write_text(remove_secrets(said.text, call.output.secrets))
 
 
 def _prefix(call: Call) -> str:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from dbupgrade.pod.engines.atlas import report
 from dbupgrade.pod.engines.atlas.report import Text
 from dbupgrade.pod.redact import cut, mask_error, mask_statement, url_secrets
 from dbupgrade.pod.report import Report, classify
-from dbupgrade.toolkit.environment import BadEnvironmentError
+from dbupgrade.toolkit.child import Ended, run
 
 _CONFIG = 'env "run" {\n  url = getenv("DATABASE_URL")\n  dev = getenv("DEV_URL")\n}\n'
 _STATUS = (
@@ -215,38 +214,20 @@ class Atlas:
             config.write_text(_CONFIG)
         return ["--config", f"file://{config}", "--env", "run"]
 
-    def _checked(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _checked(self, *arguments: str) -> Ended:
         done = self._run(*arguments)
         if done.returncode != 0:
             raise _refused(done.stderr, self.url)
         return done
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, *arguments: str) -> Ended:
         own = {"DATABASE_URL": self.url, "DEV_URL": self.dev_url, "HOME": str(self.work)}
         try:
-            process = subprocess.Popen(
-                [self.binary, *arguments],
-                env=os.environ | own | {"ATLAS_NO_UPDATE_NOTIFIER": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-            )
+            return run([self.binary, *arguments], os.environ | own | {"ATLAS_NO_UPDATE_NOTIFIER": "1"})
         except OSError as error:
-            raise BadEnvironmentError(
-                f"{self.binary} cannot be run ({error.strerror}): put the engine on PATH, or set ATLAS_BIN to its path "
-                "(the image dbupgrade-migrate contains it)"
+            raise AtlasError(
+                Failure.ATLAS_UNUSABLE, f"{self.binary} cannot be run ({error.strerror})"
             ) from None
-        with process:
-            try:
-                output, errors = process.communicate()
-            except (SystemExit, KeyboardInterrupt):
-                # It cancels its statement in the server and records how that ended; killed, it could not.
-                process.terminate()
-                process.communicate()
-                raise
-        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
 def _refused(output: str, url: str = "") -> AtlasError:
@@ -271,10 +252,15 @@ def _masked(text: str) -> str:
     return f"version {match[2]}: {cut(error)}\n  {cut(masked)}\n"
 
 
+_USUAL_PATHS = ("atlas", "usr/local/bin/atlas", "usr/bin/atlas", "bin/atlas")
+
+
 def find(binary: str) -> str:
-    """The path of Atlas. Raises BadEnvironmentError."""
-    if found := shutil.which(binary):
+    """The path of Atlas; where `binary` is the root of an image, on one of the usual paths in it. Raises AtlasError."""
+    names = [f"{binary}/{path}" for path in _USUAL_PATHS] if Path(binary).is_dir() else [binary]
+    if found := next(filter(None, map(shutil.which, names)), None):
         return found
-    raise BadEnvironmentError(
-        f"the engine {binary} was not found: put it on PATH, or set ATLAS_BIN to its path (the image dbupgrade-migrate contains it)"
+    raise AtlasError(
+        Failure.ATLAS_UNUSABLE,
+        f"the engine {binary} was not found: put it on PATH, or set ATLAS_BIN to its path (the image dbupgrade-migrate contains it)",
     )

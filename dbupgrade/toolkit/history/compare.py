@@ -26,7 +26,7 @@ def compare(call: Call) -> State:
         raise FilesRefusedError(told or problems)
     if not problems:
         call.atlas.validate_offline(call.folder)
-    _connect(call)
+    connect(call)
     known = _ledger(call)
     if problems:
         files = _excuse(call, files, problems, known)
@@ -193,8 +193,8 @@ def _change(change: changes.Change) -> str:
     return f"{which} after it was applied: restore its content, and put the change into a new file"
 
 
-def _connect(call: Call) -> None:
-    """Wait for the database. Raises AtlasError."""
+def connect(call: Call) -> None:
+    """Wait until the database accepts connections. Raises AtlasError."""
     reached = asyncio.run(
         database.wait(
             call.settings.database,

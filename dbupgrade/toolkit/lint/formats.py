@@ -1,12 +1,15 @@
 """Findings for people and for machines."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from dbupgrade.api import status
+from dbupgrade.pod.redact import mask_statement
 from dbupgrade.toolkit.lint.rule import Finding, Level, LintRule
 from dbupgrade.toolkit.lint.rules import RULES
+from dbupgrade.toolkit.output import Output
 
 _GENERIC = "the table"
 
@@ -48,15 +51,32 @@ def as_json(found: Sequence[Finding], files: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def as_status(finding: Finding) -> status.Finding:
-    """For the operator's status, which is short."""
-    return status.Finding(
+def for_status(found: Sequence[Finding]) -> list[status.Finding]:
+    """Errors and warnings for the operator's status, which is short."""
+    return [
+        status.Finding(
+            file=finding.file,
+            line=finding.line,
+            level=finding.level.value,
+            rule=finding.rule.name,
+            what=finding.what,
+            safer=finding.rule.safer,
+        )
+        for finding in found
+        if finding.level is not Level.INFO
+    ]
+
+
+def tell(output: Output, finding: Finding) -> None:
+    """One finding in the log of a run, which more people read than the migrations."""
+    masked = replace(finding, instead=mask_statement(finding.instead))
+    output.event(
+        "finding",
+        as_text(masked),
+        level=finding.level.value,
         file=finding.file,
         line=finding.line,
-        level=finding.level.value,
         rule=finding.rule.name,
-        what=finding.what,
-        safer=finding.rule.safer,
     )
 
 

@@ -13,7 +13,6 @@ from urllib.parse import quote
 import pytest
 
 from dbupgrade.pod.engines.psql import report, script
-from dbupgrade.pod.steps import wait
 from e2e.cluster import debian
 from e2e.scenarios.support.mariadb import MariaDb, mariadb
 from tests.integration.engines.servers import OnMariaDb, OnPostgres, on_postgres
@@ -105,12 +104,6 @@ class Runner:
         if files is not None:
             self.write(files)
         return self.finish(self.start(script.SCRIPT, **more))
-
-    def wait(self, seconds: int, **more: str) -> int:
-        """Run the wait for the database; returns its exit code."""
-        process = self.start(wait.SCRIPT, WAIT_SECONDS=str(seconds), **more)
-        process.communicate(timeout=300)
-        return process.returncode
 
     def query(self, sql: str) -> list[str]:
         return self.postgres.query(sql, self.database)

@@ -430,15 +430,3 @@ def test_no_credential_is_told(any_runner: Runner) -> None:
         assert outcome.code == 1, outcome.log
         assert "hunter2" not in repr(outcome.report)
         assert PASSWORD not in repr(outcome.report)
-
-
-# --- the wait ----------------------------------------------------------------------------------------------------
-
-
-def test_a_server_that_is_there_is_not_waited_for(any_runner: Runner) -> None:
-    assert any_runner.wait(30) == 0
-    assert any_runner.wait(30, DATABASE_URL=any_runner.url) == 0
-
-
-def test_a_server_that_never_comes_ends_the_wait(any_runner: Runner) -> None:
-    assert any_runner.wait(1, PGPORT=str(free_port())) == 75

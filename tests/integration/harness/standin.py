@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -16,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Self
 from aiohttp import web
 
 from dbupgrade.api import names
+from dbupgrade.api.status import Failure
 from dbupgrade.kube.errors import AlreadyExists, KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
-from dbupgrade.pod.report import MARK
+from dbupgrade.pod.message import text
+from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps.fetch import Fetch
 from tests.integration.harness.kubernetes import end_of_job
 from tests.integration.harness.waiting import eventually
@@ -39,9 +40,10 @@ _AT_ONCE = 50
 
 @dataclass(frozen=True)
 class Ending:
-    """How a pod ends: the exit code of `migrate`, and what it printed."""
+    """How a pod ends: the exit code of `migrate`, its termination message, and what it printed."""
 
     exit_code: int = 0
+    message: str = ""
     log: str = ""
 
     @property
@@ -49,34 +51,21 @@ class Ending:
         return self.exit_code == 0
 
 
-def atlas_report(*applied: Object, current: str = "", target: str = "", pending: int = 0) -> str:
-    """A line as Atlas prints it by the template of the Job."""
-    output = {"current": current, "target": target, "pending": pending, "applied": applied, "error": ""}
-    return "some line of another library\n" + MARK + json.dumps(output) + "\n"
+def reported(exit_code: int = 0, **known: Any) -> Ending:
+    """The end of a runner with that report."""
+    return Ending(exit_code, text(Report(**known)))
 
 
-def applied_file(version: str, name: str, error: Object | None = None) -> Object:
-    return {"name": f"{version}_{name}.sql", "version": version, "error": error}
-
-
-SUCCESS = Ending(
-    0,
-    atlas_report(
-        applied_file("20250101", "one"), applied_file("20250102", "two"), target="20250102", pending=2
-    ),
-)
-SQL_ERROR = Ending(
-    1,
-    atlas_report(
-        applied_file("20250101", "one"),
-        applied_file(
-            "20250102",
-            "two",
-            {"stmt": "ALTER TABLE cart ADD total int;", "text": 'relation "cart" does not exist'},
-        ),
-        target="20250103",
-        pending=3,
-    ),
+SUCCESS = reported(to_version="20250102", applied=2, pending=0)
+SQL_ERROR = reported(
+    7,
+    failure=Failure.SQL,
+    to_version="20250101",
+    applied=1,
+    pending=2,
+    failed_file="20250102_two.sql",
+    failed_statement="ALTER TABLE cart ADD total int;",
+    error='relation "cart" does not exist',
 )
 
 
@@ -160,7 +149,9 @@ class StandIn:
         self._logs[name] = ending.log
         status = {
             "phase": "Succeeded" if ending.succeeded else "Failed",
-            "containerStatuses": [_container(names.CONTAINER_MIGRATE, _terminated(ending.exit_code))],
+            "containerStatuses": [
+                _container(names.CONTAINER_MIGRATE, _terminated(ending.exit_code, ending.message))
+            ],
         }
         await self._pods.patch(self._namespace, name, {"status": status}, subresource="status")
 

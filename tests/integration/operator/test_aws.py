@@ -10,13 +10,14 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from dbupgrade.api.status import Failure
 from dbupgrade.kube.errors import NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import SECRETS
 from e2e.aws import Sts, Wanted, problem
 from e2e.aws.sts import REGION
 from tests.integration.harness.scene import JOB_CREATION, NAME, condition, is_finished, run_of
-from tests.integration.harness.standin import SUCCESS, Ending
+from tests.integration.harness.standin import SUCCESS, reported
 from tests.integration.harness.waiting import eventually
 from tests.integration.operator.test_clock import Clock
 
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from tests.integration.harness.scene import Object, Scene
 
 HOST, PORT, USER = "db.example", 5432, "app@team"
-REFUSED = Ending(
-    1, 'Error: postgres: scanning system variables: pq: PAM authentication failed for user "app"\n'
-)
+REFUSED = reported(5, failure=Failure.AUTHENTICATION)
 
 
 @pytest.fixture

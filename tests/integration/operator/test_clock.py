@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbupgrade.api.status import Failure
 from tests.integration.harness.scene import condition, run_of
-from tests.integration.harness.standin import SUCCESS, Ending
+from tests.integration.harness.standin import SUCCESS, reported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.integration.harness.scene import Scene
 
-UNREACHABLE = Ending(
-    1, "Error: postgres: scanning system variables: dial tcp 10.0.0.1:5432: connection refused\n"
-)
+UNREACHABLE = reported(75, failure=Failure.DATABASE_UNREACHABLE)
 HOURS = 3600
 
 

@@ -70,11 +70,6 @@ DENIED: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "psql-for-mysql": (("migrations", "engine"), "Psql", "must not be Psql with dialect mysql"),
     "lint-unknown": (("policy", "lint"), "loud", "spec.policy.lint"),
     "lint-as-yaml-reads-off": (("policy", "lint"), False, "spec.policy.lint"),
-    "lint-for-mysql": (
-        ("policy", "lint"),
-        "error",
-        "with dialect mysql: the lint works with PostgreSQL only",
-    ),
     "url-and-parts": (
         ("database", "connection", "host"),
         "db",
@@ -119,11 +114,6 @@ DENIED: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
         ("database", "aws"),
         LONG_NAME,
         "must have at most 63 bytes with dialect postgres",
-    ),
-    "wait-for-mysql": (
-        ("runner", "waitForDatabaseSeconds"),
-        9,
-        "must not be set with dialect mysql: it works with PostgreSQL only",
     ),
     "port-out-of-range": (("database", "aws", "port"), 65536, "spec.database.aws.port"),
     "dialect-unknown": (("database", "aws", "dialect"), "oracle", "spec.database.aws.dialect"),

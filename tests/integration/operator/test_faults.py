@@ -28,7 +28,7 @@ from tests.integration.harness.scene import (
     run_of,
     watch_of,
 )
-from tests.integration.harness.standin import SUCCESS
+from tests.integration.harness.standin import SUCCESS, Ending
 from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ async def assert_ran_once(scene: Scene) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_a_run_survives_it_on_the_first_requests_of_each_kind(scene: Scene, fault: Action) -> None:
-    """Secret, status, Job, TTL and log twice, and the caches' lists once."""
+    """Secret, status, Job and TTL twice, and the caches' lists once."""
     scene.standin.ending = SUCCESS
     times = 1 if isinstance(fault, Answer) and fault.retry_after else 2
     faults = [
         scene.inject(match, fault, times=times)
-        for match in (SECRET_READ, STATUS_WRITE, JOB_CREATION, JOB_PATCH, LOG_READ)
+        for match in (SECRET_READ, STATUS_WRITE, JOB_CREATION, JOB_PATCH)
     ]
     faults += [scene.inject(Match("GET", rf"/{kind}$", watch=False), fault) for kind in KINDS]
     scene.spawn()
@@ -75,6 +75,17 @@ async def test_a_run_survives_it_on_the_first_requests_of_each_kind(scene: Scene
     assert run_of(resource)["toVersion"] == "20250102"
     # An answer that was lost is no reason to ask again when the watch tells that it was done.
     assert all(fault.used for fault in faults)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_a_run_survives_it_on_the_log_of_a_command(scene: Scene, fault: Action) -> None:
+    scene.standin.ending = Ending(0)
+    times = 1 if isinstance(fault, Answer) and fault.retry_after else 2
+    injected = scene.inject(LOG_READ, fault, times=times)
+    scene.spawn()
+    await scene.create(migrations={"engine": "Command", "args": ["migrate"]})
+    await assert_ran_once(scene)
+    assert injected.used
 
 
 async def test_a_conflict_on_the_status_is_looked_at_anew(scene: Scene) -> None:

@@ -220,12 +220,11 @@ async def test_what_works_with_postgresql_only_says_so(
     assert told in condition(resource, "Ready")["message"]
 
 
-@pytest.mark.parametrize("code", [404, 500])
+COMMAND = {"engine": "Command", "args": ["migrate"]}
+
+
 @pytest.mark.parametrize("ending", [Ending(0), Ending(1)], ids=["success", "failure"])
-async def test_a_log_that_cannot_be_read_is_no_reason_to_run_again(
-    scene: Scene, code: int, ending: Ending
-) -> None:
-    scene.standin.log = Answer(code, "NotFound" if code == 404 else "InternalError")
+async def test_a_report_that_is_missing_is_no_reason_to_run_again(scene: Scene, ending: Ending) -> None:
     scene.standin.ending = ending
     await scene.start()
     await scene.create()
@@ -243,10 +242,31 @@ async def test_a_log_that_cannot_be_read_is_no_reason_to_run_again(
     assert len(scene.standin.created) == 1
 
 
-async def test_the_password_is_nowhere_but_in_the_secret(scene: Scene) -> None:
-    scene.standin.ending = Ending(1, "Error: pq: password authentication failed: hunter2\n")
+@pytest.mark.parametrize("code", [404, 500])
+@pytest.mark.parametrize("ending", [Ending(0), Ending(1)], ids=["success", "failure"])
+async def test_a_log_that_cannot_be_read_is_no_reason_to_run_again(
+    scene: Scene, code: int, ending: Ending
+) -> None:
+    scene.standin.log = Answer(code, "NotFound" if code == 404 else "InternalError")
+    scene.standin.ending = ending
     await scene.start()
-    await scene.create()
+    await scene.create(migrations=COMMAND)
+    resource = await scene.until(is_finished)
+    await scene.until_ttl(resource)
+    await scene.quiet()
+    run = run_of(resource)
+    if ending.succeeded:
+        assert (run["result"], condition(resource, "Ready")["status"]) == ("Succeeded", "True")
+    else:
+        assert (run["result"], run["failure"]) == ("Failed", "CommandFailed")
+    assert len(scene.standin.created) == 1
+
+
+async def test_the_password_is_nowhere_but_in_the_secret(scene: Scene) -> None:
+    log = 'Error: password authentication failed for user "u": hunter2\n'
+    scene.standin.ending = Ending(1, log=log)
+    await scene.start()
+    await scene.create(migrations=COMMAND)
     resource = await scene.until(is_finished)
     await scene.quiet()
     assert run_of(resource)["failure"] == "AuthenticationFailed"

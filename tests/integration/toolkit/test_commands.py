@@ -70,10 +70,10 @@ def test_a_folder_without_migrations_is_no_success(toolkit: Toolkit, present: bo
 def test_what_keeps_us_out(toolkit: Toolkit, server: Server) -> None:
     toolkit.write(v1="select 1;")
     assert toolkit.run("status", DATABASE_URL=server.url(toolkit.database, "wrong")).code == 5
-    assert toolkit.run("status", DATABASE_URL=server.url("nowhere")).code == 4
+    assert toolkit.run("status", DATABASE_URL=server.url("nowhere")).code == 75
     nobody = f"postgres://u@127.0.0.1:{free_port()}/d?sslmode=disable"
     unreachable = toolkit.run("apply", DATABASE_URL=nobody, MIGRATE_WAIT_TIMEOUT="1500ms")
-    assert (unreachable.code, unreachable.event("waiting")["reason"]) == (4, "ConnectionRefusedError")
+    assert (unreachable.code, unreachable.event("waiting")["reason"]) == (75, "ConnectionRefusedError")
     without_tls = toolkit.run("status", DATABASE_URL=server.url("x").replace("disable", "require"))
     assert (without_tls.code, "the server does not support TLS: " in without_tls.text) == (2, True)
     unknown = f"{server.url(toolkit.database)}&schema=app&pgbouncer=true"

@@ -33,9 +33,8 @@ NAMESPACE, NAME, UID = "shop", "orders", "0b7c9a52-0000-4000-8000-000000000001"
 IMAGE_1, IMAGE_2 = "registry.test/orders:1.0", "registry.test/orders:2.0"
 SETTINGS = JobSettings(
     crane_image="crane.test/crane:1",
-    atlas_image="atlas.test/atlas:1",
     psql_image="psql.test/psql:1",
-    toolkit_image="toolkit.test/toolkit:1",
+    runner_image="runner.test/runner:1",
 )
 SECRET = SecretView(version="secret-uid/1")
 DIGEST = "sha256:" + "ab" * 32
@@ -143,7 +142,12 @@ def a_migrating_pod(name: str = "orders-1", **changes: Any) -> PodView:
 
 
 def an_ended_pod(exit_code: int, name: str = "orders-1", **changes: Any) -> PodView:
-    migrate = ContainerView(started=True, exit_code=exit_code, end_reason=changes.pop("end_reason", "Error"))
+    migrate = ContainerView(
+        started=True,
+        exit_code=exit_code,
+        end_reason=changes.pop("end_reason", "Error"),
+        message=changes.pop("message", ""),
+    )
     return a_pod(name, **{"terminal": True, "fetch": FETCHED, "migrate": migrate, **changes})
 
 

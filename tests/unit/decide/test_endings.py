@@ -277,26 +277,6 @@ def test_why_it_failed(
     assert words(decision.actions) == [f"expire {JOB} in 3600"]
 
 
-@pytest.mark.parametrize(
-    ("migrations", "adopts", "failure"),
-    [
-        ({}, False, Failure.NOT_CLEAN),
-        ({"baseline": "1"}, False, Failure.TO_BE_ADOPTED),
-        ({"baseline": "1"}, True, Failure.NOT_CLEAN),
-        ({"baseline": "1", "engine": "Psql"}, False, Failure.NOT_CLEAN),
-    ],
-)
-def test_what_a_database_with_tables_and_no_history_means(
-    migrations: dict[str, str], adopts: bool, failure: Failure
-) -> None:
-    spec = a_spec(migrations=migrations)
-    run = an_intent(spec, job_uid="job-uid", migrate_seen=True, adopts=adopts)
-    job = a_job(run, failed_reason="BackoffLimitExceeded")
-    report = Report(failure=Failure.NOT_CLEAN)
-    decision = decide(observe(a_resource(spec, run=run), job=job, pods=(an_ended_pod(1),), report=report))
-    assert the_run(decision).failure is failure
-
-
 @pytest.mark.parametrize(("stored", "remembered"), [(True, False), (False, True)])
 def test_a_deadline_is_one_also_when_the_pod_that_migrated_has_gone(stored: bool, remembered: bool) -> None:
     resource = a_resource(run=an_intent(job_uid="job-uid", migrate_seen=stored))
@@ -346,8 +326,6 @@ STALLS = [
             Failure.DATABASE_UNREACHABLE,
             Failure.TOKEN_REFUSED,
             Failure.TLS_FAILED,
-            Failure.TO_BE_ADOPTED,
-            Failure.LINT_NOT_DONE,
         )
     ),
     (Failure.DATABASE_LOCKED, ("False", "False", Reason.DATABASE_BUSY, False)),

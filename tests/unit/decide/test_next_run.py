@@ -37,8 +37,6 @@ from tests.unit.decide.builders import (
 )
 from tests.unit.decide.test_start import METRIC, NO_SECRET, POD_VERSION
 
-BASELINE = {"baseline": "20240101000000"}
-ADOPTED = a_spec(migrations=BASELINE)
 CHECKSUM = failed(Failure.CHECKSUM)
 FETCH = failed(Failure.FETCH)
 AUTHENTICATION = failed(Failure.AUTHENTICATION, an_intent(secret_version="secret-uid/1"))
@@ -83,10 +81,6 @@ STARTS = [
     pytest.param(
         after(failed(Failure.NOT_CLEAN), migrations={"baseline": "1"}), id="a baseline after NotClean"
     ),
-    pytest.param(
-        after(failed(Failure.TO_BE_ADOPTED, an_intent(ADOPTED)), migrations=BASELINE, now=later(2)),
-        id="the try that adopts a database waits for nothing",
-    ),
     pytest.param(after(FETCH, image=IMAGE_2), id="a corrected image at once, not after the delay"),
     pytest.param(
         after(CHECKSUM, migrations={"delivery": "ImageVolume"}), id="a change of delivery after a failure"
@@ -121,16 +115,6 @@ def test_starts_the_next_run(observed: Observed) -> None:
     assert run.active
     assert conditions(decision.status) == ("False", "True", Reason.JOB_PENDING, False)
     assert decision.status.history == before.history
-
-
-@pytest.mark.parametrize("failure", [None, *Failure])
-def test_a_database_is_adopted_only_after_atlas_found_something_to_adopt(failure: Failure | None) -> None:
-    run = failed(failure, an_intent(ADOPTED)) if failure else succeeded(an_intent())
-    decision = decide(after(run, migrations=BASELINE, retry="1"))
-    assert the_run(decision).adopts == (failure is Failure.TO_BE_ADOPTED)
-    # Another baseline, or another database, is looked at anew.
-    decision = decide(after(run, migrations={"baseline": "2"}, retry="1"))
-    assert not the_run(decision).adopts
 
 
 STAYS = [

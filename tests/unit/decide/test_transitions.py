@@ -194,7 +194,7 @@ TOLD += [
     ),
     *(
         pytest.param(having(an_intent()), having(failed(failure)), [], id=f"{failure} is no failure to tell")
-        for failure in (Failure.DATABASE_LOCKED, Failure.SUPERSEDED, Failure.TO_BE_ADOPTED)
+        for failure in (Failure.DATABASE_LOCKED, Failure.SUPERSEDED)
     ),
     pytest.param(
         having(failed(Failure.DATABASE_LOCKED)),
@@ -239,7 +239,6 @@ def test_the_run_that_ended(old: Status, new: Status, ended: Run | None) -> None
         pytest.param(BROKEN, "Failed", id="a failure that stays"),
         pytest.param(failed(Failure.DATABASE_LOCKED), "Busy", id="somebody else's lock"),
         pytest.param(failed(Failure.SUPERSEDED), "Busy", id="a run that was overtaken"),
-        pytest.param(failed(Failure.TO_BE_ADOPTED), "ToBeAdopted", id="the first look at a database"),
     ],
 )
 def test_how_a_run_counts(run: Run, label: str) -> None:

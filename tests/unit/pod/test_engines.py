@@ -57,49 +57,41 @@ def environment(container: Object) -> Object:
 # --- the Job -----------------------------------------------------------------------------------------------------
 
 
-def test_atlas_makes_its_url_of_the_parts_from_its_environment() -> None:
-    template = pod(database=IN_PARTS)
-    (container,) = template["spec"]["containers"]
-    assert set(environment(container)) == {"DB_USER", "DB_PASSWORD", "HOME"}
-    config = template["metadata"]["annotations"]["dbupgrade.subbug.learning/atlas-config"]
-    assert "@db:5432/orders?sslmode=require&search_path=tenant" in config
-    assert 'urlescape(getenv("DB_PASSWORD"))' in config
+def test_the_runner_gets_the_parts_of_the_connection() -> None:
+    (container,) = pod(database=IN_PARTS)["spec"]["containers"]
+    given = {name: value for name, value in environment(container).items() if name.startswith("DB_")}
+    assert given == {
+        "DB_HOST": "db",
+        "DB_PORT": "5432",
+        "DB_NAME": "orders",
+        "DB_USER": {"name": "login", "key": "username"},
+        "DB_PASSWORD": {"name": "login", "key": "pw"},
+        "DB_SCHEMA": "tenant",
+        "DB_SSLMODE": "require",
+    }
 
 
 @pytest.mark.parametrize(
     ("migrations", "variable"),
-    [({}, None), ({"engine": "Psql"}, "PGSSLROOTCERT"), (COMMAND, "DB_SSLROOTCERT")],
+    [({}, "PGSSLROOTCERT"), ({"engine": "Psql"}, "PGSSLROOTCERT"), (COMMAND, "DB_SSLROOTCERT")],
     ids=["Atlas", "Psql", "Command"],
 )
-def test_the_certificates_of_the_database_reach_every_engine(
-    migrations: Object, variable: str | None
-) -> None:
+def test_the_certificates_of_the_database_reach_every_engine(migrations: Object, variable: str) -> None:
     known = {**PARTS, "sslMode": "verify-full", "caSecretRef": {"name": "authority"}}
     database = {"type": "selfHosted", "connection": known}
     template = pod(migrations=migrations, database=database, runner={"waitForDatabaseSeconds": 30})
     (container,) = template["spec"]["containers"]
     file = "/etc/dbupgrade-ca/ca.crt"
-    if variable:
-        assert environment(container)[variable] == file
-    else:
-        config = template["metadata"]["annotations"]["dbupgrade.subbug.learning/atlas-config"]
-        assert f"sslmode=verify-full&sslrootcert={file}&" in config
+    assert environment(container)[variable] == file
     assert {"name": "authority", "mountPath": "/etc/dbupgrade-ca", "readOnly": True} in container[
         "volumeMounts"
     ]
     item = {"key": "ca.crt", "path": "ca.crt"}
     volume = {"name": "authority", "secret": {"secretName": "authority", "items": [item]}}
     assert volume in template["spec"]["volumes"]
-    others = template["spec"]["initContainers"]
-    assert not [mount for other in others for mount in other["volumeMounts"] if mount["name"] == "authority"]
-
-
-def test_the_certificates_of_the_database_reach_the_container_that_lints() -> None:
-    known = {**PARTS, "sslMode": "verify-full", "caSecretRef": {"name": "authority"}}
-    template = pod(database={"type": "selfHosted", "connection": known}, policy={"lint": "error"})
-    lint = next(container for container in template["spec"]["initContainers"] if container["name"] == "lint")
-    assert environment(lint)["PGSSLROOTCERT"] == "/etc/dbupgrade-ca/ca.crt"
-    assert {"name": "authority", "mountPath": "/etc/dbupgrade-ca", "readOnly": True} in lint["volumeMounts"]
+    for other in template["spec"]["initContainers"]:
+        mounted = [mount for mount in other["volumeMounts"] if mount["name"] == "authority"]
+        assert bool(mounted) == (other["name"] == "wait-for-database")
 
 
 def test_only_failures_to_connect_are_tried_again_by_the_job() -> None:
@@ -212,8 +204,6 @@ def test_the_containers_of_a_pod_have_names_of_their_own() -> None:
         ({}, ("postgres", "postgresql", "mysql", "mariadb")),
         ({"migrations": {"engine": "Psql"}}, ("postgres", "postgresql")),
         ({"migrations": COMMAND}, ("postgres", "postgresql", "mysql", "mariadb")),
-        ({"runner": {"waitForDatabaseSeconds": 5}}, ("postgres", "postgresql")),
-        ({"migrations": COMMAND, "runner": {"waitForDatabaseSeconds": 5}}, ("postgres", "postgresql")),
     ],
 )
 def test_a_url_may_begin_as_all_that_runs_in_the_pod_takes_it(

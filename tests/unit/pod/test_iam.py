@@ -160,13 +160,6 @@ def test_a_name_that_would_be_read_as_something_else_is_refused(given: dict[str,
         assert problem in message(held.status)
 
 
-def test_a_wait_that_knows_postgresql_only_is_refused_for_mysql() -> None:
-    database = {"type": "awsRds", "aws": {**AWS, "dialect": "mysql"}}
-    held = decide(fresh(a_spec(database=database, runner={"waitForDatabaseSeconds": 60})))
-    assert conditions(held.status) == ("False", "False", Reason.INVALID_SPEC, True)
-    assert "spec.runner.waitForDatabaseSeconds must not be set with dialect mysql" in message(held.status)
-
-
 def test_a_host_is_the_same_in_capitals() -> None:
     assert urlsplit(iam.database_url(aws(host="DB.Example"), "t", verify=True)).netloc.endswith(
         "@db.example:5432"

@@ -12,10 +12,7 @@ from dbupgrade.api.identity import database_identity
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.migrations import Migrations
 from dbupgrade.decide.observed import job_from
-from dbupgrade.pod.connection.access import Access
 from dbupgrade.pod.context import JobSettings
-from dbupgrade.pod.engines.atlas import configuration
-from dbupgrade.pod.engines.atlas.report import TEMPLATE
 from dbupgrade.pod.job import job
 from dbupgrade.pod.steps import fetch
 from tests.unit.decide.builders import (
@@ -37,9 +34,9 @@ RESTRICTED = {
 }
 
 
-def made(settings: JobSettings = SETTINGS, *, adopts: bool = False, **changes: Any) -> Object:
+def made(settings: JobSettings = SETTINGS, **changes: Any) -> Object:
     spec = a_spec(**changes)
-    return job(a_resource(spec), an_intent(spec, adopts=adopts), settings)
+    return job(a_resource(spec), an_intent(spec), settings)
 
 
 def pod_of(body: Object) -> Object:
@@ -177,7 +174,7 @@ def test_the_pod_has_no_token_and_no_service_links() -> None:
 def test_what_the_containers_write_has_a_limit() -> None:
     found = volumes(made())
     assert found["work"]["emptyDir"] == {"sizeLimit": "512Mi"}
-    assert found["tmp"]["emptyDir"] == {"sizeLimit": "64Mi"}
+    assert found["tmp"]["emptyDir"] == {"sizeLimit": "512Mi"}
     for container in (fetching(made()), migrate(made())):
         assert environment(container)["HOME"] == "/tmp"
         assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
@@ -224,17 +221,6 @@ def test_no_url_of_a_database_is_anywhere_in_the_job() -> None:
     assert "--url" not in migrate(made())["args"]
 
 
-def test_atlas_reads_the_url_from_its_environment() -> None:
-    body = made()
-    annotations = body["spec"]["template"]["metadata"]["annotations"]
-    assert annotations[names.ANNOTATION_ATLAS_CONFIG] == configuration(Access())
-    assert 'getenv("DATABASE_URL")' in configuration(Access())
-    field = {"fieldPath": "metadata.annotations['dbupgrade.subbug.learning/atlas-config']"}
-    assert volumes(body)["config"]["downwardAPI"] == {"items": [{"path": "atlas.hcl", "fieldRef": field}]}
-    mounts = {mount["mountPath"]: mount for mount in migrate(body)["volumeMounts"]}
-    assert mounts["/etc/dbupgrade"] == {"name": "config", "mountPath": "/etc/dbupgrade", "readOnly": True}
-
-
 # --- user input is data ------------------------------------------------------------------------------------------
 
 
@@ -256,31 +242,35 @@ def test_plain_http_is_the_operators_setting(insecure: bool, value: str) -> None
     assert environment(fetching(made(settings)))["INSECURE"] == value
 
 
-def test_the_migration_is_atlas_with_our_report() -> None:
+def test_the_migration_is_the_runner_which_leaves_a_report() -> None:
     container = migrate(made())
-    assert (container["name"], container["image"]) == ("migrate", SETTINGS.atlas_image)
+    assert (container["name"], container["image"]) == ("migrate", SETTINGS.runner_image)
     assert "command" not in container
-    assert [unescaped(argument) for argument in container["args"]] == [
-        "migrate",
-        "apply",
-        "--config",
-        "file:///etc/dbupgrade/atlas.hcl",
-        "--env",
-        "run",
-        "--dir",
-        "file:///migrations",
-        "--lock-timeout",
-        "10s",
-        "--format",
-        TEMPLATE,
-    ]
+    assert container["args"] == ["migrate", "apply", "--report", "/dev/termination-log"]
+    assert container["terminationMessagePolicy"] == "File"
+    assert environment(container) == {
+        "DATABASE_URL": {"secretKeyRef": {"name": "orders-db", "key": "url"}},
+        "MIGRATION_DIR": "/migrations",
+        "MIGRATE_ENGINE": "Atlas",
+        "MIGRATE_FORMAT": "json",
+        "MIGRATE_LOCK_TIMEOUT": "0",
+        "MIGRATE_WAIT_TIMEOUT": "0s",
+        "HOME": "/tmp",
+    }
 
 
-def test_a_baseline_is_handed_to_atlas_only_where_there_is_something_to_adopt() -> None:
-    assert migrate(made(migrations={"baseline": "20240101000000"}))["args"] == migrate(made())["args"]
-    args = migrate(made(migrations={"baseline": "20240101000000"}, adopts=True))["args"]
-    assert args[-2:] == ["--baseline", "20240101000000"]
-    assert args[:-2] == migrate(made())["args"]
+@pytest.mark.parametrize(
+    ("changes", "variable", "value"),
+    [
+        ({"migrations": {"baseline": "20240101000000"}}, "MIGRATE_BASELINE_VERSION", "20240101000000"),
+        ({"policy": {"lint": "warn"}}, "MIGRATE_LINT", "warn"),
+        ({"runner": {"waitForDatabaseSeconds": 30}}, "MIGRATE_WAIT_TIMEOUT", "30s"),
+    ],
+)
+def test_what_the_spec_asks_for_reaches_the_runner(changes: Object, variable: str, value: str) -> None:
+    plain = environment(migrate(made()))
+    assert environment(migrate(made(**changes))) == {**plain, variable: value}
+    assert [one["name"] for one in pod_of(made(**changes))["initContainers"]] == ["fetch-migrations"]
 
 
 def test_dollars_are_escaped_wherever_kubernetes_expands_them() -> None:
@@ -288,7 +278,6 @@ def test_dollars_are_escaped_wherever_kubernetes_expands_them() -> None:
     for container in (fetching(body), migrate(body)):
         for text in (*container.get("command", []), *container.get("args", [])):
             unescaped(text)
-    assert "$$i, $$f" in migrate(body)["args"][-1]
     assert "$$(" in fetching(body)["command"][2]
 
 

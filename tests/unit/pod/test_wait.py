@@ -6,7 +6,8 @@ import pytest
 
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.connection.secrets import described
-from dbupgrade.pod.steps import wait as wait_for
+from dbupgrade.pod.message import text
+from dbupgrade.pod.report import Report
 from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import FETCHED as DONE
 from tests.unit.decide.builders import (
@@ -23,26 +24,37 @@ from tests.unit.decide.builders import (
     observe,
     the_run,
 )
-from tests.unit.pod.test_engines import IN_PARTS, environment, pod
+from tests.unit.pod.test_engines import COMMAND, IN_PARTS, Object, environment, pod
 
 
-def test_the_wait_is_a_container_of_its_own_after_the_fetch_and_has_no_password() -> None:
-    spec = pod(database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})["spec"]
-    fetch, wait = spec["initContainers"]
-    assert (fetch["name"], wait["name"], wait["image"]) == (
-        "fetch-migrations",
-        "wait-for-database",
-        SETTINGS.psql_image,
-    )
-    assert environment(wait) == {
-        "PGHOST": "db", "PGPORT": "5432", "PGDATABASE": "orders", "WAIT_SECONDS": "30", "HOME": "/tmp",
-    }  # fmt: skip
-    assert wait["command"][2].replace("$$", "$") == wait_for.SCRIPT
+@pytest.mark.parametrize(
+    ("migrations", "names"),
+    [
+        ({}, ["fetch-migrations"]),
+        (COMMAND, ["wait-for-database"]),
+        ({"engine": "Psql"}, ["fetch-migrations", "wait-for-database"]),
+    ],
+    ids=["Atlas", "Command", "Psql"],
+)
+def test_only_what_does_not_wait_itself_has_a_container_before_it(
+    migrations: Object, names: list[str]
+) -> None:
+    spec = pod(migrations=migrations, runner={"waitForDatabaseSeconds": 30})["spec"]
+    assert [container["name"] for container in spec["initContainers"]] == names
 
 
-def waited(exit_code: int, **job_changes: Any) -> Any:
-    spec = a_spec(database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})
-    wait = ContainerView(started=True, exit_code=exit_code, end_reason="Error")
+def test_the_wait_is_the_runner() -> None:
+    spec = pod(migrations=COMMAND, database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})["spec"]
+    (wait,) = spec["initContainers"]
+    assert wait["image"] == SETTINGS.runner_image
+    assert wait["args"] == ["migrate", "wait", "--report", "/dev/termination-log"]
+    assert environment(wait)["DB_HOST"] == "db"
+    assert environment(wait)["MIGRATE_WAIT_TIMEOUT"] == "30s"
+
+
+def waited(report: Report, **job_changes: Any) -> Any:
+    spec = a_spec(migrations=COMMAND, database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})
+    wait = ContainerView(started=True, exit_code=75, end_reason="Error", message=text(report))
     run = an_intent(spec, job_uid="job-uid")
     ended = a_pod(terminal=True, fetch=DONE, wait=wait)
     changes = {"failed_reason": "BackoffLimitExceeded", **job_changes}
@@ -51,14 +63,19 @@ def waited(exit_code: int, **job_changes: Any) -> Any:
 
 @pytest.mark.parametrize("reason", ["BackoffLimitExceeded", "DeadlineExceeded"])
 def test_a_database_that_never_came_is_named_and_tried_again(reason: str) -> None:
-    decision = waited(75, failed_reason=reason)
+    decision = waited(Report(failure=Failure.DATABASE_UNREACHABLE), failed_reason=reason)
     assert the_run(decision).failure is Failure.DATABASE_UNREACHABLE
     assert "db:5432 accepted no connections within 30 s" in message(decision.status)
     assert conditions(decision.status)[3] is False
 
 
+def test_a_login_that_is_refused_while_waiting_is_told_as_that() -> None:
+    decision = waited(Report(failure=Failure.AUTHENTICATION))
+    assert the_run(decision).failure is Failure.AUTHENTICATION
+
+
 def test_the_wait_is_told_while_it_lasts() -> None:
-    spec = a_spec(database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})
+    spec = a_spec(migrations=COMMAND, database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})
     run = an_intent(spec, job_uid="job-uid")
     waiting = a_pod(fetch=DONE, wait=RUNNING)
     decision = decide(observe(a_resource(spec, run=run), job=a_job(run), pods=(waiting,)))

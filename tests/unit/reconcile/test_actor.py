@@ -75,7 +75,7 @@ async def test_the_status_is_written_and_then_the_job_is_created() -> None:
     (job,) = stage.server.jobs.values()
     assert job["metadata"]["ownerReferences"][0]["uid"] == "uid-of-orders"
     images = [c["image"] for c in job["spec"]["template"]["spec"]["containers"]]
-    assert images == ["atlas.test/atlas:1"]
+    assert images == ["runner.test/runner:1"]
 
 
 async def test_a_status_that_says_nothing_new_is_not_written() -> None:

@@ -47,7 +47,6 @@ async def test_a_run_from_its_intent_to_its_recorded_end() -> None:
         f"create job {job}",
         "write status orders active",  # the Job was seen
         "write status orders active",  # it migrates
-        f"read log {job}-pod",
         "write status orders at rest",
         f"expire job {job}",
     ]

@@ -14,7 +14,7 @@ def test_a_number_keeps_its_meaning() -> None:
         "OTHER": 1,
         "USAGE": 2,
         "CHECKSUM": 3,
-        "UNREACHABLE": 4,
+        "UNREACHABLE": 75,
         "AUTHENTICATION": 5,
         "NOT_CLEAN": 6,
         "SQL": 7,

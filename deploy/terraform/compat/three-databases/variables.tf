@@ -175,6 +175,13 @@ variable "components_v2_migration_image" {
   default     = "postgres:15-alpine"
 }
 
+variable "runner_image" {
+  description = "Image that waits for the databases, and applies the migrations of engine Atlas."
+  type        = string
+  default     = "subbug/dbupgrade-migrate:0.1.0"
+  nullable    = false
+}
+
 variable "postgres_wait_image" {
   description = "Image with pg_isready, which waits for the database in mode `job`; the operator has its own."
   type        = string

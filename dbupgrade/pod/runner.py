@@ -1,0 +1,99 @@
+"""The container `migrate` where it is the runner, `dbupgrade migrate apply`: its variables, and how its end is read."""
+
+from dbupgrade.api import names
+from dbupgrade.api.spec.database import Dialect
+from dbupgrade.api.spec.migrations import Delivery, Engine
+from dbupgrade.api.spec.policy import LintMode
+from dbupgrade.api.status import Failure
+from dbupgrade.objects import Object
+from dbupgrade.pod import folder, message
+from dbupgrade.pod.connection import environment
+from dbupgrade.pod.connection.access import Access
+from dbupgrade.pod.container import HOME, TEMPORARY, TERMINATION_LOG, defaults, temporary_volume, values
+from dbupgrade.pod.context import Context
+from dbupgrade.pod.report import Report
+from dbupgrade.pod.view import ContainerView
+
+ATLAS_PATH = "/atlas"
+"""Where a container has what the image of the setting atlasImage holds."""
+_ATLAS_SIZE = "256Mi"
+_TEMPORARY_SIZE = "512Mi"  # room for a second folder of migrations, in which CONCURRENTLY is safe
+_SIGNALLED = 128  # an exit code above is that of a process that a signal ended
+
+
+def container(context: Context) -> Object:
+    """The container `migrate`; what it found and did is in its termination message."""
+    spec = context.spec
+    brought = bool(context.settings.atlas_image) and spec.migrations.engine is Engine.ATLAS
+    atlas = [{"name": "atlas", "mountPath": ATLAS_PATH, "readOnly": True}] if brought else []
+    given = {
+        "MIGRATION_DIR": folder.MIGRATIONS_PATH,
+        "MIGRATE_ENGINE": spec.migrations.engine.value,
+        "MIGRATE_BASELINE_VERSION": spec.migrations.baseline,
+        "MIGRATE_LINT": spec.policy.lint.value if spec.policy.lint is not LintMode.OFF else None,
+        "MIGRATE_LOCK_TIMEOUT": "0",
+        "ATLAS_BIN": ATLAS_PATH if brought else None,
+    }
+    return {
+        "name": names.CONTAINER_MIGRATE,
+        "args": ["migrate", "apply", "--report", TERMINATION_LOG],
+        "volumeMounts": [folder.mount(spec), TEMPORARY, *atlas, *context.access.mounts],
+        **_program(context, given),
+    }
+
+
+def waiting(context: Context, name: str) -> Object:
+    """A container that waits for the database and does nothing else."""
+    return {
+        "name": name,
+        "args": ["migrate", "wait", "--report", TERMINATION_LOG],
+        "volumeMounts": [TEMPORARY, *context.access.mounts],
+        **_program(context, {}),
+    }
+
+
+def _program(context: Context, given: dict[str, str | None]) -> Object:
+    seconds = context.spec.runner.wait_for_database_seconds
+    common: dict[str, str | None] = {"MIGRATE_FORMAT": "json", "MIGRATE_WAIT_TIMEOUT": f"{seconds}s"}
+    access = context.access
+    return {
+        "image": context.settings.runner_image,
+        "env": [*environment.toolkit(access), *values(given | common), HOME, *_authority(access)],
+        **defaults(context.spec),
+    }
+
+
+def volumes(context: Context) -> list[Object]:
+    """The folder, room for temporary files, and the `atlas` that the platform brings."""
+    common = [folder.volume(context.spec), temporary_volume(_TEMPORARY_SIZE)]
+    image = context.settings.atlas_image
+    if not image:
+        return common
+    if context.spec.migrations.delivery is Delivery.EXTRACT:
+        return [*common, {"name": "atlas", "emptyDir": {"sizeLimit": _ATLAS_SIZE}}]
+    return [*common, {"name": "atlas", "image": {"reference": image, "pullPolicy": "IfNotPresent"}}]
+
+
+def reported(view: ContainerView) -> Report:
+    """The report of a runner that has ended.
+
+    A success whose report is lost stays a success with unknown versions: what ran must not run again because of it. A
+    report of success counts only with the exit code of one, as others in the container could have left it.
+    """
+    report = message.read(view.message)
+    if view.exit_code == 0:
+        return report or Report()
+    if report and report.failure:
+        return report
+    signalled = view.exit_code is not None and view.exit_code > _SIGNALLED
+    return Report(failure=Failure.INTERRUPTED if signalled else Failure.UNKNOWN)
+
+
+def _authority(access: Access) -> list[Object]:
+    """The certificates where the URL has no parameter for them: Go reads a file and a folder instead of the image's."""
+    if access.authority is None or access.dialect is not Dialect.MYSQL:
+        return []
+    return [
+        {"name": "SSL_CERT_FILE", "value": access.authority.path},
+        {"name": "SSL_CERT_DIR", "value": access.authority.folder},
+    ]

@@ -1,0 +1,86 @@
+"""The lint of files that a database has not applied yet, with what the database says of their tables."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+
+from dbupgrade.api.status import Failure
+from dbupgrade.toolkit import address, folder
+from dbupgrade.toolkit.call import Call
+from dbupgrade.toolkit.history.atlas import AtlasError, State
+from dbupgrade.toolkit.history.database import NOT_YET
+from dbupgrade.toolkit.lint import facts, settings
+from dbupgrade.toolkit.lint.findings import Known, findings
+from dbupgrade.toolkit.lint.rule import Finding
+from dbupgrade.toolkit.lint.world import Database
+from dbupgrade.toolkit.sql.concurrently import File
+
+
+def look(call: Call, state: State) -> tuple[set[str], list[Finding]]:
+    """Names of the files of `state` that are linted, and what is found in them.
+
+    Raises AtlasError, FolderError and BadEnvironmentError.
+    """
+    asked = asked_for(call)
+    state = _breakable(call, state)
+    files = [File(*file) for file in folder.contents(call.folder)[0].texts]
+    names = _names(call, state)
+    if not address.is_postgresql(call.atlas.url):
+        from dbupgrade.toolkit.lint import mysql  # noqa: PLC0415 - a parser of its own
+
+        return names, mysql.findings(files, names, asked)
+    known = Known(
+        asked,
+        _database(call, [file.text for file in files if file.name in names]),
+        asked=True,
+        together=True,
+        has_timeout=has_timeout(call),
+    )
+    return names, findings(files, names, known)
+
+
+def asked_for(call: Call) -> settings.LintSettings:
+    """What the repository or the image asks of the lint; what is not followed is said."""
+    config = getattr(call.given, "config", None)
+    asked = settings.find(config, [Path.cwd(), call.folder, call.folder.parent])
+    for name in asked.unread:
+        call.output.event("not_read", name, level="warning")
+    return asked
+
+
+def has_timeout(call: Call) -> bool:
+    """Whether a statement waits for a lock within bounds."""
+    return call.settings.lock_seconds > 0 or "lock_timeout" in call.settings.url
+
+
+def _names(call: Call, state: State) -> set[str]:
+    """The pending files as they are in the folder, be it that their parts are what is applied."""
+    pending = {file.name for file in state.pending}
+    parts = {part.name: name for name, split in call.changed.items() for part in split}
+    return {parts.get(name, name) for name in pending}
+
+
+def _breakable(call: Call, state: State) -> State:
+    """`state` without what is applied to an empty database, in which nothing can break."""
+    if state.applied:
+        return state
+    if baseline := call.settings.baseline:
+        return replace(state, pending=[file for file in state.pending if file.version > baseline])
+    if address.schema(call.atlas.url):
+        return state
+    call.output.event(
+        "no_history",
+        "the database has no history: it is empty, so that nothing in it can break, or nothing is applied to it",
+    )
+    return State()
+
+
+def _database(call: Call, texts: list[str]) -> Database:
+    if not texts:
+        return Database(())
+    try:
+        return asyncio.run(facts.ask(call.settings.url, texts))
+    except (*NOT_YET, asyncpg.PostgresError) as error:
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None

@@ -1,0 +1,35 @@
+"""The report of a command, left where the operator reads it (`--report FILE`)."""
+
+import argparse
+
+from dbupgrade.api.status import Failure
+from dbupgrade.pod import message
+from dbupgrade.pod.redact import cut, remove_secrets
+from dbupgrade.pod.report import Report
+from dbupgrade.toolkit.environment import BadEnvironmentError
+from dbupgrade.toolkit.exits import RefusedError
+from dbupgrade.toolkit.folder import FolderError
+from dbupgrade.toolkit.history.atlas import AtlasError
+
+
+def leave(given: argparse.Namespace, report: Report) -> None:
+    """Write the report, if the command line asks for one, in place of what is there."""
+    if path := getattr(given, "report", None):
+        path.write_text(message.text(report), encoding="utf-8")
+
+
+def refused(error: BaseException, secrets: tuple[str, ...] = ()) -> Report:
+    """The report on a command that ended with `error`; the text of an error that we do not know is not repeated."""
+    text = cut(remove_secrets(str(error), secrets))
+    match error:
+        case AtlasError(failure=failure, file=file):
+            return Report(failure=failure, failed_file=file, error=text if text != failure.value else None)
+        case FolderError():
+            return Report(failure=Failure.EMPTY_FOLDER, error=text)
+        case RefusedError():
+            return Report(failure=Failure.UNUSABLE_FILE, error=text)
+        case BadEnvironmentError():
+            return Report(failure=Failure.CONNECTION_SETTINGS, error=text)
+        case SystemExit() | KeyboardInterrupt():
+            return Report(failure=Failure.INTERRUPTED)
+    return Report(failure=Failure.UNKNOWN, error=f"the runner failed: {type(error).__name__}")
