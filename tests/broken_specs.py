@@ -112,12 +112,6 @@ BROKEN: list[tuple[str, Object, list[str]]] = [
     ("a threshold that cannot be read", metric(threshold={"operator": "<", "value": "1e101"}), [f"{T}.threshold.value"]),
     ("a wait as long as the Job", {"runner": {"waitForDatabaseSeconds": 600}}, ["spec.runner.waitForDatabaseSeconds"]),
     ("Psql for MySQL", {"migrations": {"engine": "Psql"}, "database": MYSQL}, [f"{M}.engine"]),
-    (
-        "a wait for MySQL",
-        {"runner": {"waitForDatabaseSeconds": 1}, "database": MYSQL},
-        ["spec.runner.waitForDatabaseSeconds"],
-    ),
-    ("a lint of MySQL", {"policy": {"lint": "warn"}, "database": MYSQL}, ["spec.policy.lint"]),
     ("a lint for Psql", {"policy": {"lint": "warn"}, "migrations": {"engine": "Psql"}}, ["spec.policy.lint"]),
 ]  # fmt: skip
 

@@ -9,7 +9,6 @@ import pytest
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, Run, RunResult
 from dbupgrade.decide.decision import Decision
-from dbupgrade.decide.needs import ReadReport
 from dbupgrade.decide.observed import Observed, PodView
 from dbupgrade.pod.report import Report
 from tests.unit.decide.builders import (
@@ -50,7 +49,7 @@ def seen(*pods: PodView, report: Report | None = None, **job: Any) -> Observed:
 def test_a_container_that_succeeded_ends_the_run_before_its_job(terminal: bool) -> None:
     pod = an_ended_pod(0, terminal=terminal)
     pod = replace(pod, migrate=replace(pod.migrate, finished=later(27)))
-    assert needs(seen(pod)) == [ReadReport(pod)]
+    assert needs(seen(pod)) == []
     decision = decide(seen(pod))
     assert the_run(decision).result is RunResult.SUCCEEDED
     assert decision.status.job_completed_at == later(27)

@@ -317,6 +317,7 @@ STALLS = [
         for failure in (
             Failure.IMAGE_PULL,
             Failure.FETCH,
+            Failure.ATLAS_UNUSABLE,
             Failure.NO_POD,
             Failure.UNSCHEDULABLE,
             Failure.POD_SETTINGS,
