@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import sys
 
 from dbupgrade.api import names
 from dbupgrade.cli import session, style
 from dbupgrade.cli.errors import CommandError
+from dbupgrade.cli.lines import lines, readable
 from dbupgrade.cli.options import Target
 from dbupgrade.cli.pods import has_ended, has_started, talkative
 from dbupgrade.cli.session import Session
@@ -31,7 +31,8 @@ async def _print(on: Session, container: str | None) -> None:
     text = await pod_log(
         on.client, metadata["namespace"], metadata["name"], chosen, limit_bytes=_BYTES, tail_lines=_LINES
     )
-    style.echo(text.removesuffix("\n"))
+    for line in text.removesuffix("\n").split("\n"):
+        style.echo(readable(line))
 
 
 async def _follow(on: Session, container: str | None) -> None:
@@ -57,9 +58,8 @@ async def _as_written(on: Session, pod: Object, container: str) -> None:
     metadata = pod["metadata"]
     written = follow_log(on.client, metadata["namespace"], metadata["name"], container)
     async with contextlib.aclosing(written) as chunks:
-        async for chunk in chunks:
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
+        async for line in lines(chunks):
+            style.echo(readable(line))
 
 
 async def _last_pod(on: Session) -> Object | None:
