@@ -1,8 +1,10 @@
 """The container `migrate` where it is the runner, `dbupgrade migrate apply`: its variables, and how its end is read."""
 
+from enum import StrEnum
+
 from dbupgrade.api import names
 from dbupgrade.api.spec.database import Dialect
-from dbupgrade.api.spec.migrations import Delivery, Engine
+from dbupgrade.api.spec.migrations import Delivery, Engine, ExecOrder
 from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.api.status import Failure
 from dbupgrade.objects import Object
@@ -30,7 +32,9 @@ def container(context: Context) -> Object:
         "MIGRATION_DIR": folder.MIGRATIONS_PATH,
         "MIGRATE_ENGINE": spec.migrations.engine.value,
         "MIGRATE_BASELINE_VERSION": spec.migrations.baseline,
-        "MIGRATE_LINT": spec.policy.lint.value if spec.policy.lint is not LintMode.OFF else None,
+        "MIGRATE_EXEC_ORDER": _unless_default(spec.migrations.exec_order, ExecOrder.LINEAR),
+        "ATLAS_REVISIONS_SCHEMA": spec.migrations.revisions_schema,
+        "MIGRATE_LINT": _unless_default(spec.policy.lint, LintMode.OFF),
         "MIGRATE_LOCK_TIMEOUT": "0",
         "ATLAS_BIN": ATLAS_PATH if brought else None,
     }
@@ -40,6 +44,10 @@ def container(context: Context) -> Object:
         "volumeMounts": [folder.mount(spec), TEMPORARY, *atlas, *context.access.mounts],
         **_program(context, given),
     }
+
+
+def _unless_default(value: StrEnum, default: StrEnum) -> str | None:
+    return None if value is default else value.value
 
 
 def waiting(context: Context, name: str) -> Object:

@@ -264,6 +264,8 @@ def test_the_migration_is_the_runner_which_leaves_a_report() -> None:
     [
         ({"migrations": {"baseline": "20240101000000"}}, "MIGRATE_BASELINE_VERSION", "20240101000000"),
         ({"policy": {"lint": "warn"}}, "MIGRATE_LINT", "warn"),
+        ({"migrations": {"execOrder": "NonLinear"}}, "MIGRATE_EXEC_ORDER", "NonLinear"),
+        ({"migrations": {"revisionsSchema": "public"}}, "ATLAS_REVISIONS_SCHEMA", "public"),
         ({"runner": {"waitForDatabaseSeconds": 30}}, "MIGRATE_WAIT_TIMEOUT", "30s"),
     ],
 )
