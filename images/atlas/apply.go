@@ -111,9 +111,9 @@ func (r *applyRun) plan(ctx context.Context) error {
 func (r *applyRun) withHalfway(pending []migrate.File) ([]migrate.File, error) {
 	halfway := r.history.halfway()
 	if len(halfway) > 0 && r.options.execOrder != "non-linear" {
-		return nil, fmt.Errorf("sql/migrate: history: version %s stopped half way (%d of %d statements), and files above it were applied: "+
+		return nil, fmt.Errorf("sql/migrate: history: %s_%s stopped half way (%d of %d statements), and files above it were applied: "+
 			"apply with exec-order non-linear continues it; if it was finished by hand, set applied = total in its row",
-			halfway[0].Version, halfway[0].Applied, halfway[0].Total)
+			halfway[0].Version, halfway[0].Description, halfway[0].Applied, halfway[0].Total)
 	}
 	found, missing := r.folder.with(pending, halfway)
 	if len(missing) > 0 {
@@ -194,8 +194,8 @@ func (r *applyRun) file(ctx context.Context, file migrate.File) error {
 		return err
 	}
 	r.events.fileEnds(r.current())
-	r.history.release(ctx)
 	r.server.renew(ctx, string(file.Bytes()))
+	r.history.release(ctx)
 	return nil
 }
 

@@ -64,9 +64,10 @@ func errOvertaken(version string) error {
 	return fmt.Errorf("acquiring database lock: another run has recorded version %s since this one began", version)
 }
 
-// release gives the lock of the file back; an error says that the session is gone, and the lock with it.
+// release gives the lock of the file back, unless that went with all else when the session was made new, or with the
+// session; so an error says that there is none any more.
 func (h *history) release(ctx context.Context) {
-	if !h.missing && !h.server.dry {
-		_, _ = h.server.session.ExecContext(context.WithoutCancel(ctx), h.server.dialect.release(h.schema))
+	if s := h.server; !h.missing && !s.dry && s.session != nil && s.session.spent {
+		_, _ = s.session.ExecContext(context.WithoutCancel(ctx), s.dialect.release(h.schema))
 	}
 }

@@ -19,11 +19,11 @@ type begunError struct {
 }
 
 func (e *begunError) Error() string {
-	return fmt.Sprintf("sql/migrate: %s was interrupted, and it is unknown whether statement %d of %d took effect: the row of version %s "+
+	return fmt.Sprintf("sql/migrate: %s was interrupted, and it is unknown whether statement %d of %d took effect: its row "+
 		"in %s has applied = %d, total = %d and no error. Look for the effect of that statement in the database. If there is none, "+
 		"put any text into the column error of that row, and the next run continues with the statement. If there is, apply "+
 		"the rest of the file by hand and set applied = total",
-		e.file.Name(), e.statement, e.total, e.file.Version(), e.table, e.statement-1, e.total)
+		e.file.Name(), e.statement, e.total, e.table, e.statement-1, e.total)
 }
 
 // halfway returns the rows below the last one whose files stopped half way: the library looks at the last row alone.

@@ -87,7 +87,8 @@ class OnPostgres(Server):
         " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
     lock_holder: str = (
-        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 2686470616 AND granted"
+        "SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database WHERE datname = current_database()"
+        " AND locktype = 'advisory' AND objid = 2686470616 AND granted"
     )
     kill: str = "SELECT pg_terminate_backend({})"
     queueing: str = (
