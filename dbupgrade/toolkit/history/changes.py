@@ -6,7 +6,7 @@ A hash of Atlas's covers its file and all before it, so the first difference say
 import base64
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dbupgrade.toolkit.folder.problem import version
@@ -34,13 +34,24 @@ def sha256(data: bytes) -> str:
 
 def chain(files: Contents) -> dict[str, str]:
     """Atlas's hash of each file, by its version."""
-    running, found = hashlib.sha256(), {}
+    return {version(name): value for name, value in _hashes(files)}
+
+
+def sums(files: Contents) -> bytes:
+    """What atlas.sum has to hold."""
+    hashes = list(_hashes(files))
+    total = hashlib.sha256("".join(name + value for name, value in hashes).encode()).digest()
+    lines = [f"h1:{base64.b64encode(total).decode()}", *(f"{name} h1:{value}" for name, value in hashes)]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _hashes(files: Contents) -> Iterator[tuple[str, str]]:
+    running = hashlib.sha256()
     for name, data in files:
         running.update(name.encode())
         if not _UNHASHED.match(data):
             running.update(data)
-            found[version(name)] = base64.b64encode(running.digest()).decode()
-    return found
+            yield name, base64.b64encode(running.digest()).decode()
 
 
 def changed(

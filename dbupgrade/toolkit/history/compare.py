@@ -118,10 +118,14 @@ def _excuse(call: Call, files: Files, problems: list[Problem], known: Ledger) ->
     for problem in problems:
         if version(problem.file) not in known.shas:
             _told_once(call, problem)
-    # The engine takes no second file of a version, and would never come to it.
     twice = {problem.file for problem in problems if problem.failure is Failure.DUPLICATE_VERSION}
+    if not twice:
+        call.atlas.validate_offline(call.folder)
+        return files
+    # The engine takes no second file of a version, and would never come to it.
+    if files.sums != changes.sums(files.files):
+        raise AtlasError(Failure.CHECKSUM)
     call.use(dict.fromkeys(twice, ()))
-    call.atlas.validate_offline(call.folder if not twice else call.source)
     return files.without(twice)
 
 

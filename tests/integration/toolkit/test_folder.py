@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbupgrade.toolkit.history.changes import sums
+from e2e.cluster import tools
+
 if TYPE_CHECKING:
     from tests.integration.toolkit.conftest import Result, Toolkit
 
@@ -240,3 +243,47 @@ def test_a_user_who_may_not_make_the_table_is_only_warned(toolkit: Toolkit) -> N
     done = toolkit.run("apply")
     assert (done.code, done.event("not_recorded")["level"]) == (0, "warning")
     assert toolkit.tables() == {"t", "u"}
+
+
+def test_a_second_file_of_a_version_that_was_applied_is_left_out(toolkit: Toolkit) -> None:
+    put(toolkit, v1_a="create table a (n int);", v2_z="create table z (n int);")
+    assert toolkit.run("apply").code == 0
+    toolkit.execute("drop table atlas_schema_revisions.dbupgrade_files")  # as a database migrated by others
+    put(toolkit, v1_b="create table b (n int);", v3_y="create table y (n int);")
+    assert toolkit.run("apply").code == 3
+    files = sorted((path.name, path.read_bytes()) for path in toolkit.folder.glob("*.sql"))
+    (toolkit.folder / "atlas.sum").write_bytes(sums(files))  # as older tools make it
+    first = toolkit.run("apply")
+    assert (first.code, first.event("old_fault")["file"]) == (0, "1_b.sql"), first.text
+    assert toolkit.tables() == {"a", "z", "y"}
+    assert toolkit.fetch(SHAS) == ["1_a.sql", "2_z.sql", "3_y.sql"]
+    second = toolkit.run("apply")
+    assert (second.code, "old_fault" in second.text) == (0, False)
+
+
+def test_a_history_in_a_schema_of_the_application_is_adopted(toolkit: Toolkit) -> None:
+    put(toolkit, v1_a="create table a (n int);")
+    assert toolkit.run("apply").code == 0
+    toolkit.execute(
+        "alter table atlas_schema_revisions.atlas_schema_revisions set schema public",
+        "drop schema atlas_schema_revisions cascade",
+    )
+    put(toolkit, v2_b="create table b (n int);")
+    done = toolkit.run("apply", ATLAS_REVISIONS_SCHEMA="public")
+    assert (done.code, done.event("finished")["applied"]) == (0, 1)
+    assert toolkit.tables() == {"a", "b", "atlas_schema_revisions", "dbupgrade_files"}
+
+
+def test_an_old_atlas_reads_other_ends_and_knows_no_order(toolkit: Toolkit) -> None:
+    toolkit.variables["ATLAS_BIN"] = str(tools.binary("atlas"))
+    late(toolkit)
+    assert refused(toolkit.run("apply")) == (12, "OutOfOrder", "2_b.sql")
+    non_linear = toolkit.run("apply", MIGRATE_EXEC_ORDER="NonLinear")
+    assert refused(non_linear) == (12, "OutOfOrder", "2_b.sql")
+    assert "this version of Atlas cannot apply it where it is" in non_linear.text
+    assert toolkit.run("apply", MIGRATE_EXEC_ORDER="LinearSkip").code == 0
+    assert toolkit.tables() == {"a", "c", "d"}
+    put(toolkit, v5_f="create function f() returns int language sql begin atomic select 1; select 2; end;\n")
+    body = toolkit.run("apply", MIGRATE_EXEC_ORDER="LinearSkip")
+    assert refused(body) == (12, "MisreadByEngine", "5_f.sql")
+    assert "write the function's body between $$ and $$" in body.text

@@ -6,7 +6,7 @@ import pytest
 
 from dbupgrade.toolkit.folder.problem import version
 from dbupgrade.toolkit.history.atlas import Revision
-from dbupgrade.toolkit.history.changes import Change, chain, changed, sha256
+from dbupgrade.toolkit.history.changes import Change, chain, changed, sha256, sums
 
 Folder = list[tuple[str, bytes]]
 
@@ -86,8 +86,9 @@ def test_files_that_are_applied_in_parts_have_the_hashes_of_their_parts() -> Non
 
 
 def test_a_hash_of_atlas_as_it_writes_it() -> None:
-    found = chain([("1_a.sql", b"CREATE TABLE a (n int);\n"), ("2_b.sql", b"CREATE TABLE b (n int);\n")])
-    assert found == {
+    files = [("1_a.sql", b"CREATE TABLE a (n int);\n"), ("2_b.sql", b"CREATE TABLE b (n int);\n")]
+    assert sums(files).startswith(b"h1:of7W8aqPI2HMkd4oaJfiYl40KiNDMFBtlNMOiZz38zE=\n1_a.sql h1:yMBi")
+    assert chain(files) == {
         "1": "yMBiOYtaWDFhrdxsA9efsm2/Y2HYgmR5pNIQwl/3d7o=",
         "2": "X2XFPhJTwrIgK0Fs0YVu2wKipn/eAUJKsAPDi6nqHko=",
     }
