@@ -160,9 +160,6 @@ FOUND = [
     Found("transaction-left-open", "-- atlas:txmode none\n\nbegin; insert into t values (99);", "begins a transaction and does not end it", (Ends(is_open=True),), alone=True),
     Found("transaction-nesting", "insert into t values (99); commit; insert into t values (100);", "has BEGIN or COMMIT in a file that runs in a transaction", (Ends(),)),
     Found("syntax-error", "create tabl t (a int);", "cannot be read by PostgreSQL's parser", (Fails("42601"),)),
-    Found("syntax-error", "\ufeffselect 1;", "begins with a byte order mark, which is not valid SQL: save the file as UTF-8 without it", (Fails("42601"),)),
-    Found("psql-command", "select 1;\n\\connect other\nselect 2;", "has psql's command \\connect", (Fails("42601"),)),
-    Found("psql-command", "copy t (id, note) from stdin;\n60\tx\n\\.\n", "contains the data of COPY … FROM stdin, which only psql can send", (Fails("42601"),)),
     Found("unread-statement", "do $$ declare q text := 'delete from ' || 't'; begin execute q; end $$;", "runs a statement that cannot be read beforehand", (Loses("select id from t"),)),
 ]  # fmt: skip
 

@@ -1,6 +1,5 @@
 """What breaks production, found in the files of a folder. Pure: what the database says comes as data."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,20 +66,10 @@ def skipped(names: Sequence[str], current: str) -> list[Finding]:
     return [Finding(name, 1, rule, rule.level, what, rule.why) for name in names]
 
 
-_PSQL = re.compile(r"^[ \t]*\\(?:[a-zA-Z!?]+|\.)", re.MULTILINE)
-_COPY_DATA = re.compile(r"\bcopy\b[^;]*\bfrom\s+stdin\b", re.IGNORECASE)
-
-
 def _unreadable(file: File, error: ParseError) -> Finding:
-    """A file that PostgreSQL's parser cannot read, and why, as far as it can be seen."""
-    rule, what = of_files.SYNTAX, "cannot be read by PostgreSQL's parser"
-    if file.text.startswith("\ufeff"):
-        what = "begins with a byte order mark, which is not valid SQL: save the file as UTF-8 without it"
-    elif _COPY_DATA.search(file.text) and re.search(r"^\\\.[ \t\r]*$", file.text, re.MULTILINE):
-        rule, what = of_files.PSQL, "contains the data of COPY … FROM stdin, which only psql can send"
-    elif (match := _PSQL.search(file.text)) and parser.line_of(file.text, match.start()) <= error.line:
-        rule, what = of_files.PSQL, f"has psql's command {match[0].strip()}"
-    return Finding(file.name, error.line, rule, rule.level, what, rule.why)
+    """A file that PostgreSQL's parser cannot read."""
+    rule = of_files.SYNTAX
+    return Finding(file.name, error.line, rule, rule.level, rule.what, rule.why)
 
 
 class _File:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.status import Failure
+from dbupgrade.toolkit import folder
 from dbupgrade.toolkit.folder.checks import problems
 from dbupgrade.toolkit.folder.problem import Files
 from dbupgrade.toolkit.sql import splitting
 from dbupgrade.toolkit.sql.splitting import BEFORE_1, LIBRARY, Rules, UnsplittableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OK = b"select 1;\n"
 
@@ -52,9 +57,9 @@ FINE = [
 ]
 
 
-@pytest.mark.parametrize("folder", FINE)
-def test_fine(folder: Files) -> None:
-    assert problems(folder) == []
+@pytest.mark.parametrize("given", FINE)
+def test_fine(given: Files) -> None:
+    assert problems(given) == []
 
 
 WRONG = [
@@ -117,9 +122,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("folder", "told"), WRONG)
-def test_wrong(folder: Files, told: list[tuple[Failure, str, int | None]]) -> None:
-    assert [(found.failure, found.file, found.line) for found in problems(folder)] == told
+@pytest.mark.parametrize(("given", "told"), WRONG)
+def test_wrong(given: Files, told: list[tuple[Failure, str, int | None]]) -> None:
+    assert [(found.failure, found.file, found.line) for found in problems(given)] == told
 
 
 OLD = [
@@ -186,3 +191,17 @@ def test_the_parser_is_not_loaded_for_plain_files() -> None:
         "assert not problems(Files((('1_a.sql', data),))); sys.exit('postgast' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_entries_that_are_not_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "1_a.sql").write_bytes(OK)
+    (tmp_path / "2_b.sql").mkdir()
+    (tmp_path / "3_c.sql").symlink_to("nowhere.sql")
+    (tmp_path / "atlas.sum").write_bytes(b"h1:")
+    there, wrong = folder.contents(tmp_path)
+    assert there == Files((("1_a.sql", OK),), b"h1:")
+    assert [(each.failure, each.file) for each in wrong] == [
+        (Failure.UNREADABLE_FILE, "2_b.sql"),
+        (Failure.UNREADABLE_FILE, "3_c.sql"),
+    ]
+    assert "Is a directory" in wrong[0].text

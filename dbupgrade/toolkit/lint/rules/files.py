@@ -27,14 +27,6 @@ SYNTAX = LintRule(
     "the database will refuse it, and nothing in the file could be checked",
     "correct it",
 )
-PSQL = LintRule(
-    "psql-command",
-    "syntax",
-    Level.ERROR,
-    "has a command of psql",
-    "only psql understands it: the database will refuse it, and nothing in the file could be checked",
-    "plain SQL: INSERT in place of COPY … FROM stdin, the content of a file in place of \\i; or engine Psql",
-)
 UNREAD = LintRule(
     "unread-statement",
     "syntax",
