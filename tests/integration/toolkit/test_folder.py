@@ -25,7 +25,7 @@ def put(toolkit: Toolkit, **files: str | bytes) -> None:
     for name, data in files.items():
         path = toolkit.folder / f"{name.removeprefix('v')}.sql"
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    assert toolkit.run("hash").code in (0, 1)  # the engine takes no second file of a version
+    assert toolkit.run("hash").code in (0, 12)  # there is none where two files have one version
 
 
 def refused(result: Result) -> tuple[int, str, str]:
