@@ -1,17 +1,23 @@
 """INVALID indexes, which a failed concurrent build leaves: found, and dropped concurrently before it is tried again."""
 
+from __future__ import annotations
+
 import asyncio
 import time
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import asyncpg
 
 from dbupgrade.api.status import Failure
 from dbupgrade.toolkit.history import database
 from dbupgrade.toolkit.history.atlas import AtlasError
-from dbupgrade.toolkit.output import Output
-from dbupgrade.toolkit.sql.concurrently import Build
-from dbupgrade.toolkit.sql.names import Name
+
+if TYPE_CHECKING:  # PostgreSQL's parser takes time and memory
+    from collections.abc import Sequence
+
+    from dbupgrade.toolkit.output import Output
+    from dbupgrade.toolkit.sql.concurrently import Build
+    from dbupgrade.toolkit.sql.names import Name
 
 _ATLAS_LOCK = 2686470616
 """The advisory lock under which Atlas applies: FNV-1 of "atlas_migrate_execute"."""
