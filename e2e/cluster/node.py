@@ -194,7 +194,10 @@ class Node:
         (STATE / "registry").mkdir()
         registry.wait(partial(answers, f"http://{self.cluster.registry}/v2/"))
         Registry(self.cluster.registry, self.cluster.bin_dir).push_node_images()
-        operator_image.push_runner(self.cluster.bin_dir, self.cluster.registry)
+        runner = self.cluster.runner_image.removeprefix(f"{self.cluster.registry}/")
+        operator_image.push(
+            self.cluster.bin_dir, self.cluster.registry, runner, operator_image.build_runner()
+        )
 
     def _containerd(self) -> None:
         containerd = self._run("containerd", "--config", STATE / "containerd.toml")

@@ -78,12 +78,6 @@ def push(bin_dir: Path, registry: str, name: str, layout: Path | None = None) ->
     return reference
 
 
-def push_runner(bin_dir: Path, registry: str) -> str:
-    """Push the runner's image and return its reference."""
-    name = runner_reference(registry).removeprefix(f"{registry}/")
-    return push(bin_dir, registry, name, build_runner())
-
-
 def _key(sources: tuple[str, ...]) -> str:
     digest = hashlib.sha256(Path(__file__).read_bytes())
     for source in sources:
