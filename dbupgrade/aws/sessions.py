@@ -17,7 +17,8 @@ from botocore import exceptions
 from botocore.credentials import ReadOnlyCredentials
 
 from dbupgrade.clock import Clock, SystemClock
-from dbupgrade.pod.identities.aws import NO_CREDENTIALS, UNREACHABLE, UNREADABLE, AuthError
+from dbupgrade.pod.identities.aws import NO_CREDENTIALS, UNREACHABLE, UNREADABLE
+from dbupgrade.pod.identity import AuthError
 
 SESSION_NAME = "dbupgrade-operator"
 SESSION_SECONDS = 3600  # every role allows it, and no role that was assumed from another one allows more

@@ -6,7 +6,7 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
-from dbupgrade.api.spec.database import Aws
+from dbupgrade.api.spec.database import Aws, Database
 from dbupgrade.aws.sessions import Role, Sessions
 from dbupgrade.pod.identities import aws as iam
 
@@ -22,13 +22,14 @@ class Tokens:
         self._sessions = sessions
         self._authority = authority
 
-    async def check(self, aws: Aws, external_id: str, refused: datetime | None = None) -> None:
+    async def check(self, database: Database, resource: str, refused: datetime | None = None) -> None:
         """See that a token can be made, with a session that was given after `refused`. Raises AuthError."""
-        await self._sessions.credentials(_role(aws, external_id), refused)
+        await self._sessions.credentials(_role(iam.settings(database), resource), refused)
 
-    async def make(self, aws: Aws, external_id: str) -> dict[str, str]:
+    async def make(self, database: Database, resource: str) -> dict[str, str]:
         """The Secret's content with a fresh token. Raises AuthError."""
-        credentials = await self._sessions.credentials(_role(aws, external_id))
+        aws = iam.settings(database)
+        credentials = await self._sessions.credentials(_role(aws, resource))
         return iam.secret_data(aws, token(aws, credentials), self._authority)
 
 
@@ -43,5 +44,6 @@ def token(aws: Aws, credentials: ReadOnlyCredentials) -> str:
     return str(request.url).removeprefix(_SCHEME)
 
 
-def _role(aws: Aws, external_id: str) -> Role:
-    return Role(aws.role_arn, external_id, aws.region)
+def _role(aws: Aws, resource: str) -> Role:
+    """The role; its ExternalId is the resource, so that no other one can use it."""
+    return Role(aws.role_arn, resource, aws.region)

@@ -9,6 +9,19 @@ from dbupgrade.pod.connection.access import Authority
 KEY_URL, KEY_AUTHORITY = "url", "ca.pem"
 
 
+class AuthError(Exception):
+    """The cloud issued no token; `code` is the cloud's own, or one of ours. Free of credentials, and the same each time.
+
+    The cloud's words are not repeated: those about a signature hold the request with its session token. `own`: it is the
+    operator's own identity that was refused, before that of the database was asked for.
+    """
+
+    def __init__(self, code: str, *, own: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.own = own
+
+
 class Identity(Protocol):
     """The identity of one cloud."""
 
@@ -17,6 +30,10 @@ class Identity(Protocol):
 
     def dialect(self, database: Database) -> Dialect | None:
         """What the server speaks; None for a database that does not log in with this identity."""
+        ...
+
+    def refusal(self, database: Database, resource: str, error: AuthError) -> str:
+        """Why the resource (namespace/name) gets no token for `database`, and what to check."""
         ...
 
     def authority(self, secret: str) -> Authority:

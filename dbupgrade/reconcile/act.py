@@ -31,7 +31,7 @@ from dbupgrade.kube.errors import (
     Unreachable,
 )
 from dbupgrade.pod.context import JobSettings
-from dbupgrade.pod.identities.aws import AuthError
+from dbupgrade.pod.identity import AuthError
 from dbupgrade.pod.job import job
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.tokens import ForeignSecretError, TokenSecrets

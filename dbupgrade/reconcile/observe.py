@@ -30,7 +30,6 @@ from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.pod import engines, redact
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.pod.connection.secrets import AUTHORITY, URL, USER, secret_references
-from dbupgrade.pod.identities import aws as iam
 from dbupgrade.pod.identity import KEY_URL
 from dbupgrade.pod.job import schemes
 from dbupgrade.pod.report import Report
@@ -169,15 +168,8 @@ class Observer:
 
     async def _session(self, resource: Resource) -> SecretView:
         """Whether there is a session to make a token with; what the user's Secret is to other resources."""
-        aws = resource.spec.database.aws if resource.spec else None
-        try:
-            await self._tokens.check(resource)
-        except iam.AuthError as error:
-            if aws is None:
-                raise
-            identity = iam.external_id(resource.namespace, resource.name)
-            return SecretView(problem=Reason.AWS_AUTH_FAILED, message=iam.refusal(aws, identity, error))
-        return SecretView()
+        refusal = await self._tokens.check(resource)
+        return SecretView(problem=Reason.AWS_AUTH_FAILED, message=refusal) if refusal else SecretView()
 
     async def _report(self, resource: Resource, pod: PodView, memory: Memory) -> Report:
         run, exit_code = resource.status.run, pod.migrate.exit_code or 0

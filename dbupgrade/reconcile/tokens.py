@@ -7,23 +7,24 @@ from typing import Any, Protocol
 import structlog
 
 from dbupgrade.api import names
-from dbupgrade.api.spec.database import Aws
+from dbupgrade.api.spec.database import Database
 from dbupgrade.api.status import Failure, Run
 from dbupgrade.decide.observed import Resource
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
-from dbupgrade.pod.identities import aws as iam
+from dbupgrade.pod import identities
+from dbupgrade.pod.identity import AuthError
 from dbupgrade.pod.job import owner_reference
 
 _log = structlog.get_logger()
 
 
 class Signer(Protocol):
-    """Makes tokens. All raise AuthError."""
+    """Makes tokens for a database; `resource` is the namespace/name of who asks. All raise AuthError."""
 
-    async def check(self, aws: Aws, external_id: str, refused: datetime | None = None) -> None:
+    async def check(self, database: Database, resource: str, refused: datetime | None = None) -> None:
         """See that a token can be made, with a session that was given after `refused`."""
 
-    async def make(self, aws: Aws, external_id: str) -> dict[str, str]:
+    async def make(self, database: Database, resource: str) -> dict[str, str]:
         """Return the Secret's content with a fresh token."""
 
 
@@ -65,22 +66,28 @@ class TokenSecrets:
         """Whether tokens can be made at all."""
         return self._signer is not None
 
-    async def check(self, resource: Resource) -> None:
-        """See that a token can be made for the resource. Raises AuthError.
+    async def check(self, resource: Resource) -> str:
+        """Why no token can be made for the resource; empty when one can.
 
         The session of a token that the database refused is not trusted: it may be of a role that was made anew since.
         """
         run = resource.status.run
         refused = run.finished_at if run and run.failure is Failure.TOKEN_REFUSED else None
-        if self._signer:
-            identity = iam.external_id(resource.namespace, resource.name)
-            await self._signer.check(_aws(resource), identity, refused)
+        if self._signer is None:
+            return ""
+        database = _database(resource)
+        try:
+            await self._signer.check(database, _full_name(resource), refused)
+        except AuthError as error:
+            identity = identities.of(database)
+            return identity.refusal(database, _full_name(resource), error) if identity else error.code
+        return ""
 
     async def write(self, resource: Resource, run: Run) -> None:
         """Put a fresh token into the run's Secret. Raises AuthError, ForeignSecretError or a KubeError."""
         if self._signer is None or run.token_secret is None:
             raise ValueError("a token was to be made where none is used")
-        data = await self._signer.make(_aws(resource), iam.external_id(resource.namespace, resource.name))
+        data = await self._signer.make(_database(resource), _full_name(resource))
         body = _secret(resource, run, run.token_secret, data)
         try:
             await self._writes.create_secret(resource.namespace, body)
@@ -107,10 +114,14 @@ class TokenSecrets:
             _log.warning("token_not_removed", secret=name, error=error.safe_message)
 
 
-def _aws(resource: Resource) -> Aws:
-    if resource.spec is None or resource.spec.database.aws is None:
-        raise ValueError("the gates let a resource without an aws block pass")
-    return resource.spec.database.aws
+def _database(resource: Resource) -> Database:
+    if resource.spec is None:
+        raise ValueError("the gates let an invalid spec pass")
+    return resource.spec.database
+
+
+def _full_name(resource: Resource) -> str:
+    return f"{resource.namespace}/{resource.name}"
 
 
 def _is_of(secret: Mapping[str, Any], resource: Resource) -> bool:

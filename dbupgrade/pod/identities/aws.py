@@ -4,7 +4,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from dbupgrade.api.spec.database import Aws, Database, Dialect
-from dbupgrade.pod.identity import KEY_AUTHORITY, KEY_URL, Identity
+from dbupgrade.pod.identity import KEY_AUTHORITY, KEY_URL, AuthError, Identity
 
 AUTHORITY_PATH = "/etc/dbupgrade-aws"
 
@@ -55,32 +55,25 @@ class AwsIam(Identity):
         """That of the aws block, where it is the one in use."""
         return database.aws.dialect if database.uses_aws and database.aws else None
 
-
-class AuthError(Exception):
-    """AWS gave no session; `code` is AWS's own, or one of ours. Free of credentials, and the same each time.
-
-    AWS's words are not repeated: those about a signature hold the request with its session token. `own`: it is the
-    operator's own identity that was refused, before the role was asked for.
-    """
-
-    def __init__(self, code: str, *, own: bool = False) -> None:
-        super().__init__(code)
-        self.code = code
-        self.own = own
+    def refusal(self, database: Database, resource: str, error: AuthError) -> str:
+        """What AWS said about the role."""
+        return refusal(settings(database), resource, error)
 
 
-def external_id(namespace: str, name: str) -> str:
-    """What the role's trust policy asks for, so that no resource can use another one's role."""
-    return f"{namespace}/{name}"
+def settings(database: Database) -> Aws:
+    """The aws block of a database that logs in with this identity."""
+    if database.aws is None:
+        raise ValueError("the gates let a resource without an aws block pass")
+    return database.aws
 
 
-def refusal(aws: Aws, identity: str, error: AuthError) -> str:
+def refusal(aws: Aws, external_id: str, error: AuthError) -> str:
     """What AWS said about the role, and what to check."""
     code = _SAME.get(error.code, error.code)
     advice = _OWN_IDENTITY if error.own and code == DENIED else _ADVICE.get(code, _OTHERWISE)
     return (
-        f"AWS issued no session for role {aws.role_arn} with ExternalId {identity}: {error.code}. "
-        f"{_sentence(advice.format(external_id=identity))}"
+        f"AWS issued no session for role {aws.role_arn} with ExternalId {external_id}: {error.code}. "
+        f"{_sentence(advice.format(external_id=external_id))}"
     )
 
 

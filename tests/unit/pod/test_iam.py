@@ -18,7 +18,7 @@ from dbupgrade.decide.needs import ReadSecret
 from dbupgrade.decide.observed import Observed, SecretView
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.pod.identities import aws as iam
-from dbupgrade.pod.identities.aws import AuthError
+from dbupgrade.pod.identity import AuthError
 from dbupgrade.pod.job import job
 from dbupgrade.pod.redact import mask_error
 from dbupgrade.pod.report import Report
