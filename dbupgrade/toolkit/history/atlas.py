@@ -194,7 +194,10 @@ class Atlas:
             arguments += ["--repeat-begun", repeatable]
         done = self._run(*arguments)
         return report.parse(
-            f"{done.stdout}\n{done.stderr}", succeeded=done.returncode == 0, secrets=url_secrets(self.url)
+            f"{done.stdout}\n{done.stderr}",
+            succeeded=done.returncode == 0,
+            secrets=url_secrets(self.url),
+            ends_with_state=done.returncode != 0 and not self.is_before_1(),
         )
 
     def set_version(self, folder: Path, version: str) -> None:

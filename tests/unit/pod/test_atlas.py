@@ -321,9 +321,22 @@ def test_an_sqlstate_says_that_the_server_has_answered(text: str, sqlstate: str,
     assert found.sqlstate == (sqlstate or text.partition("(")[2][:5])
 
 
-def test_an_sqlstate_at_the_end_of_a_text_may_be_forged() -> None:
-    file = {**KILLED, "error": {"stmt": "select f()", "text": "pq: raised (40001)", "place": None}}
-    assert report.parse(output(file, pending=1, error="x"), succeeded=False).sqlstate is None
+@pytest.mark.parametrize(
+    ("text", "ends_with_state", "sqlstate"),
+    [
+        ("pq: raised (40001)", False, None),
+        ("pq: raised (40001) (P0001)", True, "P0001"),
+        ("pq: raised (40001)\n", True, None),
+        ("driver: bad connection", True, None),
+    ],
+)
+def test_an_sqlstate_at_the_end_of_a_text_counts_only_where_the_engine_puts_it(
+    text: str, ends_with_state: bool, sqlstate: str | None
+) -> None:
+    file = {**KILLED, "error": {"stmt": "select f()", "text": text}}
+    log = output(file, pending=1, error="x")
+    found = report.parse(log, succeeded=False, ends_with_state=ends_with_state)
+    assert found.sqlstate == sqlstate
 
 
 def test_a_lock_timeout_of_the_migrations_own_is_an_sql_error() -> None:

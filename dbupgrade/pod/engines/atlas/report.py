@@ -41,12 +41,11 @@ class _FileError(BaseModel):
     text: Text = ""
     place: _Place | None = None
 
-    @property
-    def sqlstate(self) -> str | None:
-        """As our engine or MySQL's driver gives it; at the end of a text, it may have been put there by SQL."""
+    def sqlstate(self, *, ends_with_state: bool) -> str | None:
+        """As the engine or MySQL's driver gives it."""
         if self.place and self.place.sqlstate:
             return self.place.sqlstate
-        found = _MYSQL_STATE.match(self.text)
+        found = _MYSQL_STATE.match(self.text) or (_STATE.search(self.text) if ends_with_state else None)
         return found[1] if found else None
 
 
@@ -65,6 +64,7 @@ class _Output(BaseModel):
 
 
 _ERROR = "Error: "
+_STATE = re.compile(r"\(([0-9A-Z]{5})\)\Z")
 _MYSQL_STATE = re.compile(r"Error \d+ \(([0-9A-Z]{5})\): ")
 # A file whose statements cannot be told from each other.
 _UNREADABLE = re.compile(r'scanning statements from "([^"]*)": (.*)', re.DOTALL)
@@ -78,8 +78,12 @@ _ABOUT_THE_URL = re.compile(
 _TOLD = frozenset({Failure.UNKNOWN, Failure.HISTORY_DIVERGED, Failure.PARTLY_APPLIED, Failure.UNUSABLE_FILE})
 
 
-def parse(log: str, *, succeeded: bool, secrets: tuple[str, ...] = ()) -> Report:
+def parse(
+    log: str, *, succeeded: bool, secrets: tuple[str, ...] = (), ends_with_state: bool = False
+) -> Report:
     """The report in `log`, the output of the container `migrate`; `succeeded` says how the container ended.
+
+    With `ends_with_state`, the engine puts the SQLSTATE behind each error, as Atlas 1.x does; with any other, SQL may have put it there.
 
     A success whose log is lost or unreadable stays a success with unknown versions: what ran must not run again
     because of it.
@@ -87,7 +91,7 @@ def parse(log: str, *, succeeded: bool, secrets: tuple[str, ...] = ()) -> Report
     output = _find(log)
     if output is None:
         return Report() if succeeded else _unreported(log, secrets)
-    report = _from_output(output, secrets)
+    report = _from_output(output, secrets, ends_with_state=ends_with_state)
     if succeeded and report.failure is None and not (output.current or output.target or output.applied):
         return Report(failure=Failure.EMPTY_FOLDER)
     if not succeeded and report.failure is None:
@@ -123,7 +127,7 @@ def _find(log: str) -> _Output | None:
     return None
 
 
-def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
+def _from_output(output: _Output, secrets: tuple[str, ...], *, ends_with_state: bool) -> Report:
     failed = next((file for file in output.applied if file.error), None)
     done = [file for file in output.applied if file is not failed]
     known: dict[str, Any] = {
@@ -137,7 +141,7 @@ def _from_output(output: _Output, secrets: tuple[str, ...]) -> Report:
     statement, text = failed.error.stmt, failed.error.text
     if not statement:
         return replace(_without_statement(text, known, secrets), failed_file=failed.name)
-    sqlstate = failed.error.sqlstate
+    sqlstate = failed.error.sqlstate(ends_with_state=ends_with_state)
     return Report(
         failure=_class_of_statement_error(text, sqlstate),
         failed_file=failed.name,
