@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -27,9 +26,9 @@ _STATUS = (
     '"pending":[{{ range $i, $f := .Pending }}{{ if $i }},{{ end }}'
     '{"name":{{ json $f.Name }},"version":{{ json $f.Version }}}{{ end }}],'
     '"applied":[{{ range $i, $r := .Applied }}{{ if $i }},{{ end }}'
-    '{"version":{{ json (printf "%.300s" $r.Version) }},"description":{{ json (printf "%.300s" $r.Description) }},'
+    '{"version":{{ json (printf "%.300s" $r.Version) }},'
     '"baseline":{{ eq (printf "%d" $r.Type) "1" }},"done":{{ $r.Applied }},"total":{{ $r.Total }},'
-    '"hash":{{ json (printf "%.64s" $r.Hash) }},"at":{{ json $r.ExecutedAt }}}{{ end }}]}'
+    '"hash":{{ json (printf "%.64s" $r.Hash) }}}{{ end }}]}'
 )
 _ORDERS = {ExecOrder.LINEAR_SKIP: "linear-skip", ExecOrder.NON_LINEAR: "non-linear"}
 _BEFORE_1 = re.compile(r"\bv0\.|- development")
@@ -67,12 +66,10 @@ class Revision(BaseModel):
 
     version: Words
     total: int
-    description: Words = ""
     baseline: bool = False
     """Whether it says only that everything up to it is there."""
     done: int = 0
     hash: Words = ""
-    at: datetime = datetime.min.replace(tzinfo=UTC)
 
     @property
     def complete(self) -> bool:

@@ -287,3 +287,15 @@ def test_an_old_atlas_reads_other_ends_and_knows_no_order(toolkit: Toolkit) -> N
     body = toolkit.run("apply", MIGRATE_EXEC_ORDER="LinearSkip")
     assert refused(body) == (12, "MisreadByEngine", "5_f.sql")
     assert "write the function's body between $$ and $$" in body.text
+
+
+def test_a_checkpoint_stands_for_the_files_before_it_and_is_never_late(toolkit: Toolkit) -> None:
+    checkpoint = "-- atlas:checkpoint\n\ncreate table a (n int);\n"
+    put(toolkit, v1_a="create table a (n int);", v2_all=checkpoint, v3_c="create table c (n int);")
+    done = toolkit.run("apply")
+    assert (done.code, done.event("finished")["applied"]) == (0, 2), done.text
+    assert toolkit.run("status").code == 0
+    toolkit.execute(
+        "update atlas_schema_revisions.atlas_schema_revisions set version = '1' where version = '2'"
+    )  # as if it had come after the first file was applied
+    assert "OutOfOrder" not in toolkit.run("status").text
