@@ -14,6 +14,7 @@ from urllib.parse import quote
 from e2e.cluster import debian
 from tests.integration.engines.atlas import Database
 from tests.integration.harness.postgres import PASSWORD, USER
+from tests.integration.harness.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ class Server(Protocol):
 
     def until(self, database: Database, query: str, *, found: bool = True) -> None:
         """Wait until a query finds a row, or none."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while bool(self.rows(database, query)) != found:
             assert time.monotonic() < deadline, query
             time.sleep(0.1)

@@ -43,7 +43,7 @@ def stop(server: Server, database: Database, how: signal.Signals, *, engine: str
         process = database.start("apply", "--format", report.TEMPLATE, engine=engine)
         server.until(database, server.waiting)
         process.send_signal(how)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
     server.until(database, server.busy, found=False)
     return report.parse(output, succeeded=process.returncode == 0)
 
@@ -139,7 +139,7 @@ def test_a_run_that_waits_for_the_lock_ends_at_a_signal(server: Server, database
         second = database.start("apply", "--lock-timeout", "60s")
         server.until(database, server.queueing)
         second.send_signal(signal.SIGTERM)
-        output, _ = second.communicate(timeout=60)
-    first.communicate(timeout=60)
+        output, _ = second.communicate(timeout=300)
+    first.communicate(timeout=300)
     assert (second.returncode, first.returncode) == (1, 0)
     assert report.parse(output, succeeded=False).failure is Failure.INTERRUPTED

@@ -74,7 +74,7 @@ def test_a_server_whose_sessions_commit_nothing_loses_no_row(server: OnMariaDb, 
         process = database.start("apply")
         server.until(database, server.waiting)
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert server.in_history(database, ROWS) == ["1 3/3 ", "2 1/2 "]
 
 

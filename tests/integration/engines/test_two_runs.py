@@ -50,7 +50,7 @@ def test_a_file_has_a_lock_of_its_own(server: Server, database: Database) -> Non
         second = database.apply("--lock-timeout", "100ms")
         assert (second.report.failure, second.report.applied) == (Failure.DATABASE_LOCKED, 0), second.output
         assert server.rows(database, EFFECTS) == []
-    output, _ = first.communicate(timeout=60)
+    output, _ = first.communicate(timeout=300)
     assert first.returncode == 0, output
     assert server.rows(database, EFFECTS) == ["1", "3"]
 
@@ -62,7 +62,7 @@ def test_a_file_that_another_run_has_recorded_since_is_not_applied(
         process = database.start("apply", "--format", report.TEMPLATE)
         server.until(database, server.waiting)
         server.in_history(database, OTHERS_ROW)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     found = report.parse(output, succeeded=process.returncode == 0)
     assert (found.failure, found.applied, found.to_version) == (Failure.DATABASE_LOCKED, 1, "2"), output
     assert server.rows(database, EFFECTS) == ["1"]
