@@ -21,6 +21,7 @@ from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
 
 EXPECTED_JOB_RECHECK_SECONDS = 5.0
+VERIFIED_AFTER_SECONDS = 0.1
 RECHECK_SECONDS = 5.0  # for what a watch that hangs would not show
 # A token is good for 15 minutes: one that begins to be used has most of them left.
 RENEW_TOKEN_AFTER = timedelta(minutes=5)
@@ -37,6 +38,8 @@ def advance(observed: Observed, run: Run) -> Decision | Need:
             return _create(observed, run)
         case task.Foreign():
             return _replace(observed, run)  # another number, another name
+        case task.Unverified():
+            return _verify(observed, run)
         case task.Orphaned(pod):
             return _await_orphan(observed, run, pod)
         case task.Gone(failure):
@@ -110,6 +113,17 @@ def _create(observed: Observed, run: Run) -> Decision | Need:
         status = running(observed, status, Reason.JOB_PENDING, message)
         return Decision.write(status, requeue_after=RECHECK_SECONDS)
     return Decision.write(status, CreateJob(run))
+
+
+def _verify(observed: Observed, run: Run) -> Decision | Need:
+    """Create the Job again: that it is there is how it is compared with ours, and adopted or left alone.
+
+    What the spec of now would run says nothing of a run that it does not ask for any more.
+    """
+    if still_wanted(observed, run):
+        return Decision.write(observed.resource.status, CreateJob(run), requeue_after=VERIFIED_AFTER_SECONDS)
+    job = observed.job and replace(observed.job, ours=True)
+    return advance(replace(observed, job=job), run)
 
 
 def _without_session(observed: Observed, run: Run) -> bool | ReadSecret:

@@ -119,6 +119,8 @@ class JobView:
     deleting: bool
     has_ttl: bool
     backoff_limit: int = 0
+    ours: bool | None = True
+    """Whether it runs what ours would; None: that was not compared yet."""
     had_pod: bool = False
     """Whether its status tells of a pod, alive or ended, or of an end that is under way."""
 

@@ -45,6 +45,11 @@ class Foreign:
 
 
 @dataclass(frozen=True)
+class Unverified:
+    """A Job with the name is there that claims to be the run's; whether it runs what ours would is not known."""
+
+
+@dataclass(frozen=True)
 class Orphaned:
     """The Job is gone, and a pod is alive."""
 
@@ -105,7 +110,9 @@ class Ended:
     pod: PodView | None
 
 
-Stage = Awaited | Absent | Foreign | Orphaned | Gone | Waiting | Starting | AtWork | GivenUp | Ended
+Stage = (
+    Awaited | Absent | Foreign | Unverified | Orphaned | Gone | Waiting | Starting | AtWork | GivenUp | Ended
+)
 """`run`, where a stage has it, includes what was now seen for good: its Job, and whether the main container started."""
 
 
@@ -115,7 +122,9 @@ def stage(observed: Observed, run: Run) -> Stage | ReadRun:
     if job is None:
         return _without_job(observed, run)
     if not _belongs_to(job, observed, run):
-        return Foreign()
+        return Foreign() if run.job_uid is None else _without_job(observed, run)
+    if job.ours is None:
+        return Unverified()
     pod = _newest(observed.pods, job)
     run = _seen(observed, run, job)
     if pod and is_conclusive(job, pod):
@@ -160,7 +169,8 @@ def _unfinished(observed: Observed, run: Run, job: JobView, pod: PodView | None)
 
 def _belongs_to(job: JobView, observed: Observed, run: Run) -> bool:
     """Whether `job`, which has the name of the run's Job, was made for this run of this resource."""
-    return job.owner_uid == observed.resource.uid and job.run_id == run.run_id
+    claims = (job.owner_uid, job.run_id) == (observed.resource.uid, run.run_id)
+    return claims and job.ours is not False
 
 
 def _newest(pods: tuple[PodView, ...], job: JobView) -> PodView | None:

@@ -61,9 +61,12 @@ class ResourceClient:
         """Return the object; NotFound if there is none."""
         return await self._dict("GET", self.resource.item(namespace, name))
 
-    async def create(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Create an object and return it as stored; AlreadyExists if the name is taken."""
-        return await self._dict("POST", self.resource.collection(namespace), body=body)
+    async def create(
+        self, namespace: str, body: Mapping[str, Any], *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Create an object and return it as stored; AlreadyExists if the name is taken. A dry run stores nothing."""
+        query = {"dryRun": "All"} if dry_run else {}
+        return await self._dict("POST", self.resource.collection(namespace), body=body, query=query)
 
     async def replace(self, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Replace the object; Conflict unless `body.metadata.resourceVersion` is the current one."""

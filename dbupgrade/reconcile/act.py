@@ -30,6 +30,8 @@ from dbupgrade.kube.errors import (
     ServerError,
     Unreachable,
 )
+from dbupgrade.objects import Object
+from dbupgrade.pod.adoption import runs_the_same
 from dbupgrade.pod.context import JobSettings
 from dbupgrade.pod.identity import AuthError
 from dbupgrade.pod.job import job
@@ -48,8 +50,11 @@ class Writes(Protocol):
     async def replace_status(self, namespace: str, name: str, status: Mapping[str, Any], version: str) -> str:
         """Write a status under the precondition `version`; returns the new resourceVersion."""
 
-    async def create_job(self, namespace: str, body: Mapping[str, Any]) -> None:
-        """Create a Job."""
+    async def create_job(self, namespace: str, body: Mapping[str, Any]) -> str:
+        """Create a Job, and return its uid."""
+
+    async def try_job(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a Job as the API server would store it, with its defaults, under another name; nothing is stored."""
 
     async def job(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Job from the API server, not from a cache; None when there is none."""
@@ -172,21 +177,32 @@ class Actor:
 
     async def _create(self, resource: Resource, run: Run, memory: Memory) -> str | None:
         """Create or adopt the Job; returns the words of a refusal. Raises AlreadyExists for a foreign Job."""
+        body = job(resource, run, self._settings)
         try:
-            await self._writes.create_job(resource.namespace, job(resource, run, self._settings))
+            memory.known_job = await self._writes.create_job(resource.namespace, body)
         except AlreadyExists:
             found = await self._writes.job(resource.namespace, run.job_name)
             if found is None:
                 raise  # it has just gone: the next reconcile creates it
-            view = job_from(found)
-            if (view.owner_uid, view.run_id) != (resource.uid, run.run_id):
-                memory.foreign = view
+            if not await self._is_ours(resource, run, body, found):
+                memory.foreign = replace(job_from(found), ours=False)
                 raise
+            memory.known_job = found["metadata"]["uid"]
         except (Forbidden, Invalid) as error:
             return _refusal(error)
         memory.created = (run.job_name, time.monotonic())
         _log.info("job_created", job=run.job_name)
         return None
+
+    async def _is_ours(self, resource: Resource, run: Run, body: Object, found: Object) -> bool:
+        """Whether a Job of that name is the run's. Anybody can copy names, labels and annotations, so what it runs is compared."""
+        view = job_from(found)
+        if (view.owner_uid, view.run_id) != (resource.uid, run.run_id):
+            return False
+        try:
+            return runs_the_same(await self._writes.try_job(resource.namespace, body), found)
+        except (Forbidden, Invalid):
+            return False  # a quota, for example: what cannot be compared is waited for, and not believed
 
     async def _delete(self, resource: Resource, name: str, uid: str) -> None:
         try:

@@ -61,9 +61,15 @@ class Cluster:
         stored = await self._resources.replace_status(namespace, name, status, resource_version=version)
         return str(stored["metadata"]["resourceVersion"])
 
-    async def create_job(self, namespace: str, body: Mapping[str, Any]) -> None:
-        """Create a Job."""
-        await self._jobs.create(namespace, body)
+    async def create_job(self, namespace: str, body: Mapping[str, Any]) -> str:
+        """Create a Job, and return its uid."""
+        return str((await self._jobs.create(namespace, body))["metadata"]["uid"])
+
+    async def try_job(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a Job as the API server would store it, under another name; nothing is stored."""
+        metadata = {**body["metadata"], "generateName": "dbupgrade-compare-"}
+        del metadata["name"]
+        return await self._jobs.create(namespace, {**body, "metadata": metadata}, dry_run=True)
 
     async def job(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Job from the API server; None when there is none."""

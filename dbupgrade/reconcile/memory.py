@@ -17,6 +17,7 @@ class Memory:
 
     `overwritten`: the resourceVersion that our last status write replaced; a cache that still has it is behind.
     `created`: name of the Job that was just created, and when (monotonic seconds).
+    `known_job`: uid of the Job that this process has created, or found to run the same.
     `foreign`: a Job of somebody else's that has the name which ours should have.
     `expired`: names of the Jobs that were given their TTL.
     `started_jobs`: uids of the Jobs in whose pods `migrate` was seen started.
@@ -27,6 +28,7 @@ class Memory:
 
     overwritten: str = ""
     created: tuple[str, float] = ("", 0.0)
+    known_job: str = ""
     foreign: JobView | None = None
     expired: set[str] = field(default_factory=set)
     started_jobs: set[str] = field(default_factory=set)

@@ -16,6 +16,7 @@ from dbupgrade.api.status import Run
 from dbupgrade.clock import utc_now
 from dbupgrade.decide.needs import ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.observed import (
+    JobView,
     Observed,
     PodView,
     Resource,
@@ -81,7 +82,7 @@ class Observer:
         run = resource.status.run
         job = self.stores.jobs.get(Key(resource.namespace, run.job_name)) if run else None
         foreign = memory.foreign if run and memory.foreign and memory.foreign.name == run.job_name else None
-        view = job_from(job) if job else foreign
+        view = _compared(job_from(job), run, memory) if job else foreign
         started = {run.job_uid, view.uid if view else ""} if run else set()
         observed = Observed(
             now=self._clock(),
@@ -103,7 +104,7 @@ class Observer:
         """`observed` with what is needed. Raises a KubeError."""
         match need:
             case ReadRun():
-                return await self._reread(observed)
+                return await self._reread(observed, memory)
             case ReadSecret():
                 return replace(observed, secret=await self._secret(observed.resource))
             case ReadReport(pod):
@@ -122,14 +123,14 @@ class Observer:
         labelled = store.by_index(BY_UID, resource.uid)
         return [obj for obj in labelled if obj["metadata"]["namespace"] == resource.namespace]
 
-    async def _reread(self, observed: Observed) -> Observed:
+    async def _reread(self, observed: Observed, memory: Memory) -> Observed:
         """Job and pods as the API server has them, for what the caches must not decide alone."""
         resource, run = observed.resource, observed.resource.status.run
         if run is None:
             return observed
         job = await self._reads.job(resource.namespace, run.job_name)
         pods = await self._reads.pods(resource.namespace, resource.uid)
-        view = job_from(job) if job else None
+        view = _compared(job_from(job), run, memory) if job else None
         return replace(observed, job=view, job_expected=False, pods=self._views(pods), fresh=True)
 
     def _views(self, pods: Iterable[Object]) -> tuple[PodView, ...]:
@@ -205,6 +206,14 @@ class Observer:
                 continue
             known.update(redact.url_secrets(value) if what == URL else redact.spellings(value))
         return tuple(sorted(known, key=len, reverse=True))
+
+
+def _compared(job: JobView, run: Run | None, memory: Memory) -> JobView:
+    """The view, with what is known of whether the Job runs what ours would. What its annotations say proves nothing."""
+    if memory.foreign and memory.foreign.uid == job.uid:
+        return replace(job, ours=False)
+    known = run is None or not run.active or job.uid in {run.job_uid, memory.known_job}
+    return job if known else replace(job, ours=None)
 
 
 def _token_written(run: Run | None, memory: Memory) -> datetime | None:

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dbupgrade.api import names
-from dbupgrade.api.identity import database_identity
+from dbupgrade.api.identity import database_identity, run_id
 from dbupgrade.api.spec import Spec
 from dbupgrade.kube.resources import JOBS, SECRETS, ResourceClient
+from tests.integration.harness.faultproxy import Reset
 from tests.integration.harness.namespaces import clear_namespace, create_namespace
-from tests.integration.harness.scene import is_finished, is_ready, run_of, spec
+from tests.integration.harness.scene import JOB_CREATION, is_finished, is_ready, run_of, spec
 from tests.integration.harness.standin import SUCCESS
 from tests.integration.harness.waiting import eventually
 
@@ -95,3 +96,79 @@ async def test_a_run_that_only_a_status_tells_of_makes_nobody_wait(scene: Scene)
     jobs = ResourceClient(scene.admin, JOBS)
     assert await jobs.get(scene.namespace, run_of(victim)["jobName"]), "the liar's status names it"
     assert await scene.secrets.get(scene.namespace, "database")
+
+
+class TestAForgedJob:
+    """Name, uid, run id and owner of a run's Job are no secrets: whoever may create Jobs can copy them."""
+
+    async def test_one_that_the_operator_does_not_watch_is_not_taken_for_the_runs(self, scene: Scene) -> None:
+        scene.standin.ending = SUCCESS
+        resource = await scene.create()
+        forged = await forge(scene, resource, labelled=False)
+        await scene.start()
+        resource = await scene.until_ready(sequence=2)
+        await scene.quiet()
+        assert [job["metadata"]["name"] for job in scene.standin.created] == [run_of(resource)["jobName"]]
+        assert (await scene.jobs.get(scene.namespace, forged))["spec"].get("ttlSecondsAfterFinished") is None
+
+    async def test_one_that_was_made_after_a_crash_is_not_taken_for_the_runs(self, scene: Scene) -> None:
+        trouble = scene.inject(JOB_CREATION, Reset(), times=None)
+        operator = await scene.start()
+        resource = await scene.create()
+        await scene.until(lambda found: "jobName" in run_of(found))
+        operator.kill()
+        forged = await forge(scene, resource, labelled=True)
+        scene.proxy.faults.remove(trouble)
+        await scene.start()
+
+        def is_next(found: dict[str, Any]) -> bool:
+            return bool(run_of(found).get("sequence") == 2)
+
+        await scene.until(is_next, within=60)
+        ours = await scene.standin.job(2)
+        assert ours["metadata"]["name"] != forged
+        await scene.standin.end(ours, SUCCESS)
+        resource = await scene.until_ready(sequence=2)
+        assert run_of(resource)["toVersion"] == "20250102"
+
+    async def test_ours_is_known_again_after_its_answer_was_lost(self, scene: Scene) -> None:
+        scene.inject(JOB_CREATION, Reset(applied=True))
+        scene.standin.ending = SUCCESS
+        await scene.start()
+        await scene.create()
+        await scene.until_ready(sequence=1)
+        await scene.quiet()
+        assert len(scene.standin.created) == 1
+
+
+async def forge(scene: Scene, resource: dict[str, Any], *, labelled: bool) -> str:
+    """A Job that looks like the one of the first run, does nothing and has succeeded; returns its name."""
+    metadata, found = resource["metadata"], Spec.model_validate(resource["spec"])
+    name = names.job_name(metadata["name"], metadata["uid"], 1)
+    owner = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+    }
+    annotations = {
+        names.ANNOTATION_RUN_ID: run_id(scene.namespace, found),
+        names.ANNOTATION_SEQUENCE: "1",
+        names.ANNOTATION_RESOURCE: metadata["name"],
+    }
+    labels = {names.LABEL_UID: metadata["uid"]} if labelled else {}
+    container = {"name": "migrate", "image": "busybox", "command": ["true"]}
+    body = {
+        "metadata": {"name": name, "labels": labels, "annotations": annotations, "ownerReferences": [owner]},
+        "spec": {
+            "backoffLimit": 0,
+            "template": {"spec": {"restartPolicy": "Never", "containers": [container]}},
+        },
+    }
+    job = await scene.jobs.create(scene.namespace, body)
+    if labelled:
+        await scene.standin.end(await scene.standin.job(), SUCCESS)
+    else:
+        await scene.standin.end_job(job, SUCCESS)
+    return name

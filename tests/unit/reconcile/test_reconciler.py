@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 from itertools import count
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.decide.needs import LOOKS
-from dbupgrade.kube.errors import Conflict, Unreachable
+from dbupgrade.kube.errors import AlreadyExists, Conflict, Unreachable
 from dbupgrade.objects import Key
 from dbupgrade.reconcile.reconciler import UndecidedError
 from dbupgrade.runtime.controller import Result
@@ -75,6 +76,32 @@ async def test_a_crash_between_intent_and_job_is_resumed_with_the_same_job() -> 
     second.sync()
     await second.settle(orders)
     assert list(server.jobs) == [Key("shop", job)]
+
+
+async def test_a_job_that_was_put_in_the_place_of_ours_is_not_adopted_and_ours_is() -> None:
+    server = ApiServer()
+    first = World(server)
+    orders = first.add("orders")
+    first.sync()
+    await first.reconcile(orders)
+    name = key(first.run(orders)["jobName"])
+    ours = server.jobs[name]
+    template = {**ours["spec"]["template"], "spec": {"containers": [{"name": "migrate", "image": "busybox"}]}}
+    forged = {**ours, "spec": {**ours["spec"], "template": template}}
+    server.jobs[name] = {**forged, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    second = World(server)
+    for _ in range(4):
+        second.sync()
+        with contextlib.suppress(AlreadyExists):
+            await second.reconcile(orders)
+    assert second.run(orders)["sequence"] == 2
+    third = World(server)
+    server.jobs = {name: ours}
+    third.server.resources[orders]["status"]["run"] |= {"sequence": 1}
+    third.server.resources[orders]["status"]["run"].pop("jobUid", None)
+    await third.settle(orders)
+    assert third.run(orders)["sequence"] == 1
+    assert third.run(orders)["jobUid"] == ours["metadata"]["uid"]
 
 
 async def test_of_two_resources_on_a_database_one_runs_and_the_other_waits() -> None:

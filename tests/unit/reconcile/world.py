@@ -95,13 +95,19 @@ class ApiServer:
         self._called("get job", name)
         return self.jobs.get(Key(namespace, name))
 
-    async def create_job(self, namespace: str, body: Mapping[str, Any]) -> None:
+    async def try_job(self, namespace: str, body: Mapping[str, Any]) -> Object:
+        self._called("try job", body["metadata"]["name"])
+        del namespace
+        return dict(body)
+
+    async def create_job(self, namespace: str, body: Mapping[str, Any]) -> str:
         name = body["metadata"]["name"]
         self._called("create job", name)
         if Key(namespace, name) in self.jobs:
             raise AlreadyExists("there is one", status=409)
         metadata = {**body["metadata"], "uid": f"uid-of-{name}", "resourceVersion": self.next_version()}
         self.jobs[Key(namespace, name)] = {**body, "metadata": metadata, "status": {}}
+        return str(metadata["uid"])
 
     async def delete_job(self, namespace: str, name: str, uid: str) -> None:
         self._called("delete job", name)
