@@ -39,6 +39,7 @@ class Environment:
     lint: LintMode = LintMode.OFF
     """Of what `apply` is about to apply."""
     atlas: str = "atlas"
+    psql: str = "psql"
     metrics_file: str = ""
     pushgateway: str = ""
 
@@ -68,6 +69,7 @@ def read(variables: Mapping[str, str], read_file: Callable[[str], str]) -> Envir
         engine=variables.get("MIGRATE_ENGINE") or "Atlas",
         lint=LintMode(_one_of(variables, "MIGRATE_LINT", [mode.value for mode in LintMode])),
         atlas=variables.get("ATLAS_BIN") or "atlas",
+        psql=variables.get("PSQL_BIN") or "psql",
         metrics_file=variables.get("MIGRATE_METRICS_FILE", ""),
         pushgateway=variables.get("MIGRATE_PUSHGATEWAY_URL", ""),
     )

@@ -17,7 +17,13 @@ from dbupgrade.toolkit.history.atlas import AtlasError
 
 CONNECT_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
-_CLIENT_SETTINGS = {"connect_timeout", "fallback_application_name", "binary_parameters"}
+_CLIENT_SETTINGS = {
+    "connect_timeout",
+    "fallback_application_name",
+    "binary_parameters",
+    "channel_binding",
+    "gssencmode",
+}
 """Parameters of a URL that the driver of Atlas keeps to itself; ours would send them to the server."""
 _UNKNOWN_SETTING = re.compile(r'unrecognized configuration parameter "(.*)"')
 _REFUSED = "the driver refused it: {}"

@@ -1,0 +1,111 @@
+"""The engine Psql: PostgreSQL's own psql, one session a file, with a history of ours. Guarantees: docs/engines.md."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import asyncpg
+
+from dbupgrade.api.status import Failure
+from dbupgrade.pod.report import Report
+from dbupgrade.toolkit import address
+from dbupgrade.toolkit.call import Call
+from dbupgrade.toolkit.engines.psql import connection, files, history, lock, reports
+from dbupgrade.toolkit.engines.psql.apply_file import Applying
+from dbupgrade.toolkit.engines.psql.files import Migration, UnusableFileError
+from dbupgrade.toolkit.engines.psql.history import History
+from dbupgrade.toolkit.environment import BadEnvironmentError
+from dbupgrade.toolkit.history.compare import connect
+
+
+def apply(call: Call) -> Report:
+    """Apply what is pending. Raises AtlasError, FolderError and BadEnvironmentError."""
+    if not address.is_postgresql(call.settings.database):
+        raise BadEnvironmentError(
+            "engine Psql works with PostgreSQL only, and DATABASE_URL leads to another database"
+        )
+    program = shutil.which(call.settings.psql)
+    if program is None:
+        raise BadEnvironmentError(
+            f"there is no {call.settings.psql} to run: put psql on PATH, or its path into PSQL_BIN"
+        )
+    try:
+        migrations = files.read(call.folder)
+    except UnusableFileError as error:
+        return error.report
+    variables = connection.environment(call.settings.database)
+    connect(call)
+    return asyncio.run(_apply(call, migrations, Applying(call, program, variables)))
+
+
+async def _apply(call: Call, migrations: Sequence[Migration], applying: Applying) -> Report:
+    """Apply under the lock, from the first look at the history to the end."""
+
+    def waiting() -> None:
+        call.output.event(
+            "waiting_for_lock", "another migration holds the lock on the database: waiting for it"
+        )
+
+    seconds = call.settings.engine_lock_seconds
+    async with lock.held(call.settings.database, seconds, waiting) as held:
+        try:
+            found = await history.look(held)
+            if refused := history.compare(found, migrations, call.settings.baseline):
+                return replace(refused, from_version=found.version, to_version=found.version)
+            if not found.rows:
+                found = await _begin(call, held, found, migrations)
+        except lock.BROKEN:
+            return Report(failure=Failure.DATABASE_UNREACHABLE)
+        except asyncpg.PostgresError as error:
+            return reports.of_history(str(error))
+        return await _apply_all(call, held, found, migrations, applying)
+
+
+async def _begin(call: Call, held: lock.Held, found: History, migrations: Sequence[Migration]) -> History:
+    """Make the history table, and adopt a database that has tables."""
+    version = call.settings.baseline
+    adopted = history.adopted(migrations, version) if found.used else []
+    if adopted:
+        call.output.event(
+            "baseline", f"the database has tables: it is taken to be at {version}", version=version
+        )
+    return await history.begin(held, found, adopted)
+
+
+async def _apply_all(
+    call: Call, held: lock.Held, found: History, migrations: Sequence[Migration], applying: Applying
+) -> Report:
+    known = {row.name for row in found.rows}
+    pending = [migration for migration in migrations if migration.name not in known]
+    total, current = len(pending), found.version
+    report = Report(from_version=current, to_version=current, applied=0, pending=total)
+    call.output.event(
+        "started",
+        f"{total} files to apply, the database is at {current or 'no version'}",
+        pending=total,
+        current=current,
+    )
+    for number, migration in enumerate(pending, 1):
+        call.measured.applied, call.measured.pending = number - 1, total - number + 1
+        began = time.monotonic()
+        if failed := await applying.apply(held, found, migration):
+            return replace(
+                failed,
+                from_version=current,
+                to_version=report.to_version,
+                applied=number - 1,
+                pending=report.pending,
+            )
+        report = replace(report, to_version=migration.version, applied=number, pending=total - number)
+        call.output.event(
+            "applied",
+            f"{migration.version} applied ({number} of {total})",
+            version=migration.version,
+            number=number,
+            of=total,
+            seconds=round(time.monotonic() - began, 3),
+        )
+    call.measured.applied, call.measured.pending = total, 0
+    return report
