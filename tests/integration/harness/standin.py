@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -52,8 +53,9 @@ class Ending:
 
 
 def reported(exit_code: int = 0, **known: Any) -> Ending:
-    """The end of a runner with that report."""
-    return Ending(exit_code, text(Report(**known)))
+    """The end of a runner with that report, and a line of its log."""
+    line = json.dumps({"event": "said", "level": "info", "message": f"exit code {exit_code}"})
+    return Ending(exit_code, text(Report(**known)), f"{line}\n")
 
 
 SUCCESS = reported(to_version="20250102", applied=2, pending=0)
