@@ -32,7 +32,7 @@ helm upgrade --install dbupgrade-operator "$chart/dbupgrade-operator" \
   --set replicaCount=2 --set webhook.certManager.enabled=false --set insecureRegistries=true \
   --set "image.repository=$registry/dbupgrade-operator" --set "image.tag=$tag" \
   --set "craneImage=$registry/dbupgrade-crane:$tag" --set "runnerImage=$registry/dbupgrade-migrate:$tag" \
-  --set "psqlImage=docker.io/library/$postgres" --set atlasImage=
+  --set "psqlImage=docker.io/library/$postgres" --set "atlasImage="
 
 kubectl delete namespace shop --ignore-not-found
 kubectl create namespace shop

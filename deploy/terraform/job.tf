@@ -58,7 +58,7 @@ locals {
   runner_env = { for key, given in local.connection : key => concat(
     [for name, value in local.runner_parts[key] : { name = name, value = replace(value, "$", "$$") }],
     [for name, reference in { DATABASE_URL = given.urlSecretRef, DB_USER = given.userSecretRef, DB_PASSWORD = given.passwordSecretRef } : {
-      name = name, valueFrom = { secretKeyRef = { name = reference.name, key = reference.key } }
+      name                                 = name, valueFrom = { secretKeyRef = { name = reference.name, key = reference.key } }
     } if reference != null],
     [{ name = "MIGRATE_WAIT_TIMEOUT", value = "${local.wait_seconds[key]}s" }, local.home],
   ) }

@@ -428,11 +428,11 @@ def test_as_a_dependency_it_has_its_own_values_and_names(helm: Helm, tmp_path: P
             {"MigrationRunsLong"},
         ),
         (
-            {'dbupgrade_migrate_exit_code{database="postgres/shop",command="apply"}': "4x20"},
+            {'dbupgrade_migrate_exit_code{database="postgres/shop",command="apply"}': "75x20"},
             {"MigrationDatabaseUnreachable"},
         ),
         ({'dbupgrade_migrate_exit_code{database="postgres/shop",command="apply"}': "0x20"}, set()),
-        ({'dbupgrade_migrate_exit_code{database="another/shop",command="apply"}': "4x20"}, set()),
+        ({'dbupgrade_migrate_exit_code{database="another/shop",command="apply"}': "75x20"}, set()),
         (
             {'dbupgrade_migrate_connection_seconds{database="postgres/shop",command="apply"}': "9x20"},
             {"MigrationDatabaseSlow"},

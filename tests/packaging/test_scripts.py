@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SCRIPTS = [*sorted((REPOSITORY / "e2e").glob("*.sh")), REPOSITORY / ".ci/run"]
 # What runs with any sh; the scripts of pods come with the files that they include.
 POD = REPOSITORY / "dbupgrade/pod"
-POD_SCRIPTS = ["steps/fetch.sh", "steps/wait.sh", "engines/psql/psql.sh"]
+POD_SCRIPTS = ["steps/fetch.sh", "engines/psql/psql.sh"]
 INCLUDED = ["connection/connect.sh", "engines/psql/each.sh"]
 TERRAFORM = REPOSITORY / "deploy/terraform/scripts"
 TERRAFORM_SCRIPTS = ["job.sh", "wait.sh"]
