@@ -8,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
-from dbupgrade.pod.redact import mask_error, printable, shortened
+from dbupgrade.pod.redact import mask_error, printable, remove_secrets, shortened
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.engines.psql import history, steps
@@ -149,7 +149,7 @@ class _Printed:
 
     def show(self, line: str) -> None:
         """Show the next line."""
-        text = line.replace(f"psql:{self.root}", "")
+        text = remove_secrets(line.replace(f"psql:{self.root}", ""), self.call.output.secrets)
         text = shortened(mask_error(printable(text).strip(), ""), _SHOWN_BYTES)
         if not text or self.lines > _SHOWN_LINES:
             return

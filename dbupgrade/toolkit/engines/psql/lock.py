@@ -70,9 +70,8 @@ async def held(url: str, seconds: float, waiting: Callable[[], None]) -> AsyncIt
     """
     connection = await _connect(url)
     try:
-        await connection.execute(_PATIENT)
         deadline, asked = time.monotonic() + seconds, False
-        while not await connection.fetchval("SELECT pg_catalog.pg_try_advisory_lock($1)", KEY):
+        while not await _take(connection):
             if time.monotonic() + _PAUSE_SECONDS > deadline:
                 raise AtlasError(Failure.DATABASE_LOCKED)
             if not asked:
@@ -94,6 +93,17 @@ async def _connect(url: str) -> asyncpg.Connection:
     try:
         return await database.connect(url)
     except database.NOT_YET as error:
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+
+
+async def _take(connection: asyncpg.Connection) -> bool:
+    """Whether the lock is ours now. Raises AtlasError."""
+    try:
+        await connection.execute(_PATIENT)
+        return bool(await connection.fetchval("SELECT pg_catalog.pg_try_advisory_lock($1)", KEY))
+    except asyncpg.QueryCanceledError:  # a statement_timeout that is shorter than anything can be
+        return False
+    except BROKEN as error:
         raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
 
 

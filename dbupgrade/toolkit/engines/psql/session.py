@@ -66,13 +66,18 @@ class Session:
         """Have psql cancel its statement, and end."""
         self._close()
         if self.process.returncode is None:
-            self.process.send_signal(signal.SIGINT)
+            self._signal(signal.SIGINT)
             try:
                 await asyncio.wait_for(self.process.wait(), _CANCEL_SECONDS)
             except TimeoutError:
-                self.process.kill()
+                self._signal(signal.SIGKILL)
                 self.killed = True
                 await self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Not by asyncio, which would ask for the exit code behind the back of the thread that waits for it.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
 
     def _close(self) -> None:
         if self._commands >= 0:
