@@ -26,7 +26,7 @@ _SIGNALLED = 128  # an exit code above is that of a process that a signal ended
 def container(context: Context) -> Object:
     """The container `migrate`; what it found and did is in its termination message."""
     spec = context.spec
-    brought = bool(context.settings.atlas_image) and spec.migrations.engine is Engine.ATLAS
+    brought = brings_atlas(context)
     atlas = [{"name": "atlas", "mountPath": ATLAS_PATH, "readOnly": True}] if brought else []
     given = {
         "MIGRATION_DIR": folder.MIGRATIONS_PATH,
@@ -71,12 +71,17 @@ def _program(context: Context, given: dict[str, str | None]) -> Object:
     }
 
 
+def brings_atlas(context: Context) -> bool:
+    """Whether the platform has an `atlas` of its own for the pod."""
+    return bool(context.settings.atlas_image) and context.spec.migrations.engine is Engine.ATLAS
+
+
 def volumes(context: Context) -> list[Object]:
     """The folder, room for temporary files, and the `atlas` that the platform brings."""
     common = [folder.volume(context.spec), temporary_volume(_TEMPORARY_SIZE)]
-    image = context.settings.atlas_image
-    if not image:
+    if not brings_atlas(context):
         return common
+    image = context.settings.atlas_image
     if context.spec.migrations.delivery is Delivery.EXTRACT:
         return [*common, {"name": "atlas", "emptyDir": {"sizeLimit": _ATLAS_SIZE}}]
     return [*common, {"name": "atlas", "image": {"reference": image, "pullPolicy": "IfNotPresent"}}]

@@ -33,8 +33,9 @@ class Output:
 
     def event(self, name: str, text: str, *, level: str = "info", **values: Any) -> None:
         """Say `text` to people, or the event with its values to machines."""
+        text, values = self._masked(text), {name: self._masked(value) for name, value in values.items()}
         if self.form in DOCUMENTS:
-            sys.stderr.write(remove_secrets(f"{level}: {text}\n", self.secrets))
+            sys.stderr.write(f"{level}: {text}\n")
             return
         if self.form is Format.TEXT:
             line = text if level == "info" else f"{level}: {text}"
@@ -43,6 +44,18 @@ class Output:
             known = {key: value for key, value in values.items() if value is not None}
             line = json.dumps({"event": name, "level": level, "timestamp": time, "message": text, **known})
         self.raw(line)
+
+    def _masked(self, value: Any) -> Any:
+        """`value` without secrets: in JSON they may be spelled in another way, and would not be found."""
+        match value:
+            case str():
+                return remove_secrets(value, self.secrets)
+            case list() | tuple():
+                return [self._masked(each) for each in value]
+            case dict():
+                return {name: self._masked(each) for name, each in value.items()}
+            case _:
+                return value
 
     def raw(self, text: str) -> None:
         """Print a whole document, or a line."""

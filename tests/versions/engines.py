@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.spec.migrations import Engine as Name
-from dbupgrade.pod import engines
-from dbupgrade.pod.engines.atlas.report import TEMPLATE
+from dbupgrade.pod.engines.atlas import report as of_atlas
+from dbupgrade.pod.engines.psql import report as of_psql
 from dbupgrade.pod.engines.psql.script import SCRIPT
 from dbupgrade.toolkit.exits import exit_code
 from e2e.cluster import tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from dbupgrade.pod.report import Report
 
 ROOT = Path(__file__).parents[2]
 LOCK_SECONDS = 2
@@ -76,14 +77,21 @@ class Atlas:
         config = folder.parent / "atlas.hcl"
         config.write_text(CONFIGURATION)
         words = [self.program, "migrate", "apply", "--config", f"file://{config}", "--env", "run"]
-        words += ["--dir", f"file://{folder}", "--lock-timeout", f"{LOCK_SECONDS}s", "--format", TEMPLATE]
+        words += [
+            "--dir",
+            f"file://{folder}",
+            "--lock-timeout",
+            f"{LOCK_SECONDS}s",
+            "--format",
+            of_atlas.TEMPLATE,
+        ]
         return [*words, "--baseline", baseline] if baseline else words
 
     def environment(self, folder: Path, baseline: str) -> Mapping[str, str]:
         return {}
 
     def outcome(self, code: int, output: str) -> Outcome:
-        return _reported(Name.ATLAS, code, output)
+        return _reported(of_atlas.parse(output, succeeded=code == 0), code, output)
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,7 @@ class Psql:
         return {"MIGRATIONS": str(folder), "BASELINE": baseline}
 
     def outcome(self, code: int, output: str) -> Outcome:
-        return _reported(Name.PSQL, code, output)
+        return _reported(of_psql.parse(output, succeeded=code == 0), code, output)
 
 
 @dataclass(frozen=True)
@@ -133,8 +141,7 @@ class Toolkit:
         return Outcome(ExitCode(code), last.get("finished", {}).get("applied"), file, output)
 
 
-def _reported(name: Name, code: int, output: str) -> Outcome:
-    report = engines.named(name).parse(output, exit_code=code)
+def _reported(report: Report, code: int, output: str) -> Outcome:
     ended = exit_code(report.failure, report) if report.failure else ExitCode.OK
     assert (ended is ExitCode.OK) == (code == 0), output
     return Outcome(ended, report.applied, report.failed_file, output)

@@ -80,7 +80,8 @@ class Fetch(Step):
         """Any image with crane, sh and tar; it has the pull secrets and no database URL."""
         spec, settings = context.spec, context.settings
         mounts = [{"name": "work", "mountPath": WORK_PATH}, TEMPORARY]
-        if settings.atlas_image:
+        brings = runner.brings_atlas(context)
+        if brings:
             mounts.append({"name": "atlas", "mountPath": runner.ATLAS_PATH})
         if context.pull_secrets:
             mounts.append({"name": "pull-secrets", "mountPath": PULL_SECRETS_PATH})
@@ -92,7 +93,7 @@ class Fetch(Step):
                 {"name": "IMAGE", "value": escape(spec.migrations.image)},
                 {"name": "FOLDER", "value": escape(folder.path(spec))},
                 {"name": "INSECURE", "value": "true" if settings.insecure_registries else "false"},
-                *values({"ATLAS_IMAGE": settings.atlas_image}),
+                *values({"ATLAS_IMAGE": settings.atlas_image if brings else None}),
                 HOME,
             ],
             "volumeMounts": mounts,
