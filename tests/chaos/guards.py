@@ -63,6 +63,7 @@ class Guards:
     async def remove(self) -> None:
         await self._up.remove()
         await self._down.remove()
+        await remove_policy(self._admin)
         await set_rules(self._admin, present=True)
 
 

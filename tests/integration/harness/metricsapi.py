@@ -39,9 +39,13 @@ class MetricsApi:
     failure: int | None = None
     hangs: bool = False
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    transports: set[asyncio.Transport] = field(default_factory=set)
+    """Of the connections that asked."""
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer discovery, which the aggregator asks all the time, and queries."""
+        if request.transport:
+            self.transports.add(request.transport)
         if not request.path.startswith("/apis/"):
             raise web.HTTPNotFound
         group, version, *rest = request.path.removeprefix("/apis/").split("/")
@@ -103,6 +107,9 @@ async def metrics_api(
         for name in names:
             with contextlib.suppress(NotFound):
                 await services.delete("", name, propagation="Background")
+        # The end of TLS would have to be answered by the other side, which may be after that of the event loop.
+        for transport in served.transports:
+            transport.abort()
         await runner.cleanup()
 
 

@@ -18,6 +18,7 @@ from tests.integration.harness.faultproxy import (
     Stall,
 )
 from tests.integration.harness.scene import (
+    IMAGE,
     JOB_CREATION,
     JOB_PATCH,
     LOG_READ,
@@ -83,7 +84,7 @@ async def test_a_run_survives_it_on_the_log_of_a_command(scene: Scene, fault: Ac
     times = 1 if isinstance(fault, Answer) and fault.retry_after else 2
     injected = scene.inject(LOG_READ, fault, times=times)
     scene.spawn()
-    await scene.create(migrations={"engine": "Command", "args": ["migrate"]})
+    await scene.create(migrations={"image": IMAGE, "engine": "Command", "args": ["migrate"]})
     await assert_ran_once(scene)
     assert injected.used
 

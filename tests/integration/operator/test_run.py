@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.harness.faultproxy import Answer
 from tests.integration.harness.scene import (
+    IMAGE,
     condition,
     is_finished,
     run_of,
@@ -210,7 +211,7 @@ async def test_what_works_with_postgresql_only_says_so(scene: Scene) -> None:
     assert "postgres:// or postgresql:// (engine Psql works with PostgreSQL only)" in told
 
 
-COMMAND = {"engine": "Command", "args": ["migrate"]}
+COMMAND = {"image": IMAGE, "engine": "Command", "args": ["migrate"]}
 
 
 @pytest.mark.parametrize("ending", [Ending(0), Ending(1)], ids=["success", "failure"])

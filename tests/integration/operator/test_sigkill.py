@@ -13,6 +13,7 @@ import pytest
 from tests.integration.harness.faultproxy import Match, Strike
 from tests.integration.harness.scene import (
     EVENT,
+    IMAGE,
     JOB_CREATION,
     JOB_PATCH,
     LOG_READ,
@@ -39,9 +40,9 @@ WRITES = {
     "the-event-of-the-start": (EVENT, 0),
     "the-event-of-the-end": (EVENT, 1),
 }
-COMMAND = {"engine": "Command", "args": ["migrate"]}
+COMMAND = {"image": IMAGE, "engine": "Command", "args": ["migrate"]}
 READS = {
-    "reading-the-secret": (SECRET_READ, {}, SUCCESS),
+    "reading-the-secret": (SECRET_READ, {"image": IMAGE}, SUCCESS),
     "reading-the-log-of-a-command": (LOG_READ, COMMAND, Ending(0)),
 }
 
