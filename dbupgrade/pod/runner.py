@@ -1,5 +1,6 @@
 """The container `migrate` where it is the runner, `dbupgrade migrate apply`: its variables, and how its end is read."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from dbupgrade.api import names
@@ -52,21 +53,24 @@ def _unless_default(value: StrEnum, default: StrEnum) -> str | None:
 
 def waiting(context: Context, name: str) -> Object:
     """A container that waits for the database and does nothing else."""
+    parts = context.access.parts
+    # Without a mode, the engines that are waited for take a server without TLS, too.
+    lenient = {"DB_SSLMODE": "prefer"} if parts and not parts.ssl_mode else {}
     return {
         "name": name,
         "args": ["migrate", "wait", "--report", TERMINATION_LOG],
         "volumeMounts": [TEMPORARY, *context.access.mounts],
-        **_program(context, {}),
+        **_program(context, lenient),
     }
 
 
-def _program(context: Context, given: dict[str, str | None]) -> Object:
+def _program(context: Context, given: Mapping[str, str | None]) -> Object:
     seconds = context.spec.runner.wait_for_database_seconds
     common: dict[str, str | None] = {"MIGRATE_FORMAT": "json", "MIGRATE_WAIT_TIMEOUT": f"{seconds}s"}
     access = context.access
     return {
         "image": context.settings.runner_image,
-        "env": [*environment.toolkit(access), *values(given | common), HOME, *_authority(access)],
+        "env": [*environment.toolkit(access), *values({**given, **common}), HOME, *_authority(access)],
         **defaults(context.spec),
     }
 

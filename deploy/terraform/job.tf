@@ -131,10 +131,13 @@ locals {
   # A URL may be that of another database than PostgreSQL, so that there only who asks for the wait gets it.
   wait_seconds = { for key in keys(local.jobs) : key => try(local.runners[key].waitForDatabaseSeconds, local.connection[key].host == null ? 0 : 300) }
   wait = { for key in keys(local.jobs) : key => merge(local.defaults[key], {
-    name         = "wait-for-database"
-    image        = var.images.runner
-    args         = local.operator.waitArguments
-    env          = concat(local.runner_env[key], [{ name = "MIGRATE_FORMAT", value = "json" }])
+    name  = "wait-for-database"
+    image = var.images.runner
+    args  = local.operator.waitArguments
+    # Without a mode, the engines that are waited for take a server without TLS, too.
+    env = concat(local.runner_env[key], [{ name = "MIGRATE_FORMAT", value = "json" }], [
+      for mode in ["prefer"] : { name = "DB_SSLMODE", value = mode } if local.connection[key].host != null && local.connection[key].sslMode == null
+    ])
     volumeMounts = concat([local.temporary], local.authority_mounts[key])
   }) }
 

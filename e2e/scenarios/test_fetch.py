@@ -70,6 +70,7 @@ NO_FOLDER = ("MissingFolder", "the image does not contain the folder")
 EMPTY = ("EmptyFolder", "the folder contains no migrations")
 UNSAFE_FOLDER = ("UnsafeLink", "the folder is a symbolic link")
 UNSAFE_LINK = ("UnsafeLink", "a link that points outside of it")
+UNREADABLE = ("UnreadableFile", "2.sql")
 CHECKSUM = ("ChecksumMismatch", "atlas.sum is missing or does not match the files")
 
 
@@ -89,7 +90,7 @@ CHECKSUM = ("ChecksumMismatch", "atlas.sum is missing or does not match the file
         (VOLUME, _empty, EMPTY),
         (VOLUME, _without_sql, EMPTY),
         (VOLUME, _leaving_link, CHECKSUM),
-        (VOLUME, _absolute_link, CHECKSUM),
+        (VOLUME, _absolute_link, UNREADABLE),
         (VOLUME, _leaving_hard_link, CHECKSUM),
         (VOLUME, _wrong_checksum, CHECKSUM),
         (VOLUME, _without_checksum, CHECKSUM),

@@ -1,9 +1,9 @@
 """The engine Atlas: applies what is pending, file by file, by Atlas's command line."""
 
 import asyncio
-import time
 from collections import deque
 from dataclasses import replace
+from itertools import takewhile
 
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
@@ -37,42 +37,57 @@ def _apply_all(call: Call, state: State) -> Report:
     """What was applied, up to the end or to a file that failed."""
     total, done, version, queue = len(state.pending), 0, state.current, deque(state.pending)
     call.measured.applied = 0
+    ours = call.atlas.is_ours()
     while queue:
-        began = time.monotonic()
-        report = _apply_file(call, queue[0])
+        batch = _batch(call, queue) if ours else 1
+        report = _apply_files(call, queue[0], batch)
         if report.failure is Failure.NOT_CLEAN and call.settings.baseline:
             report, version = _apply_baseline(call), call.settings.baseline
             queue = deque(file for file in queue if file.version > version)
+        for _ in range(min(report.applied or 0, len(queue))):
+            version = queue.popleft().version
+            done += 1
+            _tell(call, version, done, total)
+        version = report.to_version or version
+        call.measured.applied, call.measured.pending = done, len(queue)
         if report.failure is None and report.applied is None:
             report = Report(failure=Failure.UNKNOWN, error="the engine left no report that can be read")
         if report.failure:
             return replace(report, to_version=version or None, applied=done, pending=len(queue))
         if not report.applied:
             break  # somebody else was faster
-        version = report.to_version or version
-        done += 1
-        while queue and queue[0].version <= version:
-            queue.popleft()
-        call.measured.applied, call.measured.pending = done, len(queue)
-        call.output.event(
-            "applied",
-            f"{version} applied ({done} of {total})",
-            version=version,
-            number=done,
-            of=total,
-            seconds=round(time.monotonic() - began, 3),
-        )
     return Report(to_version=version or None, applied=done, pending=len(queue))
 
 
-def _apply_file(call: Call, file: File) -> Report:
-    """Apply the next file, which is `file`; what a failed concurrent build has left goes before."""
+def _tell(call: Call, version: str, number: int, total: int) -> None:
+    words = f"{version} applied ({number} of {total})"
+    call.output.event("applied", words, version=version, number=number, of=total)
+
+
+def _batch(call: Call, queue: deque[File]) -> int:
+    """How many files go to the engine at once: those before the next that needs care of its own, or one of these.
+
+    Our engine gives each file a session of its own, and goes on with the connection that it has when a token has run out
+    meanwhile; a process for each file would take ten times as long.
+    """
+    plain = list(takewhile(lambda file: not _needs_care(call, file), queue))
+    return len(plain) or 1
+
+
+def _needs_care(call: Call, file: File) -> bool:
+    if not address.is_postgresql(call.atlas.url):
+        return False
+    return any_concurrent([(file.name, (call.source / file.name).read_bytes().decode())])
+
+
+def _apply_files(call: Call, file: File, batch: int) -> Report:
+    """Apply the next files, of which `file` is the first; what a failed concurrent build has left goes before."""
     lock_seconds = call.settings.engine_lock_seconds
-    text = (call.source / file.name).read_bytes().decode()
-    if not address.is_postgresql(call.atlas.url) or not any_concurrent([(file.name, text)]):
-        return call.atlas.apply_next(call.source, lock_seconds=lock_seconds)
+    if not _needs_care(call, file):
+        return call.atlas.apply_next(call.source, batch, lock_seconds=lock_seconds)
     from dbupgrade.toolkit.sql import concurrently  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
 
+    text = (call.source / file.name).read_bytes().decode()
     found = concurrently.builds(text)
     repeatable = file.version if concurrently.may_be_repeated(text) else ""
     if not found:

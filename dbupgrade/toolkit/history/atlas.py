@@ -136,6 +136,10 @@ class Atlas:
         """What the binary says of itself."""
         return self._run("version").stdout.partition("\n")[0].removeprefix("atlas version").strip()
 
+    def is_ours(self) -> bool:
+        """Whether it is our engine."""
+        return self.version().startswith(_OURS)
+
     def is_before_1(self) -> bool:
         """Whether it is Atlas's command line of before 1.0, which ends statements at other places."""
         return _BEFORE_1.search(self.version()) is not None
@@ -175,19 +179,19 @@ class Atlas:
         return replace(state, current="") if state.current == _NONE_APPLIED else state
 
     def apply_next(
-        self, folder: Path, *, lock_seconds: float, baseline: str = "", repeatable: str = ""
+        self, folder: Path, count: int = 1, *, lock_seconds: float, baseline: str = "", repeatable: str = ""
     ) -> Report:
-        """Apply the next file; what happened is in the report.
+        """Apply the next `count` files; what happened is in the report.
 
         Every statement of the file with the version `repeatable` can be executed again when nobody knows how it ended.
         """
-        arguments = ["migrate", "apply", "1", "--dir", f"file://{folder}", "--format", report.TEMPLATE]
+        arguments = ["migrate", "apply", str(count), "--dir", f"file://{folder}", "--format", report.TEMPLATE]
         arguments += ["--lock-timeout", f"{round(lock_seconds * 1000)}ms", *self._target()]
         if baseline:
             arguments += ["--baseline", baseline]
         if self.exec_order is not ExecOrder.LINEAR:
             arguments += ["--exec-order", _ORDERS[self.exec_order]]
-        if repeatable and self.version().startswith(_OURS):  # others execute whatever it is again
+        if repeatable and self.is_ours():  # others execute whatever it is again
             arguments += ["--repeat-begun", repeatable]
         done = self._run(*arguments)
         return report.parse(

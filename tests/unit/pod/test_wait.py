@@ -24,7 +24,7 @@ from tests.unit.decide.builders import (
     observe,
     the_run,
 )
-from tests.unit.pod.test_engines import COMMAND, IN_PARTS, Object, environment, pod
+from tests.unit.pod.test_engines import COMMAND, IN_PARTS, PARTS, Object, environment, pod
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,17 @@ def test_the_wait_is_the_runner() -> None:
     assert wait["args"] == ["migrate", "wait", "--report", "/dev/termination-log"]
     assert environment(wait)["DB_HOST"] == "db"
     assert environment(wait)["MIGRATE_WAIT_TIMEOUT"] == "30s"
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [(None, "prefer"), ("verify-full", "verify-full")])
+def test_the_wait_takes_a_server_without_tls_unless_a_mode_is_set(mode: str | None, wanted: str) -> None:
+    connection = {**PARTS, "sslMode": mode}
+    database = {
+        "type": "selfHosted",
+        "connection": {name: value for name, value in connection.items() if value},
+    }
+    spec = pod(migrations=COMMAND, database=database, runner={"waitForDatabaseSeconds": 30})["spec"]
+    assert environment(spec["initContainers"][0])["DB_SSLMODE"] == wanted
 
 
 def waited(report: Report, **job_changes: Any) -> Any:
