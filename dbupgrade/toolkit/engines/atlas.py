@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import takewhile
 
@@ -43,7 +44,7 @@ def _apply_all(call: Call, state: State) -> Report:
         report = _apply_files(call, queue[0], batch)
         if report.failure is Failure.NOT_CLEAN and call.settings.baseline:
             report, version = _apply_baseline(call), call.settings.baseline
-            queue = deque(file for file in queue if file.version > version)
+            queue = deque(_left(call, queue, version))
         for _ in range(min(report.applied or 0, len(queue))):
             version = queue.popleft().version
             done += 1
@@ -57,6 +58,11 @@ def _apply_all(call: Call, state: State) -> Report:
         if not report.applied:
             break  # somebody else was faster
     return Report(to_version=version or None, applied=done, pending=len(queue))
+
+
+def _left(call: Call, queue: deque[File], baseline: str) -> Iterator[File]:
+    """The files above the baseline; what is below it has no parts any more, whatever their versions are."""
+    return (file for file in queue if file.version > baseline and (call.source / file.name).exists())
 
 
 def _tell(call: Call, version: str, number: int, total: int) -> None:
