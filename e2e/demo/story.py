@@ -94,6 +94,8 @@ class Story:
     async def _examine(self, resource: Json) -> list[Finding]:
         async with self.database.connect() as connection:
             contents = await examine.contents(connection)
+        # The resource is ready when its container has ended; the Job says so a second or two later.
+        await self.shop.kubectl.run("wait", "jobs", "--all", "--for=condition=Complete", "--timeout=60s")
         return [
             *examine.report(resource, (FIRST, SECOND), self.images),
             *examine.jobs(resource, await self.shop.kubectl.list("jobs")),
