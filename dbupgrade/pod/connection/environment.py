@@ -46,18 +46,6 @@ def toolkit(access: Access) -> list[Object]:
     return [{**one, "name": other.get(one["name"], one["name"])} for one in command(access)]
 
 
-def credentials(access: Access) -> list[Object]:
-    """User and password for whoever has the rest elsewhere, or the URL."""
-    return _url(access) if access.url else _credentials(_parts(access), _OURS)
-
-
-def server(access: Access) -> list[Object]:
-    """Where the server is, without a password if it can be: what waiting for it takes."""
-    if access.url:
-        return _url(access)
-    return _server(access.parts, _LIBPQ) if access.parts else []
-
-
 def _url(access: Access) -> list[Object]:
     return [_from_secret(URL_VARIABLE, access.url.name, access.url.key)] if access.url else []
 
