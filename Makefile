@@ -4,6 +4,8 @@ PYTHON := .venv/bin/python
 STATE := .local
 TEST_STATE := .test
 export PYTHONUNBUFFERED := 1
+# Hundreds of processes of the tests import our code: it is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
