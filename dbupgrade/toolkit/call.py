@@ -11,6 +11,7 @@ from dbupgrade.pod.redact import url_secrets
 from dbupgrade.toolkit import address, call_metrics, folder
 from dbupgrade.toolkit.environment import BadEnvironmentError, Environment
 from dbupgrade.toolkit.exits import ADVICE
+from dbupgrade.toolkit.folder import misread
 from dbupgrade.toolkit.history.atlas import Atlas, find
 from dbupgrade.toolkit.output import Output
 
@@ -48,6 +49,8 @@ class Call:
             self.source = self.work / "migrations"
             folder.copy_with(self.folder, self.source, changed)
             self.atlas.hash(self.source)
+            if self.atlas.places:
+                self.atlas = replace(self.atlas, places=misread.places(folder.contents(self.source)[0].files))
 
     def only_postgresql(self) -> None:
         """The parser is PostgreSQL's: to it, another dialect's file would be broken, or fine. Raises BadEnvironmentError."""

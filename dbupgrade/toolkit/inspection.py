@@ -11,6 +11,7 @@ from dbupgrade.toolkit.folder import checks, misread
 from dbupgrade.toolkit.folder.problem import Files, Problem
 from dbupgrade.toolkit.history.atlas import AtlasError
 from dbupgrade.toolkit.sql import splitting
+from dbupgrade.toolkit.sql.splitting import Rules
 
 _TOLD = 20
 
@@ -29,12 +30,21 @@ class FilesRefusedError(AtlasError):
 def look(call: Call, engine: Engine = Engine.ATLAS) -> tuple[Files, list[Problem]]:
     """The folder's files, and what is wrong with them; no database is asked."""
     files, unreadable = folder.contents(call.folder)
+    for name in folder.ignored(call.folder):
+        what = (
+            f"{name}/ contains *.sql files that are ignored: only files directly in the folder are migrations"
+        )
+        call.output.event("ignored", what, level="warning", folder=name)
     postgresql = not call.settings.url or address.is_postgresql(call.settings.url)
-    if engine is Engine.ATLAS and postgresql and misread.differs_before_1(files) and _is_before_1(call):
-        files = replace(files, rules=splitting.BEFORE_1)
+    if engine is Engine.ATLAS and postgresql and misread.may_differ(files):
+        files = replace(files, rules=_rules(call))
+        if files.rules is None:
+            call.atlas = replace(call.atlas, places=misread.places(files.files))
     return files, [*unreadable, *checks.problems(files, engine, postgresql=postgresql)]
 
 
-def _is_before_1(call: Call) -> bool:
-    """Without Atlas, as `lint` may be, it is taken to be a new one."""
-    return shutil.which(call.atlas.binary) is not None and call.atlas.is_before_1()
+def _rules(call: Call) -> Rules | None:
+    """Where the engine ends statements. Without one, as `lint` may be, it is taken to be ours."""
+    if shutil.which(call.atlas.binary) is None or call.atlas.is_ours():
+        return None
+    return splitting.BEFORE_1 if call.atlas.is_before_1() else splitting.LIBRARY

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from e2e.scenarios.support.world import World
 
 FIRST = {"20250101_a.sql": "CREATE TABLE a (n int);\n", "20250301_c.sql": "CREATE TABLE c (n int);\n"}
+REFUSED = (
+    ("20250301_d.sql", "DuplicateVersion", "has the same version as 20250301_c.sql"),
+    ("20250401_d.down.sql", "ForeignFormat", "is the down file"),
+    ("20250401_d.SQL", "UnreadableFile", "rename it to 20250401_d.sql"),
+)
 LATE = {"20250201_b.sql": "CREATE TABLE b (n int);\n"}
 
 
@@ -29,7 +34,7 @@ def test_a_file_out_of_order_is_named_and_applied_only_as_asked(world: World) ->
     assert world.database.tables == ["a", "b", "c"]
 
 
-def test_a_file_that_was_changed_or_would_be_misread_is_named(world: World) -> None:
+def test_a_file_that_was_changed_or_cannot_be_taken_is_named(world: World) -> None:
     world.secret()
     world.upgrade(world.image(FIRST))
     world.wait_for(DONE)
@@ -37,9 +42,16 @@ def test_a_file_that_was_changed_or_would_be_misread_is_named(world: World) -> N
     changed = world.wait_run(2)
     assert (changed.verdict, changed.run["failure"]) == (STALLED, "AppliedFileChanged")
     assert changed.run["failedFile"] == "20250301_c.sql"
-    world.upgrade(world.image({**FIRST, "20250401_d.sql": "/* a /* b */ c; */ CREATE TABLE d (n int);\n"}))
-    misread = world.wait_run(3)
-    assert (misread.verdict, misread.run["failure"]) == (STALLED, "MisreadByEngine")
-    assert misread.run["failedFile"] == "20250401_d.sql"
-    assert "a comment within a comment" in misread.message
+    for number, (file, failure, why) in enumerate(REFUSED, start=3):
+        world.upgrade(world.image({**FIRST, file: "CREATE TABLE d (n int);\n"}))
+        refused = world.wait_run(number)
+        assert (refused.verdict, refused.run["failure"], refused.run["failedFile"]) == (
+            STALLED,
+            failure,
+            file,
+        )
+        assert why in refused.message
     assert world.database.tables == ["a", "c"]
+    world.upgrade(world.image({**FIRST, "20250401_d.sql": "/* a /* b */ c; */ CREATE TABLE d (n int);\n"}))
+    assert world.wait_for(DONE).run["appliedCount"] == 1
+    assert world.database.tables == ["a", "c", "d"]

@@ -47,6 +47,9 @@ func apply(ctx context.Context, o *options, io streams) (err error) {
 	}
 	defer log.close()
 	s.dry = o.dryRun
+	if err := s.stated(files, o.statements); err != nil {
+		return err
+	}
 	unlock, err := s.lock(ctx, o.lockTimeout)
 	if err != nil {
 		return err

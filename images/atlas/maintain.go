@@ -37,6 +37,9 @@ func validate(ctx context.Context, o *options, _ streams) error {
 		return err
 	}
 	defer s.close()
+	if err := s.stated(f, o.statements); err != nil {
+		return err
+	}
 	return secretsOf(o.devURL).hide(replay(ctx, s, f))
 }
 

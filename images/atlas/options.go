@@ -17,6 +17,7 @@ type options struct {
 	dir, url, devURL, config, env, format string
 	revisionsSchema, baseline, txMode     string
 	execOrder, events, repeatBegun        string
+	statements                            string
 	lockTimeout                           time.Duration
 	allowDirty, dryRun                    bool
 	// What stands without a flag: N for apply, the version for set.
@@ -55,6 +56,8 @@ func parse(command string, words []string, io streams) (*options, error) {
 	return o, o.readConfig(io.getenv)
 }
 
+const statementsUsage = "file, as file://PATH, that says where the statements of some files stand: {FILE: [[BEGIN, END]]}, in bytes"
+
 func flagsOf(command string, o *options) *flag.FlagSet {
 	set := flag.NewFlagSet(command, flag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -71,6 +74,7 @@ func flagsOf(command string, o *options) *flag.FlagSet {
 	}
 	if command == "validate" {
 		text(&o.devURL, "", "URL of an empty database in which the files are tried", "dev-url")
+		text(&o.statements, "", statementsUsage, "statements")
 		return set
 	}
 	text(&o.url, "", "URL of the database; with --config it can come from the environment", "url", "u")
@@ -81,6 +85,7 @@ func flagsOf(command string, o *options) *flag.FlagSet {
 		text(&o.baseline, "", "version up to which a database without history has everything", "baseline")
 		text(&o.txMode, "file", "a transaction for each file (file), for all files (all) or none (none)", "tx-mode")
 		text(&o.execOrder, "linear", "what to do with files out of order: linear (an error), linear-skip, non-linear", "exec-order")
+		text(&o.statements, "", statementsUsage, "statements")
 		text(&o.events, "", "file (also a pipe, or /dev/fd/N) to which each step is written as a line of JSON", "events")
 		text(&o.repeatBegun, "", "version of a file of which every statement may be repeated: one of unknown end is executed again", "repeat-begun")
 		set.BoolVar(&o.allowDirty, "allow-dirty", false, "accept a database that has tables but no history")

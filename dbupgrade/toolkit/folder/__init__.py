@@ -45,7 +45,11 @@ def sql_files(folder: Path) -> list[Path]:
 def contents(folder: Path) -> tuple[Files, list[Problem]]:
     """The migrations as they are, and those entries that cannot be read."""
     files, problems = [], []
-    for path in sorted(path for path in folder.iterdir() if path.suffix == ".sql"):
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() == ".sql"):
+        if path.suffix != ".sql":
+            what = f"would be ignored, since only names that end in .sql count: rename it to {path.stem}.sql"
+            problems.append(Problem(Failure.UNREADABLE_FILE, (path.name,), what))
+            continue
         try:
             files.append((path.name, path.read_bytes()))
         except OSError as error:
@@ -58,6 +62,12 @@ def contents(folder: Path) -> tuple[Files, list[Problem]]:
     except OSError:
         sums = b""  # for the engine to say
     return Files(tuple(files), sums), problems
+
+
+def ignored(folder: Path) -> list[str]:
+    """The names of the subfolders that contain *.sql files, which are not migrations to any engine."""
+    inside = (path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink())
+    return [path.name for path in inside if next(path.rglob("*.sql"), None)]
 
 
 def read(folder: Path) -> list[tuple[str, str]]:

@@ -15,7 +15,9 @@ _THEIRS = re.compile(rb"^>{7}(?: .*)?\r?$", re.MULTILINE)
 def look(folder: Files) -> Iterator[Problem]:
     """The files that no engine reads."""
     if (place := _conflict(folder.sums)) is not None:
-        what = "has conflict markers of git: resolve the conflict in the folder, then run `dbupgrade migrate hash`"
+        what = (
+            "contains conflict markers: resolve the conflict in the folder, then run `dbupgrade migrate hash`"
+        )
         yield Problem(Failure.CHECKSUM, (SUM,), what, line_of(folder.sums, place))
     for name, data in folder.files:
         if data.startswith(_UTF_16):
@@ -24,7 +26,7 @@ def look(folder: Files) -> Iterator[Problem]:
             what = "has a character of value 0, where a database stops reading: save the file as UTF-8 without it"
             yield _unreadable(name, what, line_of(data, place))
         elif (conflict := _conflict(data)) is not None:
-            what = "has conflict markers of git: resolve the conflict, then run `dbupgrade migrate hash`"
+            what = "contains conflict markers: resolve the conflict, then run `dbupgrade migrate hash`"
             yield _unreadable(name, what, line_of(data, conflict))
 
 

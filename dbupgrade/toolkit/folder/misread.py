@@ -1,7 +1,10 @@
-"""Files that Atlas would cut at other places than PostgreSQL, whose own parser says where statements end."""
+"""Files that Atlas would cut at other places than PostgreSQL, whose own parser says where statements end.
+
+Our engine is told those places, and takes the files; Atlas's command line has no way to be told, so they are refused for it.
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dbupgrade.api.status import Failure
@@ -38,9 +41,7 @@ _ALWAYS = (
         "use letters from a to z in it",
     ),
     _trap(rb"`", "a backtick", "leave it out"),
-    _trap(
-        rb"--[^\n]*\Z", "a comment on the last line, which has no line end", "end the file with a line end"
-    ),
+    _trap(rb"--[^\n]*\Z", "a comment that the file ends with", "end the file with a newline"),
 )
 _BEFORE_1 = (
     _trap(rb"#", "the character #", "use a newer Atlas, or our engine"),
@@ -53,13 +54,15 @@ _BEFORE_1 = (
 )
 
 
-def differs_before_1(folder: Files) -> bool:
-    """Whether the version of Atlas is worth asking for: an old one may read what newer ones do."""
+def may_differ(folder: Files) -> bool:
+    """Whether the version of Atlas is worth asking for: some version may read a file differently."""
     return any(trap.look.search(data) for trap in (*_BEFORE_1, *_ALWAYS) for _, data in folder.files)
 
 
 def look(folder: Files) -> Iterator[Problem]:
     """The files that Atlas would cut, or not understand."""
+    if folder.rules is None:
+        return
     traps = _ALWAYS if folder.rules == splitting.LIBRARY else (*_BEFORE_1, *_ALWAYS)
     for name, data in folder.files:
         found = [trap for trap in traps if trap.look.search(data)]
@@ -69,6 +72,40 @@ def look(folder: Files) -> Iterator[Problem]:
                 f"{trap.why} is read differently by Atlas, which would cut a statement there: {trap.instead}"
             )
             yield Problem(Failure.MISREAD_BY_ENGINE, (name,), what, line)
+
+
+def places(files: Iterable[tuple[str, bytes]]) -> dict[str, list[tuple[int, int]]]:
+    """Where the statements of the files stand that our engine would cut elsewhere if it were not told.
+
+    By name: first byte of each statement, and the byte behind its semicolon.
+    """
+    return {
+        name: _statements(data.decode())
+        for name, data in files
+        if any(trap.look.search(data) for trap in _ALWAYS)
+        and _is_text(data)
+        and _misread(data.decode(), splitting.LIBRARY) is not None
+    }
+
+
+def _statements(text: str) -> list[tuple[int, int]]:
+    from dbupgrade.toolkit.sql import parser  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
+
+    found, characters, count = [], 0, 0
+    for start, stop in parser.places(text):
+        begin = count + len(text[characters:start].encode())
+        behind = min(stop + 1, len(text))
+        characters, count = behind, begin + len(text[start:behind].encode())
+        found.append((begin, count))
+    return found
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _reason(found: list[_Trap], data: bytes, place: int) -> _Trap:

@@ -39,7 +39,8 @@ class Files:
     files: tuple[tuple[str, bytes], ...]
     sums: bytes = b""
     """The content of atlas.sum."""
-    rules: Rules = LIBRARY
+    rules: Rules | None = LIBRARY
+    """Where the engine ends a statement; None where it is told."""
 
     def without(self, names: set[str]) -> "Files":
         """The same without some of the files."""

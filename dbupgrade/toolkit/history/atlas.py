@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -131,6 +132,8 @@ class Atlas:
     dev_url: str = ""
     revisions_schema: str = ""
     exec_order: ExecOrder = ExecOrder.LINEAR
+    places: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    """Where the statements of some files stand, in bytes: for our engine, which would cut these files elsewhere."""
 
     def version(self) -> str:
         """What the binary says of itself."""
@@ -160,7 +163,7 @@ class Atlas:
     def validate(self, folder: Path) -> None:
         """Compare atlas.sum with the files; with a dev database, run them there. Raises AtlasError."""
         arguments = ["migrate", "validate", "--dir", f"file://{folder}"]
-        done = self._run(*arguments, *(self._environment() if self.dev_url else ()))
+        done = self._run(*arguments, *((*self._environment(), *self._statements()) if self.dev_url else ()))
         if done.returncode != 0:
             replayed = done.stderr.partition("replaying the migration directory:")[2]
             if not replayed:
@@ -186,7 +189,12 @@ class Atlas:
         Every statement of the file with the version `repeatable` can be executed again when nobody knows how it ended.
         """
         arguments = ["migrate", "apply", str(count), "--dir", f"file://{folder}", "--format", report.TEMPLATE]
-        arguments += ["--lock-timeout", f"{round(lock_seconds * 1000)}ms", *self._target()]
+        arguments += [
+            "--lock-timeout",
+            f"{round(lock_seconds * 1000)}ms",
+            *self._target(),
+            *self._statements(),
+        ]
         if baseline:
             arguments += ["--baseline", baseline]
         if self.exec_order is not ExecOrder.LINEAR:
@@ -211,6 +219,13 @@ class Atlas:
     def _target(self) -> list[str]:
         schema = ["--revisions-schema", self.revisions_schema] if self.revisions_schema else []
         return [*self._environment(), *schema]
+
+    def _statements(self) -> list[str]:
+        if not self.places:
+            return []
+        path = self.work / "statements.json"
+        path.write_text(json.dumps(self.places))
+        return ["--statements", f"file://{path}"]
 
     def _environment(self) -> list[str]:
         config = self.work / "atlas.hcl"

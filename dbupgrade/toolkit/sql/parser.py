@@ -14,9 +14,9 @@ _NAME = r'(?:"[^"]*"|[\w$]+)'
 _INSERT = re.compile(
     rf"INSERT\s+INTO\s+{_NAME}(?:\s*\.\s*{_NAME})?\s*(?:\([^()]*\)\s*)?VALUES(?=\s*\()", re.IGNORECASE
 )
-_GAP = re.compile(r"(?:[ \t\n\r\f\v;]+|--[^\n\r]*)*")
+_GAP = re.compile(r"[ \t\n\r\f\v;]*")
+_LINE_COMMENT = re.compile(r"--[^\n\r]*")
 _COMMENT_MARK = re.compile(r"/\*|\*/")
-_COMMENTS = re.compile(r"--[^\n\r]*|/\*.*?\*/", re.DOTALL)
 
 
 class ParseError(Exception):
@@ -61,9 +61,11 @@ def empty_statement(text: str) -> int | None:
     """The line of the first semicolon that ends nothing: Atlas counts it as a statement, PostgreSQL does not."""
     end = 0
     for start, stop in [*places(text), (len(text), len(text))]:
-        gap = _COMMENTS.sub(lambda match: " " * len(match[0]), text[end:start])
-        if (place := gap.find(";")) >= 0:
-            return line_of(text, end + place)
+        place = end
+        while place < start:
+            if text[place] == ";":
+                return line_of(text, place)
+            place = max(_behind_comment(text, place), place + 1)
         end = stop + 1
     return None
 
@@ -103,16 +105,22 @@ def skip(text: str, place: int) -> int:
     while True:
         match = _GAP.match(text, place)
         place = match.end() if match else place
-        if not text.startswith("/*", place):
+        behind = _behind_comment(text, place)
+        if behind == place:
             return place
-        depth = 0
-        for mark in _COMMENT_MARK.finditer(text, place):
-            depth += 1 if mark[0] == "/*" else -1
-            if depth == 0:
-                place = mark.end()
-                break
-        else:
-            return place
+        place = behind
+
+
+def _behind_comment(text: str, place: int) -> int:
+    """The place behind a comment, which may hold others; `place` if none begins there, or if it never ends."""
+    if match := _LINE_COMMENT.match(text, place):
+        return match.end()
+    depth = 0
+    for mark in _COMMENT_MARK.finditer(text, place) if text.startswith("/*", place) else ():
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    return place
 
 
 def copy_from_stdin(text: str) -> int | None:
@@ -146,7 +154,7 @@ def _line_end(text: str, end: int) -> int:
     place = end
     while place < len(text) and text[place] in " \t\r":
         place += 1
-    comment = _COMMENTS.match(text, place)
-    if comment and "\n" not in comment[0]:
-        return _line_end(text, comment.end())
+    behind = _behind_comment(text, place)
+    if behind > place and "\n" not in text[place:behind]:
+        return _line_end(text, behind)
     return place + 1 if place < len(text) and text[place] == "\n" else end

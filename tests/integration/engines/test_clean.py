@@ -27,7 +27,8 @@ CLEAN = {
     "a schema of Cloud SQL": "create schema google_vacuum_mgmt authorization cloudsqladmin",
     "a schema of Azure": "create schema azure_storage authorization azuresu; create table azure_storage.t (id int)",
     "a schema of a known name": "create schema aws_commons authorization somebody; create table aws_commons.t (id int)",
-    "a schema of Supabase": "create schema auth authorization supabase_auth_admin; create table auth.users (id int)",
+    "a schema of Supabase": "create schema auth authorization supabase_auth_admin; "
+    "create table auth.users (id int); alter table auth.users owner to supabase_auth_admin",
     "a view and a function": "create view v as select 1; create function f() returns int language sql as 'select 1'",
 }
 NOT_CLEAN = {
@@ -43,6 +44,10 @@ NOT_CLEAN = {
         'table "t" in schema "extensions"',
     ),
     "a schema of one's own with a known name": ("create schema google_ads", 'schema "google_ads"'),
+    "a table in the provider's schema": (
+        "create schema s authorization rdsadmin; create table s.t (id int)",
+        'table "t" in schema "s"',
+    ),
     "a schema of somebody": ("create schema auth authorization somebody", 'schema "auth"'),
 }
 

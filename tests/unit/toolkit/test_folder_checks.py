@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.status import Failure
 from dbupgrade.toolkit import folder
+from dbupgrade.toolkit.folder import misread
 from dbupgrade.toolkit.folder.checks import problems
 from dbupgrade.toolkit.folder.problem import Files
 from dbupgrade.toolkit.sql import splitting
@@ -205,3 +207,25 @@ def test_entries_that_are_not_files_are_named(tmp_path: Path) -> None:
         (Failure.UNREADABLE_FILE, "3_c.sql"),
     ]
     assert "Is a directory" in wrong[0].text
+
+
+PLACES = [
+    pytest.param("select 1;\nselect 2;\n", None, id="nothing that Atlas cuts elsewhere"),
+    pytest.param("/* ä /* b */ ; */ select 'ä';\nselect 2", ["select 'ä';", "select 2"], id="not ASCII"),
+    pytest.param(
+        "select E'a\\';b' ; ;\n-- it's\nselect 2;", ["select E'a\\';b' ;", "select 2;"], id="a quote"
+    ),
+    pytest.param("select E'\\'; broken ((", None, id="what PostgreSQL cannot read either"),
+]
+
+
+@pytest.mark.parametrize(("text", "statements"), PLACES)
+def test_the_places_of_statements_are_bytes_of_the_file(text: str, statements: list[str] | None) -> None:
+    data = text.encode()
+    found = misread.places([("1_a.sql", data), ("2_b.sql", b"\xff /* /* \\'")])
+    cut = {name: [data[begin:end].decode() for begin, end in each] for name, each in found.items()}
+    assert cut == ({} if statements is None else {"1_a.sql": statements})
+
+
+def test_an_engine_that_is_told_misreads_nothing() -> None:
+    assert problems(replace(one("select E'a\\'b;';\nselect 2;\n"), rules=None)) == []
