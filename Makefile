@@ -119,6 +119,7 @@ chaos: build-integration ## Random plays against a real API server: SEED=... STE
 
 N ?= 500
 TURNS ?= 10
+FILES ?= 100
 
 .PHONY: bench
 bench: build-integration ## Create N resources at once and print what it took as JSON; ONE_DATABASE=1: all on one database
@@ -141,8 +142,8 @@ bench-idle: build-integration ## The latencies of 30 resources, one after the ot
 	$(PYTHON) -m bench.burst --sequential 30
 
 .PHONY: bench-engine
-bench-engine: build ## Apply N=100 files with our engine and with Atlas's command line, in turns, as JSON
-	$(PYTHON) -m bench.engine N=100
+bench-engine: build-integration ## Apply FILES=100 with our engine, with the runner and with Atlas's command line, in turns, as JSON
+	$(PYTHON) -m bench.engine N=$(FILES)
 
 .PHONY: bench-webhook
 bench-webhook: build-integration ## Reviews at a steady rate and N of them at once, as JSON: N=2000

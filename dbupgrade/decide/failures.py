@@ -65,7 +65,7 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.ATLAS_UNUSABLE: FailureKind(
         Retry.BACKOFF,
-        "there is no atlas that can be run",
+        "no atlas program was found that can be run",
         "Correct the operator's setting atlasImage: the image must contain a program atlas for the node's architecture, at "
         "/atlas, /usr/local/bin/atlas, /usr/bin/atlas or /bin/atlas. Without the setting, the runner uses its own engine.",
         exit_code=ExitCode.USAGE,

@@ -25,18 +25,18 @@ from dbupgrade.pod.view import ContainerView
 PULL_SECRETS_PATH = "/pull-secrets"
 
 SAID = {
-    "MANIFEST_UNKNOWN": "the registry has the repository, but neither this tag nor this digest in it",
+    "MANIFEST_UNKNOWN": "the repository exists in the registry, but this tag or digest does not",
     "NAME_UNKNOWN": "the registry has no such repository",
     "404 Not Found": "the registry has no such image",
     "no child with platform": "the image does not exist for the node's architecture",
-    "TOOMANYREQUESTS": "the registry takes no more requests for now",
+    "TOOMANYREQUESTS": "the registry accepts no more requests for now",
     "no such host": "the registry's host name is not known",
-    "connection refused": "nothing listens where the registry should be",
+    "connection refused": "the registry refuses connections",
     "i/o timeout": "the registry does not answer",
     "x509:": "the registry's certificate is not trusted",
     **dict.fromkeys(
         ("DENIED", "UNAUTHORIZED", "401 Unauthorized", "403 Forbidden"),
-        "the registry does not allow to read it with these pull secrets",
+        "the registry denies access to it with these pull secrets",
     ),
 }
 """Words of crane's, and what they mean; of several, as each pull secret is tried, the first here tells most."""

@@ -161,7 +161,7 @@ def _in_order(call: Call, files: Files, state: State) -> State:
     for file in late[:_NAMED]:
         call.output.event(
             "skipped",
-            f"{file.name} is passed over: its version is below {state.current}, where the database is",
+            f"{file.name} is skipped: its version is below {state.current}, the version of the database",
             level="warning",
             file=file.name,
         )
@@ -177,7 +177,7 @@ def _late(files: Files, state: State) -> list[File]:
 
 
 def _out_of_order(file: File, state: State, what: str) -> Problem:
-    where = f"was never applied, and its version is below {state.current}, where the database is"
+    where = f"was never applied, and its version is below {state.current}, the version of the database"
     return Problem(Failure.OUT_OF_ORDER, (file.name,), f"{where}: {what}")
 
 

@@ -197,7 +197,7 @@ def test_a_file_out_of_order_is_an_error_that_names_it(toolkit: Toolkit) -> None
     for command in ("status", "apply"):
         result = toolkit.run(command)
         assert refused(result) == (12, "OutOfOrder", "2_b.sql")
-        assert "below 3, where the database is: give it a higher version" in result.text
+        assert "below 3, the version of the database: give it a higher version" in result.text
     assert toolkit.tables() == {"a", "c"}
 
 

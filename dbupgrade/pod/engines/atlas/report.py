@@ -16,7 +16,7 @@ from dbupgrade.pod.report import MARK, Report, classify, with_hint
 
 TEMPLATE = (
     MARK
-    + '{"current":{{ json .Current }},"target":{{ json .Target }},"pending":{{ len .Pending }},"applied":['
+    + '{"current":{{ json (printf "%.300s" .Current) }},"target":{{ json (printf "%.300s" .Target) }},"pending":{{ len .Pending }},"applied":['
     + '{{ range $i, $f := .Applied }}{{ if $i }},{{ end }}{"name":{{ json $f.Name }},"version":{{ json $f.Version }},'
     + '"error":{{ with $f.Error }}{"stmt":{{ json (printf "%.4000s" .Stmt) }},"text":{{ json (printf "%.4000s" .Text) }},'
     + '"place":{{ block "place" . }}null{{ end }}}{{ else }}null{{ end }}}'
