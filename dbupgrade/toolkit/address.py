@@ -13,6 +13,8 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 _INSTEAD_OF = {"schema": "search_path", "currentschema": "search_path", "ssl": "sslmode"}
 """Parameters by which other drivers call what ours call otherwise."""
 _PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,63}")
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_QUOTED_NAME = re.compile(r'"((?:[^"]|"")+)"')
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -50,14 +52,22 @@ def is_postgresql(url: str) -> bool:
 
 
 def with_schema(url: str, schema: str) -> str:
-    """What `build` has made, leading into one schema, if there is one."""
-    return f"{url}&search_path={quote(schema, safe='')}" if schema else url
+    """What `build` has made, leading into one schema, if there is one.
+
+    The server reads search_path as SQL: without double quotes, it would look for MyApp as myapp.
+    """
+    if not schema:
+        return url
+    name = schema if _PLAIN_NAME.fullmatch(schema) else '"' + schema.replace('"', '""') + '"'
+    return f"{url}&search_path={quote(name, safe='')}"
 
 
 def schema(url: str) -> str:
     """The schema that the URL leads into, if there is one: then Atlas looks at no other."""
     pairs = (pair.partition("=") for pair in urlsplit(url).query.split("&"))
-    return next((unquote(value) for key, _, value in pairs if key == "search_path"), "")
+    found = next((unquote(value) for key, _, value in pairs if key == "search_path"), "")
+    quoted = _QUOTED_NAME.fullmatch(found)
+    return quoted[1].replace('""', '"') if quoted else found
 
 
 def without(url: str, parameter: str) -> str:

@@ -89,7 +89,7 @@ def _url(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:
         if problem := database_url.problem(url):
             raise BadEnvironmentError(f"DATABASE_URL cannot be used: {problem}")
         return url
-    as_psql = variables.get("MIGRATE_ENGINE") == "Psql"  # to which search_path is a list of names as in SQL
+    default_mode = "prefer" if variables.get("MIGRATE_ENGINE") == "Psql" else "require"
     parts = {name: variables.get(name, "") for name in ("DB_HOST", "DB_NAME", "DB_USER")}
     if not any(parts.values()):
         return ""
@@ -102,12 +102,11 @@ def _url(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:
             name=parts["DB_NAME"],
             user=parts["DB_USER"],
             password=_password(variables, read_file),
-            ssl_mode=variables.get("DB_SSLMODE") or ("prefer" if as_psql else "require"),
+            ssl_mode=variables.get("DB_SSLMODE") or default_mode,
         )
     except address.BadAddressError as error:
         raise BadEnvironmentError(str(error)) from None
-    schema = variables.get("DB_SCHEMA", "")
-    return address.with_schema(url, f'"{schema}"' if schema and as_psql else schema)
+    return address.with_schema(url, variables.get("DB_SCHEMA", ""))
 
 
 def _password(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:

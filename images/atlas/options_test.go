@@ -111,3 +111,11 @@ func TestURLsComeFromTheConfiguration(t *testing.T) {
 		})
 	}
 }
+
+func TestUnquoted(t *testing.T) {
+	for given, want := range map[string]string{"": "", "app": "app", `"MyApp"`: "MyApp", `"a""b"`: `a"b`, `""`: `""`, `"a`: `"a`} {
+		if got := unquoted(given); got != want {
+			t.Errorf("unquoted(%q) is %q, want %q", given, got, want)
+		}
+	}
+}

@@ -60,6 +60,7 @@ func connect(ctx context.Context, url string) (*server, error) {
 	if err != nil {
 		return nil, known.hide(refused(ctx, url, plain(err)))
 	}
+	client.URL.Schema = unquoted(client.URL.Schema)
 	s := &server{Driver: client.Driver, client: client, scanned: map[string][]*migrate.Stmt{}}
 	s.dialect = dialectOf(client.Name)
 	return s, nil
@@ -76,6 +77,14 @@ func open(ctx context.Context, url string) (*sqlclient.Client, error) {
 		u.RawQuery = query.Encode()
 	}
 	return sqlclient.OpenURL(ctx, u)
+}
+
+// unquoted is the name of a schema as search_path has it: in double quotes if it is not of lower-case letters.
+func unquoted(name string) string {
+	if len(name) < 3 || name[0] != '"' || name[len(name)-1] != '"' {
+		return name
+	}
+	return strings.ReplaceAll(name[1:len(name)-1], `""`, `"`)
 }
 
 func (s *server) close() { _ = s.client.Close() }

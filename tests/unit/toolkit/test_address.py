@@ -118,3 +118,19 @@ def test_the_lock_timeout_joins_the_options(url: str, options: str) -> None:
 @pytest.mark.parametrize(("url", "milliseconds"), [("mysql://u@h/d", 30_000), ("postgres://u@h/d?x=%20", 0)])
 def test_without_a_lock_timeout_a_url_stays(url: str, milliseconds: int) -> None:
     assert address.with_lock_timeout(url, milliseconds) == url
+
+
+@pytest.mark.parametrize(
+    ("schema", "parameter"),
+    [
+        ("app_1", "&search_path=app_1"),
+        ("MyApp", "&search_path=%22MyApp%22"),
+        ("my-app", "&search_path=%22my-app%22"),
+        ('a"b', "&search_path=%22a%22%22b%22"),
+        ("", ""),
+    ],
+)
+def test_a_schema_is_quoted_where_the_server_would_read_another_name(schema: str, parameter: str) -> None:
+    url = address.with_schema("postgres://u@h:1/d?sslmode=disable", schema)
+    assert url == f"postgres://u@h:1/d?sslmode=disable{parameter}"
+    assert address.schema(url) == schema
