@@ -86,7 +86,8 @@ locals {
     image = var.images.runner
     args  = local.operator.runnerArguments
     env = concat(local.runner_env[key], [for name, value in local.operator.runnerVariables : { name = name, value = value }], [
-      for baseline in try([local.specs[key].migrations.baseline], []) : { name = "MIGRATE_BASELINE_VERSION", value = baseline }
+      for name, field in { ATLAS_REVISIONS_SCHEMA = "revisionsSchema", MIGRATE_BASELINE_VERSION = "baseline", MIGRATE_EXEC_ORDER = "execOrder" } :
+      { name = name, value = local.specs[key].migrations[field] } if can(local.specs[key].migrations[field])
     ])
     volumeMounts = concat([local.migrations_mounts[key], local.temporary], local.authority_mounts[key])
   }) }

@@ -27,6 +27,8 @@ locals {
     engine           = migration.engine == "Atlas" ? null : migration.engine
     delivery         = migration.delivery
     baseline         = migration.baseline
+    execOrder        = migration.exec_order
+    revisionsSchema  = migration.revisions_schema
     command          = migration.command
     args             = migration.args
     imagePullSecrets = [for name in migration.image_pull_secrets : { name = name }]

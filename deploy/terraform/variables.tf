@@ -3,7 +3,7 @@ variable "migrations" {
     The migrations to run, one DBUpgrade each; the key becomes its name (`_` as `-`). What is left out has the operator's default.
 
     - `enabled`: false takes it out, as if it were not there.
-    - `image`, `dir`, `engine` (Atlas, Psql, Command), `delivery`, `baseline`, `command`, `args`, `image_pull_secrets`: `spec.migrations`. An entry of
+    - `image`, `dir`, `engine` (Atlas, Psql, Command), `delivery`, `baseline`, `exec_order`, `revisions_schema`, `command`, `args`, `image_pull_secrets`: `spec.migrations`. An entry of
       `env` has a `name` and one of `value`, `secret` and `config_map`.
     - `database.type`: selfHosted, awsRds or awsAurora. How to connect is one of
       - `url_secret`: a Secret of yours with a URL;
@@ -23,6 +23,8 @@ variable "migrations" {
     engine             = optional(string, "Atlas")
     delivery           = optional(string)
     baseline           = optional(string)
+    exec_order         = optional(string)
+    revisions_schema   = optional(string)
     command            = optional(list(string), [])
     args               = optional(list(string), [])
     image_pull_secrets = optional(list(string), [])
@@ -92,6 +94,11 @@ variable "migrations" {
   validation {
     condition     = alltrue([for migration in values(var.migrations) : migration.baseline == null || can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*$", migration.baseline))])
     error_message = "migrations.*.baseline is the version of a file: letters, numbers and . _ -, with a letter or number first."
+  }
+
+  validation {
+    condition     = alltrue([for migration in values(var.migrations) : migration.exec_order == null || contains(["Linear", "LinearSkip", "NonLinear"], coalesce(migration.exec_order, "Linear"))])
+    error_message = "migrations.*.exec_order is Linear, LinearSkip or NonLinear."
   }
 
   validation {

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -202,6 +203,12 @@ class Atlas:
         if repeatable and self.is_ours():  # others execute whatever it is again
             arguments += ["--repeat-begun", repeatable]
         done = self._run(*arguments)
+        if (
+            done.returncode == -signal.SIGKILL
+        ):  # not by us: of what runs in a container, the kernel kills the largest
+            return Report(
+                failure=Failure.OUT_OF_MEMORY, error="the engine was killed, as happens when memory runs out"
+            )
         return report.parse(
             f"{done.stdout}\n{done.stderr}",
             succeeded=done.returncode == 0,

@@ -68,6 +68,22 @@ run "jobs" {
   }
 }
 
+run "order_and_schema_of_the_history" {
+  command = plan
+
+  variables {
+    migrations = { shop = {
+      image = "shop:1", exec_order = "NonLinear", revisions_schema = "public", database = { url_secret = { name = "shop-db" } }
+    } }
+  }
+  assert {
+    condition = { for variable in local.job_manifests["shop"].spec.template.spec.containers[0].env : variable.name => try(variable.value, "") if contains(["MIGRATE_EXEC_ORDER", "ATLAS_REVISIONS_SCHEMA"], variable.name) } == {
+      MIGRATE_EXEC_ORDER = "NonLinear", ATLAS_REVISIONS_SCHEMA = "public"
+    }
+    error_message = "The runner is told the order and the schema of the history."
+  }
+}
+
 run "no_aws" {
   command = plan
 

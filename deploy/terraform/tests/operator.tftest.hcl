@@ -195,6 +195,15 @@ run "a_baseline_is_a_version" {
   expect_failures = [var.migrations]
 }
 
+run "an_order_is_one_of_three" {
+  command = plan
+
+  variables {
+    migrations = { shop = { image = "shop:1", exec_order = "Newest", database = { url_secret = { name = "a" } } } }
+  }
+  expect_failures = [var.migrations]
+}
+
 run "no_such_engine" {
   command = plan
 

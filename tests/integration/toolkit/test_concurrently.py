@@ -91,7 +91,8 @@ def test_a_build_that_was_killed_is_done_again(toolkit: Toolkit) -> None:
         toolkit.until(f"{building} and wait_event_type = 'Lock'")
         (engine,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(engine), signal.SIGKILL)
-        process.communicate(timeout=300)
+        out, _ = process.communicate(timeout=300)
+        assert '"failure": "OutOfMemory"' in out
         toolkit.execute(building.replace("select pid", "select pg_terminate_backend(pid)"))
     assert toolkit.fetch(
         "select applied from atlas_schema_revisions.atlas_schema_revisions where version = '3'"
