@@ -11,7 +11,7 @@ from dbupgrade.pod.connection import url as database_url
 from dbupgrade.toolkit import address
 
 LOCK_SECONDS = 30.0
-_ENGINE_LOCK_SECONDS = 10.0
+RUN_LOCK_SECONDS = 30.0
 WAIT_SECONDS = 60.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -34,6 +34,8 @@ class Environment:
     exec_order: ExecOrder = ExecOrder.LINEAR
     baseline: str = ""
     lock_seconds: float = LOCK_SECONDS
+    run_lock_seconds: float = RUN_LOCK_SECONDS
+    """How long to wait for another migration of the database to finish."""
     wait_seconds: float = WAIT_SECONDS
     engine: str = "Atlas"
     lint: LintMode = LintMode.OFF
@@ -42,11 +44,6 @@ class Environment:
     psql: str = "psql"
     metrics_file: str = ""
     pushgateway: str = ""
-
-    @property
-    def engine_lock_seconds(self) -> float:
-        """How long to wait for the engine's lock, also where statements wait for theirs without end."""
-        return self.lock_seconds or _ENGINE_LOCK_SECONDS
 
     @property
     def database(self) -> str:
@@ -65,6 +62,7 @@ def read(variables: Mapping[str, str], read_file: Callable[[str], str]) -> Envir
         exec_order=ExecOrder(_one_of(variables, "MIGRATE_EXEC_ORDER", [order.value for order in ExecOrder])),
         baseline=variables.get("MIGRATE_BASELINE_VERSION", ""),
         lock_seconds=_seconds(variables, "MIGRATE_LOCK_TIMEOUT", LOCK_SECONDS),
+        run_lock_seconds=_seconds(variables, "MIGRATE_RUN_LOCK_TIMEOUT", RUN_LOCK_SECONDS),
         wait_seconds=_seconds(variables, "MIGRATE_WAIT_TIMEOUT", WAIT_SECONDS),
         engine=variables.get("MIGRATE_ENGINE") or "Atlas",
         lint=LintMode(_one_of(variables, "MIGRATE_LINT", [mode.value for mode in LintMode])),

@@ -93,17 +93,29 @@ def download(packages: Iterable[str], folder: Path) -> list[Path]:
     return sorted(folder.glob("*.deb"))
 
 
-def unpacked(package: str) -> Path:
-    """Return a folder with the files of a package that is not to be installed, for its programs in usr/bin."""
+def unpacked(package: str, *, libraries: bool = False) -> Path:
+    """Return a folder with the files of a package that is not to be installed, for its programs in usr/bin.
+
+    With `libraries`, those of the packages that it depends on are there too, in usr/lib.
+    """
     folder = tools.cache_dir() / "debian" / package
 
     def unpack(new: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="dbupgrade-debian-") as scratch:
             (file,) = download([package], Path(scratch))
             run("dpkg-deb", "--extract", file, new)
+            for library in download(_libraries(file), Path(scratch)) if libraries else ():
+                run("dpkg-deb", "--extract", library, new)
 
     tools.install(folder, unpack)
     return folder
+
+
+def _libraries(package: Path) -> list[str]:
+    """Names of the packages with libraries that a package depends on; every machine has the C library."""
+    depends = run("dpkg-deb", "--field", package, "Depends")
+    names = [each.split()[0] for each in depends.split(",")]
+    return [name for name in names if name.startswith("lib") and name != "libc6"]
 
 
 def require_root() -> None:

@@ -130,7 +130,7 @@ class Toolkit:
             "ATLAS_BIN": str(tools.binary("engine")),
             "MIGRATION_DIR": str(folder),
             "MIGRATE_FORMAT": "json",
-            "MIGRATE_LOCK_TIMEOUT": f"{LOCK_SECONDS}s",
+            "MIGRATE_RUN_LOCK_TIMEOUT": f"{LOCK_SECONDS}s",
             "MIGRATE_BASELINE_VERSION": baseline,
         }
 

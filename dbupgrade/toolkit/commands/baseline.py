@@ -2,19 +2,22 @@
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit.call import Call, failed
-from dbupgrade.toolkit.history.compare import compare
+from dbupgrade.toolkit.history import lock
+from dbupgrade.toolkit.history.compare import examine, with_database
 
 
 def run(call: Call) -> int:
     """Record the baseline; runs no SQL of the folder."""
-    state = compare(call)
-    if state.applied:
-        return failed(
-            call.output,
-            ExitCode.USAGE,
-            f"the database has a history already and is at {state.current}: a baseline is for one that has none",
-        )
-    call.atlas.set_version(call.folder, call.given.version)
+    found = examine(call)
+    with lock.of_run(call):
+        state = with_database(call, *found)
+        if state.applied:
+            return failed(
+                call.output,
+                ExitCode.USAGE,
+                f"the database has a history already and is at {state.current}: a baseline is for one that has none",
+            )
+        call.atlas.set_version(call.folder, call.given.version)
     call.output.event(
         "baseline",
         f"everything up to {call.given.version} is recorded as applied",

@@ -2,23 +2,28 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import takewhile
 
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
-from dbupgrade.toolkit import address
+from dbupgrade.toolkit import address, outcome
 from dbupgrade.toolkit.call import Call, any_concurrent
-from dbupgrade.toolkit.history import indexes
-from dbupgrade.toolkit.history.atlas import File, State
-from dbupgrade.toolkit.history.compare import compare, record
+from dbupgrade.toolkit.history import indexes, lock
+from dbupgrade.toolkit.history.atlas import AtlasError, File, State
+from dbupgrade.toolkit.history.compare import examine, record, with_database
 from dbupgrade.toolkit.lint import gate
 
 
 def apply(call: Call) -> Report:
     """Apply what is pending. Raises AtlasError and ConversionRefusedError."""
-    state = compare(call)
+    found = examine(call)
+    with lock.of_run(call) as ensure_lock:
+        return _apply(call, with_database(call, *found), ensure_lock)
+
+
+def _apply(call: Call, state: State, ensure_lock: Callable[[], None]) -> Report:
     total = len(state.pending)
     refused, lint = gate.look(call, state)
     if refused:
@@ -29,19 +34,21 @@ def apply(call: Call) -> Report:
         pending=total,
         current=state.current or None,
     )
-    report = _apply_all(call, state)
+    report = _apply_all(call, state, ensure_lock)
     record(call, state)
     return replace(report, from_version=state.current or None, lint=lint)
 
 
-def _apply_all(call: Call, state: State) -> Report:
-    """What was applied, up to the end or to a file that failed."""
+def _apply_all(call: Call, state: State, ensure_lock: Callable[[], None]) -> Report:
+    """What was applied, up to the end or to a file that failed.
+
+    A file whose run has lost its lock is not disturbed: the engine has locks of its own. The next one needs the lock again.
+    """
     total, done, version, queue = len(state.pending), 0, state.current, deque(state.pending)
     call.measured.applied = 0
     ours = call.atlas.is_ours()
     while queue:
-        batch = _batch(call, queue) if ours else 1
-        report = _apply_files(call, queue[0], batch)
+        report = _next(call, queue, _batch(call, queue) if ours else 1, ensure_lock)
         if report.failure is Failure.NOT_CLEAN and call.settings.baseline:
             report, version = _apply_baseline(call), call.settings.baseline
             queue = deque(_left(call, queue, version))
@@ -51,13 +58,23 @@ def _apply_all(call: Call, state: State) -> Report:
             _tell(call, version, done, total)
         version = report.to_version or version
         call.measured.applied, call.measured.pending = done, len(queue)
-        if report.failure is None and report.applied is None:
-            report = Report(failure=Failure.UNKNOWN, error="the engine left no report that can be read")
         if report.failure:
             return replace(report, to_version=version or None, applied=done, pending=len(queue))
         if not report.applied:
             break  # somebody else was faster
     return Report(to_version=version or None, applied=done, pending=len(queue))
+
+
+def _next(call: Call, queue: deque[File], batch: int, ensure_lock: Callable[[], None]) -> Report:
+    """Apply the next `batch` files of `queue`, under the lock."""
+    try:
+        ensure_lock()
+    except AtlasError as error:
+        return outcome.refused(error)
+    report = _apply_files(call, queue[0], batch)
+    if report.failure is None and report.applied is None:
+        return Report(failure=Failure.UNKNOWN, error="the engine left no report that can be read")
+    return report
 
 
 def _left(call: Call, queue: deque[File], baseline: str) -> Iterator[File]:
@@ -88,7 +105,7 @@ def _needs_care(call: Call, file: File) -> bool:
 
 def _apply_files(call: Call, file: File, batch: int) -> Report:
     """Apply the next files, of which `file` is the first; what a failed concurrent build has left goes before."""
-    lock_seconds = call.settings.engine_lock_seconds
+    lock_seconds = call.settings.run_lock_seconds
     if not _needs_care(call, file):
         return call.atlas.apply_next(call.source, batch, lock_seconds=lock_seconds)
     from dbupgrade.toolkit.sql import concurrently  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
@@ -116,6 +133,4 @@ def _apply_baseline(call: Call) -> Report:
     call.output.event("baseline", f"the database has tables: it is taken to be at {version}", version=version)
     # What is there has no parts.
     call.use({name: parts for name, parts in call.changed.items() if parts[0].version > version})
-    return call.atlas.apply_next(
-        call.source, lock_seconds=call.settings.engine_lock_seconds, baseline=version
-    )
+    return call.atlas.apply_next(call.source, lock_seconds=call.settings.run_lock_seconds, baseline=version)

@@ -19,6 +19,11 @@ _NAMED = 10
 
 def compare(call: Call) -> State:
     """Folder and database compared, both examined first. Raises AtlasError and ConversionRefusedError."""
+    return with_database(call, *examine(call))
+
+
+def examine(call: Call) -> tuple[Files, list[Problem]]:
+    """The folder, and its faults that only the database can excuse; the database accepts connections. Raises AtlasError."""
     call.prepare()
     files, problems = look(call)
     told = [problem for problem in problems if problem.file not in files.names]
@@ -27,6 +32,11 @@ def compare(call: Call) -> State:
     if not problems:
         call.atlas.validate_offline(call.folder)
     connect(call)
+    return files, problems
+
+
+def with_database(call: Call, files: Files, problems: list[Problem]) -> State:
+    """What `examine` found, compared with the database. Raises AtlasError and ConversionRefusedError."""
     known = _ledger(call)
     if problems:
         files = _excuse(call, files, problems, known)

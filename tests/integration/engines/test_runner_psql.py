@@ -343,7 +343,7 @@ def test_a_file_that_nobody_can_read_is_named(runner: Runner) -> None:
 
 def test_two_runs_on_one_database_apply_each_file_once(runner: Runner) -> None:
     runner.write({**ONE, "002.sql": "SELECT pg_sleep(0.5);\nINSERT INTO users VALUES (7);"})
-    both = {name: runner.start(name, MIGRATE_LOCK_TIMEOUT="5m") for name in ("one", "other")}
+    both = {name: runner.start(name, MIGRATE_RUN_LOCK_TIMEOUT="5m") for name in ("one", "other")}
     outcomes = [runner.finish(process, name) for name, process in both.items()]
     assert [outcome.code for outcome in outcomes] == [0, 0], [outcome.log for outcome in outcomes]
     assert sorted(outcome.report.applied or 0 for outcome in outcomes) == [0, 2]
@@ -359,7 +359,7 @@ def test_a_lock_that_is_held_is_told(runner: Runner) -> None:
     runner.until(SLEEPING, ["1"])
     try:
         for url in (runner.url(), runner.url(options="-c statement_timeout=2s")):
-            outcome = runner.migrate(DATABASE_URL=url, MIGRATE_LOCK_TIMEOUT="500ms", report="second")
+            outcome = runner.migrate(DATABASE_URL=url, MIGRATE_RUN_LOCK_TIMEOUT="500ms", report="second")
             expected = (ExitCode.LOCK, Failure.DATABASE_LOCKED)
             assert (outcome.code, outcome.report.failure) == expected, outcome.log
     finally:
@@ -375,7 +375,7 @@ def test_nobody_waits_for_the_lock_in_the_server(runner: Runner) -> None:
     """Whoever did would hold up builds with CONCURRENTLY, those of the run that has the lock too."""
     index = "SELECT pg_sleep(2);\nCREATE INDEX CONCURRENTLY i ON users (id);"
     runner.write({**ONE, "002.sql": f"{NO_TRANSACTION}{index}"})
-    both = {name: runner.start(name, MIGRATE_LOCK_TIMEOUT="5m") for name in ("one", "other")}
+    both = {name: runner.start(name, MIGRATE_RUN_LOCK_TIMEOUT="5m") for name in ("one", "other")}
     outcomes = [runner.finish(process, name) for name, process in both.items()]
     assert [outcome.code for outcome in outcomes] == [0, 0], [outcome.log for outcome in outcomes]
 

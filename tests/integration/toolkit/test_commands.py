@@ -162,7 +162,7 @@ def test_a_lock_is_not_waited_for_without_end(toolkit: Toolkit) -> None:
         failed = toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="300ms")
     assert failed.code == 8
     with toolkit.hold("select pg_advisory_lock(2686470616)"):
-        assert toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="300ms").code == 8
+        assert toolkit.run("apply", MIGRATE_RUN_LOCK_TIMEOUT="300ms").code == 8
     assert toolkit.run("apply").code == 0
 
 

@@ -74,7 +74,7 @@ def test_an_invalid_index_is_dropped_and_built_again(toolkit: Toolkit) -> None:
     assert toolkit.fetch(VALID) == ["t_a false"]
     toolkit.execute("delete from t where ctid = (select min(ctid) from t)")
     with toolkit.hold("select pg_advisory_lock(2686470616)"):  # as if somebody were building it
-        assert toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="300ms").code == 8
+        assert toolkit.run("apply", MIGRATE_RUN_LOCK_TIMEOUT="300ms").code == 8
     done = toolkit.run("apply")
     assert (done.code, done.event("invalid_index")["index"]) == (0, "public.t_a")
     assert toolkit.fetch(VALID) == ["t_a true"]

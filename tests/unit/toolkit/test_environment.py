@@ -65,6 +65,7 @@ def test_a_command_that_needs_a_database_says_how_to_name_one() -> None:
 def test_defaults_and_times() -> None:
     settings = environment.read({}, no_file)
     assert settings.directory == Path("/migrations")
-    assert (settings.lock_seconds, settings.wait_seconds, settings.atlas) == (30, 60, "atlas")
+    assert (settings.lock_seconds, settings.run_lock_seconds) == (30, 30)
+    assert (settings.wait_seconds, settings.atlas) == (60, "atlas")
     given = environment.read({"MIGRATE_LOCK_TIMEOUT": "500ms", "MIGRATE_WAIT_TIMEOUT": "2m"}, no_file)
     assert (given.lock_seconds, given.wait_seconds) == (0.5, 120)

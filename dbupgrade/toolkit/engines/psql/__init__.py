@@ -12,11 +12,12 @@ from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit import address
 from dbupgrade.toolkit.call import Call
-from dbupgrade.toolkit.engines.psql import connection, files, history, lock, reports
+from dbupgrade.toolkit.engines.psql import connection, files, history, reports
 from dbupgrade.toolkit.engines.psql.apply_file import Applying
 from dbupgrade.toolkit.engines.psql.files import Migration, UnusableFileError
 from dbupgrade.toolkit.engines.psql.history import History
 from dbupgrade.toolkit.environment import BadEnvironmentError
+from dbupgrade.toolkit.history import lock
 from dbupgrade.toolkit.history.compare import connect
 
 
@@ -42,14 +43,8 @@ def apply(call: Call) -> Report:
 
 async def _apply(call: Call, migrations: Sequence[Migration], applying: Applying) -> Report:
     """Apply under the lock, from the first look at the history to the end."""
-
-    def waiting() -> None:
-        call.output.event(
-            "waiting_for_lock", "another migration holds the lock on the database: waiting for it"
-        )
-
-    seconds = call.settings.engine_lock_seconds
-    async with lock.held(call.settings.database, seconds, waiting) as held:
+    seconds = call.settings.run_lock_seconds
+    async with lock.held(call.settings.database, seconds, lambda: lock.tell(call)) as held:
         try:
             found = await history.look(held)
             if refused := history.compare(found, migrations, call.settings.baseline):

@@ -14,9 +14,9 @@ from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.engines.psql import history, steps
 from dbupgrade.toolkit.engines.psql.files import Migration
 from dbupgrade.toolkit.engines.psql.history import History
-from dbupgrade.toolkit.engines.psql.lock import BROKEN, Held
 from dbupgrade.toolkit.engines.psql.reports import Reporter
 from dbupgrade.toolkit.engines.psql.session import CONNECTION_LOST, Session, new_mark, started
+from dbupgrade.toolkit.history.lock import BROKEN, Held
 
 _SHOWN_LINES = 100
 _SHOWN_BYTES = 512

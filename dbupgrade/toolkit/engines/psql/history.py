@@ -7,8 +7,8 @@ from importlib.resources import files
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit.engines.psql.files import Migration
-from dbupgrade.toolkit.engines.psql.lock import Held
 from dbupgrade.toolkit.history.atlas import AtlasError
+from dbupgrade.toolkit.history.lock import Held
 
 TABLE = "dbupgrade_migrations"
 TRANSACTION_CONSTRAINT = "a_file_must_not_end_its_own_transaction"

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from dbupgrade.toolkit.engines.psql import lock
 from dbupgrade.toolkit.engines.psql.files import Migration
+from dbupgrade.toolkit.history import lock
 
 _HERE = files(__package__)
 

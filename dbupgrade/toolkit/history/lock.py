@@ -1,0 +1,223 @@
+"""The lock of a run: an advisory lock in the database, held by a connection that does little else.
+
+Every engine takes it, from the first look at the history to the end of the run; the engine's own lock comes on top.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, Self
+
+import asyncpg
+
+from dbupgrade.api.status import Failure
+from dbupgrade.toolkit import address
+from dbupgrade.toolkit.call import Call
+from dbupgrade.toolkit.history import database
+from dbupgrade.toolkit.history.atlas import AtlasError
+
+KEY = 7233473077142774116
+"""Of the lock; PostgreSQL keeps those of each database apart."""
+_PAUSE_SECONDS = 0.25
+_BEAT_SECONDS = 5.0
+_ANSWER_SECONDS = 20.0
+_CLOSE_SECONDS = 2.0
+_OF_ANOTHER_SESSION = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+"""What is raised when a prepared statement is in another session than the one that has prepared it."""
+_NO_TRANSACTIONS = "statement pooling mode"
+BROKEN = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+"""What is raised on a connection that is gone."""
+_PATIENT = """
+SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings
+WHERE name IN ('idle_session_timeout', 'statement_timeout')
+"""
+SHARED = (
+    "DATABASE_URL leads to a connection pooler that does not keep one server connection for each client (transaction or "
+    "statement mode), so that locks and settings of a session would not hold: use the address of the server itself, or a pool "
+    "in session mode"
+)
+
+
+class Held:
+    """The lock, and the connection that holds it."""
+
+    def __init__(self, connection: asyncpg.Connection, holder: int) -> None:
+        self._connection = connection
+        self.holder = holder
+        """The process that holds the lock in the server; behind a pooler, it is not the one of the connection."""
+        self._one_at_a_time = asyncio.Lock()
+        self.lost = asyncio.Event()
+        """Set when the connection is gone, and the lock with it."""
+        connection.add_termination_listener(lambda _: self.lost.set())
+
+    async def fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:
+        """The rows of a query. Raises one of BROKEN, or a PostgresError."""
+        async with self._one_at_a_time:
+            return list(await self._connection.fetch(sql, *values, timeout=_ANSWER_SECONDS))
+
+    async def change(self, sql: str, for_each: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Execute `sql` once, and `for_each` with each of `rows`, in one transaction."""
+        async with self._one_at_a_time, self._connection.transaction():
+            await self._connection.execute(sql)
+            await self._connection.executemany(for_each, rows)
+
+    async def watch(self) -> None:
+        """Ask the server now and then, so that a connection that is gone without a word is noticed."""
+        while not self.lost.is_set():
+            await asyncio.sleep(_BEAT_SECONDS)
+            try:
+                await self.fetch("SELECT 1")
+            except (*BROKEN, asyncpg.PostgresError):
+                self.lost.set()
+
+
+@contextlib.asynccontextmanager
+async def held(url: str, seconds: float, waiting: Callable[[], None]) -> AsyncIterator[Held]:
+    """Hold the lock; `waiting` is called when somebody else has it. Raises AtlasError, after `seconds` too.
+
+    It is asked for again and again: who waits in the server keeps every build with CONCURRENTLY waiting.
+    """
+    connection = await _connect(url)
+    try:
+        holder = await _holder(url, connection)
+        deadline, asked = time.monotonic() + seconds, False
+        while not await _take(connection):
+            if time.monotonic() + _PAUSE_SECONDS > deadline:
+                raise AtlasError(Failure.DATABASE_LOCKED)
+            if not asked:
+                waiting()
+            asked = True
+            await asyncio.sleep(_PAUSE_SECONDS)
+        lock = Held(connection, holder)
+        watching = asyncio.create_task(lock.watch())
+        try:
+            yield lock
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+    finally:
+        await _close(connection)
+
+
+def tell(call: Call) -> None:
+    """Say that the lock is waited for."""
+    call.output.event("waiting_for_lock", "another migration holds the lock on the database: waiting for it")
+
+
+class Keeper:
+    """Holds the lock for code that is not asynchronous: the connection lives in a thread of its own."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="lock", daemon=True)
+        self._holding: contextlib.AsyncExitStack = contextlib.AsyncExitStack()
+        self._held: Held | None = None
+
+    def ensure(self) -> None:
+        """Take the lock again if its connection was lost. Raises AtlasError, as when somebody else has it by now."""
+        if self._held is None or self._held.lost.is_set():
+            self._do(self._take())
+
+    async def _take(self) -> None:
+        await self._holding.aclose()
+        settings = self._call.settings
+        self._held = await self._holding.enter_async_context(
+            held(settings.database, settings.run_lock_seconds, lambda: tell(self._call))
+        )
+
+    def _do(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            self.ensure()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._do(self._holding.aclose())
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@contextlib.contextmanager
+def of_run(call: Call) -> Iterator[Callable[[], None]]:
+    """Hold the lock of a run; the function takes it again where its connection was lost. Raises AtlasError.
+
+    MySQL's engine is the only one that holds a lock there: no other program of ours speaks with that server.
+    """
+    if not address.is_postgresql(call.settings.database):
+        yield lambda: None
+        return
+    with Keeper(call) as keeper:
+        yield keeper.ensure
+
+
+async def _connect(url: str) -> asyncpg.Connection:
+    try:
+        return await database.connect(url)
+    except database.NOT_YET as error:
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+
+
+async def _holder(url: str, connection: asyncpg.Connection) -> int:
+    """The connection's process in the server. Raises AtlasError for a pooler that gives it to others as well.
+
+    A pooler gives each client a number of its own instead of the process's.
+    """
+    try:
+        process = await _process(connection)
+        if process == connection.get_server_pid():
+            return process
+        other = await _connect(url)
+        try:
+            async with other.transaction():
+                shared = await _process(other) == process or await _process(connection) != process
+        finally:
+            await _close(other)
+    except _OF_ANOTHER_SESSION:
+        shared = True
+    except (*BROKEN, asyncpg.PostgresError) as error:
+        shared = _NO_TRANSACTIONS in str(error)
+        if not shared:
+            raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+    if shared:
+        raise AtlasError(Failure.CONNECTION_SETTINGS, SHARED)
+    return process
+
+
+async def _process(connection: asyncpg.Connection) -> int:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        query = connection.fetchval("SELECT pg_catalog.pg_backend_pid()", timeout=_ANSWER_SECONDS)
+        return int(await query)
+
+
+async def _take(connection: asyncpg.Connection) -> bool:
+    """Whether the lock is ours now. Raises AtlasError."""
+    try:
+        await connection.execute(_PATIENT)
+        return bool(await connection.fetchval("SELECT pg_catalog.pg_try_advisory_lock($1)", KEY))
+    except asyncpg.QueryCanceledError:  # a statement_timeout that is shorter than anything can be
+        return False
+    except BROKEN as error:
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+
+
+async def _close(connection: asyncpg.Connection) -> None:
+    try:
+        await connection.close(timeout=_CLOSE_SECONDS)
+    except BROKEN:
+        connection.terminate()
