@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from dbupgrade.pod.redact import printable, shortened
+from dbupgrade.pod.redact import printable, remove_secrets, shortened
 from dbupgrade.pod.report import Report
 
 MAX_BYTES = 2048
@@ -22,10 +22,13 @@ _NAMES = ("from_version", "to_version", "failed_file", "sqlstate")
 _TEXTS = ("failed_statement", "error")
 
 
-def text(report: Report) -> str:
-    """`report` in JSON and at most MAX_BYTES of UTF-8: what is too long is cut, and what is least important left out first."""
+def text(report: Report, secrets: tuple[str, ...] = ()) -> str:
+    """`report` in JSON and at most MAX_BYTES of UTF-8: what is too long is cut, and what is least important left out first.
+
+    `secrets` are masked in every text, be it that somebody wrote one into the history.
+    """
     written = ""
-    for smaller in _smaller(_clean(report)):
+    for smaller in _smaller(_clean(report, secrets)):
         written = _REPORT.dump_json(smaller, exclude_none=True).decode()
         if len(written.encode()) <= MAX_BYTES:
             break
@@ -40,12 +43,14 @@ def read(message: str) -> Report | None:
         return None
 
 
-def _clean(report: Report) -> Report:
+def _clean(report: Report, secrets: tuple[str, ...] = ()) -> Report:
     """`report` with texts of bounded length and without control characters, whoever wrote them."""
     bounds = dict.fromkeys(_NAMES, _NAME_BYTES) | dict.fromkeys(_TEXTS, _TEXT_BYTES)
     given = {name: getattr(report, name) for name in bounds}
     clean: dict[str, Any] = {
-        name: shortened(printable(value), bounds[name]) for name, value in given.items() if value
+        name: shortened(printable(remove_secrets(value, secrets)), bounds[name])
+        for name, value in given.items()
+        if value
     }
     return replace(report, **clean)
 

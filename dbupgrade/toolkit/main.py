@@ -56,7 +56,7 @@ def _run(call: Call) -> int:
     try:
         return _command(call)
     except BaseException as error:
-        leave(call.given, refused(error, call.output.secrets))
+        leave(call.given, refused(error, call.output.secrets), call.output.secrets)
         code = _said(call, error)
         if code is None:
             raise

@@ -12,10 +12,10 @@ from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.history.atlas import AtlasError
 
 
-def leave(given: argparse.Namespace, report: Report) -> None:
-    """Write the report, if the command line asks for one, in place of what is there."""
+def leave(given: argparse.Namespace, report: Report, secrets: tuple[str, ...] = ()) -> None:
+    """Write the report without the secrets, if the command line asks for one, in place of what is there."""
     if path := getattr(given, "report", None):
-        path.write_text(message.text(report), encoding="utf-8")
+        path.write_text(message.text(report, secrets), encoding="utf-8")
 
 
 def refused(error: BaseException, secrets: tuple[str, ...] = ()) -> Report:

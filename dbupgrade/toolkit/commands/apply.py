@@ -18,7 +18,7 @@ def run(call: Call) -> int:
     """Apply what is pending. Raises AtlasError, FolderError, RefusedError and BadEnvironmentError."""
     began = time.monotonic()
     report = _engine(call.settings.engine)(call)
-    leave(call.given, report)
+    leave(call.given, report, call.output.secrets)
     if report.failure:
         return _failed(call, report)
     call.output.event(
