@@ -87,7 +87,7 @@ class DBUpgrades:
             runner_image=settings.runner_image,
             atlas_image=settings.atlas_image,
             insecure_registries=settings.insecure_registries,
-            aws_authority=bool(settings.aws_ca_bundle),
+            verifies_cloud_databases=bool(settings.aws_ca_bundle),
         )
         tokens = TokenSecrets(cluster, _signer(settings))
         observer = Observer(self._stores, cluster, self._inputs, tokens)

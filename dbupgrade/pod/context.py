@@ -38,8 +38,8 @@ class JobSettings:
     atlas_image: str = ""
     """An image whose `atlas` the runner uses instead of its own engine; none when empty."""
     insecure_registries: bool = False
-    aws_authority: bool = False
-    """The Secret with a token holds the certificates used to verify an AWS database."""
+    verifies_cloud_databases: bool = False
+    """Whether the Secret with a token holds the certificates used to verify the server."""
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def _access(spec: Spec, run: Run, settings: JobSettings) -> Access:
             raise ValueError("a run with a token needs an identity")
         return Access(
             url=UrlSecretRef(name=run.token_secret, key=KEY_URL),
-            authority=identity.authority(run.token_secret) if settings.aws_authority else None,
+            authority=identity.authority(run.token_secret) if settings.verifies_cloud_databases else None,
             dialect=identity.dialect(spec.database),
         )
     given = spec.database.connection

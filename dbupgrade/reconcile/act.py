@@ -33,10 +33,9 @@ from dbupgrade.kube.errors import (
 from dbupgrade.objects import Object
 from dbupgrade.pod.adoption import runs_the_same
 from dbupgrade.pod.context import JobSettings
-from dbupgrade.pod.identity import AuthError
 from dbupgrade.pod.job import job
 from dbupgrade.reconcile.memory import Memory
-from dbupgrade.reconcile.tokens import ForeignSecretError, TokenSecrets
+from dbupgrade.reconcile.tokens import NoTokenError, TokenSecrets
 from dbupgrade.telemetry.metrics import CHECK_FAILURES, RUN_SECONDS, RUNS
 
 _log = structlog.get_logger()
@@ -156,9 +155,7 @@ class Actor:
             return None
         try:
             await self._tokens.write(observed.resource, run)
-        except AuthError as error:
-            return f"AWS issued no token: {error.code}"
-        except ForeignSecretError as error:
+        except NoTokenError as error:
             return error.safe_message
         except (Forbidden, Invalid) as error:
             return _refusal(error)

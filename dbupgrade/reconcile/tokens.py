@@ -44,14 +44,12 @@ class SecretWrites(Protocol):
         """Delete a Secret if it has that uid."""
 
 
-class ForeignSecretError(Exception):
-    """Somebody else's Secret has the name that the run's should have."""
+class NoTokenError(Exception):
+    """The run gets no token; says why, and what to do about it."""
 
-    def __init__(self, name: str) -> None:
-        self.safe_message = (
-            f"Secret {name}, which the run needs for its token, does not belong to the operator: remove it"
-        )
-        super().__init__(self.safe_message)
+    def __init__(self, safe_message: str) -> None:
+        self.safe_message = safe_message
+        super().__init__(safe_message)
 
 
 class TokenSecrets:
@@ -75,26 +73,30 @@ class TokenSecrets:
         refused = run.finished_at if run and run.failure is Failure.TOKEN_REFUSED else None
         if self._signer is None:
             return ""
-        database = _database(resource)
         try:
-            await self._signer.check(database, _full_name(resource), refused)
+            await self._signer.check(_database(resource), _full_name(resource), refused)
         except AuthError as error:
-            identity = identities.of(database)
-            return identity.refusal(database, _full_name(resource), error) if identity else error.code
+            return _refusal(resource, error)
         return ""
 
     async def write(self, resource: Resource, run: Run) -> None:
-        """Put a fresh token into the run's Secret. Raises AuthError, ForeignSecretError or a KubeError."""
+        """Put a fresh token into the run's Secret. Raises NoTokenError or a KubeError."""
         if self._signer is None or run.token_secret is None:
             raise ValueError("a token was to be made where none is used")
-        data = await self._signer.make(_database(resource), _full_name(resource))
+        try:
+            data = await self._signer.make(_database(resource), _full_name(resource))
+        except AuthError as error:
+            raise NoTokenError(_refusal(resource, error)) from None
         body = _secret(resource, run, run.token_secret, data)
         try:
             await self._writes.create_secret(resource.namespace, body)
         except AlreadyExists:
             found = await self._writes.secret(resource.namespace, run.token_secret)
             if not _is_of(found, resource):
-                raise ForeignSecretError(run.token_secret) from None
+                raise NoTokenError(
+                    f"Secret {run.token_secret}, which the run needs for its token, does not belong to the operator: "
+                    "remove it"
+                ) from None
             body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
             await self._writes.replace_secret(resource.namespace, run.token_secret, body)
 
@@ -118,6 +120,13 @@ def _database(resource: Resource) -> Database:
     if resource.spec is None:
         raise ValueError("the gates let an invalid spec pass")
     return resource.spec.database
+
+
+def _refusal(resource: Resource, error: AuthError) -> str:
+    """What the cloud said, and what to check."""
+    database = _database(resource)
+    identity = identities.of(database)
+    return identity.refusal(database, _full_name(resource), error) if identity else error.code
 
 
 def _full_name(resource: Resource) -> str:

@@ -18,7 +18,13 @@ from e2e.cluster.images import CERTIFICATES, programs
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SOURCES = ("Dockerfile", ".dockerignore", "requirements.lock", "dbupgrade", "webhook")
-RUNNER_SOURCES = ("images/migrate/Dockerfile", ".dockerignore", "requirements-toolkit.lock", "dbupgrade")
+RUNNER_SOURCES = (
+    "images/migrate/Dockerfile",
+    "images/migrate/compile.py",
+    ".dockerignore",
+    "requirements-toolkit.lock",
+    "dbupgrade",
+)
 RUNNER_NAME = "subbug/dbupgrade-migrate"
 # What the Dockerfile asks of a base. Without libraries that only package management needs.
 BASE_PACKAGES = (

@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MAX_TEXT = 4096
+MAX_PULL_SECRETS = 64  # the API server bounds what the rules on a list may cost
 VALIDATIONS = "x-kubernetes-validations"
 
 M = TypeVar("M")
@@ -64,8 +65,8 @@ def models_in(annotation: Any) -> Iterator[type[Model]]:
 class Pattern:
     """What a text must look like. Users read the message, which has an example, and not the expression.
 
-    In a list without a limit the API server refuses the rule for its cost; there, `cel` is False and the schema has
-    the bare pattern.
+    In lists of lists the API server refuses the rule for its cost; there, `cel` is False and the schema has the bare
+    pattern.
     """
 
     expression: str
@@ -132,13 +133,13 @@ class _QuantityType:
 Quantity = Annotated[int | str, _QuantityType()]
 """A Kubernetes quantity (`250m`, `1Ki`, `0.05`) or a bare integer."""
 
-_OBJECT_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-_OBJECT_NAME_MESSAGE = (
-    "must be the name of an object: lower-case letters, digits, '-' and '.', for example shop-database"
-)
-ObjectName = Annotated[str, Field(min_length=1, max_length=253), Pattern(_OBJECT_NAME, _OBJECT_NAME_MESSAGE)]
-ObjectNameInList = Annotated[
-    str, Field(min_length=1, max_length=253), Pattern(_OBJECT_NAME, _OBJECT_NAME_MESSAGE, cel=False)
+ObjectName = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    Pattern(
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+        "must be the name of an object: lower-case letters, digits, '-' and '.', for example shop-database",
+    ),
 ]
 DataKey = Annotated[
     str,
@@ -163,4 +164,4 @@ def list_map(*keys: str) -> dict[str, Any]:
 class LocalReference(Model):
     """A Secret in the namespace of the DBUpgrade."""
 
-    name: ObjectNameInList = Field(description="Name of the Secret.")
+    name: ObjectName = Field(description="Name of the Secret.")

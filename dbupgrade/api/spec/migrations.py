@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from dbupgrade.api.spec.base import (
+    MAX_PULL_SECRETS,
     MAX_TEXT,
     DataKey,
     LocalReference,
@@ -226,6 +227,7 @@ class Migrations(Model):
     )
     image_pull_secrets: tuple[LocalReference, ...] = Field(
         (),
+        max_length=MAX_PULL_SECRETS,
         description="Secrets with the credentials of private registries. They are used to fetch the migrations and to pull the "
         "images of the pod.",
         json_schema_extra=list_map("name"),

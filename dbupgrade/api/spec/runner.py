@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from dbupgrade.api.spec.base import LocalReference, Model, Quantity, Rule, list_map
+from dbupgrade.api.spec.base import MAX_PULL_SECRETS, LocalReference, Model, Quantity, Rule, list_map
 
 _MAX_ID = 2**31 - 1
 
@@ -77,6 +77,7 @@ class Runner(Model):
     )
     image_pull_secrets: tuple[LocalReference, ...] = Field(
         (),
+        max_length=MAX_PULL_SECRETS,
         description="Secrets with the credentials of private registries, in addition to spec.migrations.imagePullSecrets.",
         json_schema_extra=list_map("name"),
     )

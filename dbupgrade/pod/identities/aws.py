@@ -72,7 +72,7 @@ def refusal(aws: Aws, external_id: str, error: AuthError) -> str:
     code = _SAME.get(error.code, error.code)
     advice = _OWN_IDENTITY if error.own and code == DENIED else _ADVICE.get(code, _OTHERWISE)
     return (
-        f"AWS issued no session for role {aws.role_arn} with ExternalId {external_id}: {error.code}. "
+        f"AWS did not issue a session for role {aws.role_arn} with ExternalId {external_id}: {error.code}. "
         f"{_sentence(advice.format(external_id=external_id))}"
     )
 

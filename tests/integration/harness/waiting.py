@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
+_SOONEST, _LATEST, _SHARE = 0.01, 0.1, 0.2  # seconds, and of the time that has passed
 PATIENCE = 120.0
 """Seconds, many times what a machine needs that has nothing else to do: only a test that fails waits for them."""
 
@@ -23,9 +24,9 @@ async def eventually(check: Callable[[], Awaitable[T]], *, within: float = ..., 
 async def eventually(check: Callable[[], T], *, within: float = ..., what: str = ...) -> T: ...
 async def eventually(check: Callable[[], Any], *, within: float = PATIENCE, what: str = "") -> Any:
     """Call `check` until it returns something true, and return that. Its KubeErrors, OSErrors and assertions count as not yet."""
-    deadline = time.monotonic() + within
+    began = time.monotonic()
     problem: Exception | None = None
-    while time.monotonic() < deadline:
+    while (waited := time.monotonic() - began) < within:
         try:
             outcome = check()
             result = await outcome if inspect.isawaitable(outcome) else outcome
@@ -33,6 +34,7 @@ async def eventually(check: Callable[[], Any], *, within: float = PATIENCE, what
                 return result
         except (KubeError, OSError, AssertionError) as error:
             problem = error
-        await asyncio.sleep(0.01)
+        # Each look costs the API server and us some milliseconds: the longer it takes, the fewer.
+        await asyncio.sleep(min(max(_SOONEST, waited * _SHARE), _LATEST))
     name = what or getattr(check, "__name__", repr(check))
     raise AssertionError(f"not within {within} s: {name}") from problem

@@ -256,7 +256,9 @@ def test_the_job_takes_the_url_from_the_runs_secret() -> None:
 
 def test_the_authority_is_mounted_without_the_url_beside_it() -> None:
     run = an_aws_run()
-    pod = job(a_resource(SPEC), run, replace(SETTINGS, aws_authority=True))["spec"]["template"]["spec"]
+    pod = job(a_resource(SPEC), run, replace(SETTINGS, verifies_cloud_databases=True))["spec"]["template"][
+        "spec"
+    ]
     (volume,) = (volume for volume in pod["volumes"] if "secret" in volume)
     items = [{"key": "ca.pem", "path": "ca.pem"}]
     assert volume == {"name": "authority", "secret": {"secretName": run.token_secret, "items": items}}
@@ -282,7 +284,7 @@ def test_only_atlas_for_mysql_has_the_authority_in_the_place_of_all_others(
     spec = a_spec(database={"type": "awsRds", "aws": {**AWS, "dialect": dialect}}, migrations=engine)
     resource = a_resource(spec)
     run = the_run(decide(observe(resource, aws_enabled=True)))
-    pod = job(resource, run, replace(SETTINGS, aws_authority=True))["spec"]["template"]["spec"]
+    pod = job(resource, run, replace(SETTINGS, verifies_cloud_databases=True))["spec"]["template"]["spec"]
     env = {item["name"]: item.get("value") for item in pod["containers"][0]["env"]}
     assert {name: value for name, value in env.items() if name.startswith("SSL_")} == trusted
     assert "authority" in [mount["name"] for mount in pod["containers"][0]["volumeMounts"]]
@@ -291,7 +293,9 @@ def test_only_atlas_for_mysql_has_the_authority_in_the_place_of_all_others(
 def test_other_databases_get_no_authority() -> None:
     resource = a_resource()
     run = the_run(decide(observe(resource)))
-    assert job(resource, run, replace(SETTINGS, aws_authority=True)) == job(resource, run, SETTINGS)
+    assert job(resource, run, replace(SETTINGS, verifies_cloud_databases=True)) == job(
+        resource, run, SETTINGS
+    )
 
 
 # --- renewal -----------------------------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """Decisions are carried out in their order; what the API server refuses, and what it does not answer, is reported."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from dbupgrade.api.spec.database import Database
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide.decision import (
     CreateJob,
@@ -26,7 +29,9 @@ from dbupgrade.kube.errors import (
     Unreachable,
 )
 from dbupgrade.objects import Key
+from dbupgrade.pod.identity import AuthError
 from dbupgrade.reconcile.memory import Memory
+from dbupgrade.reconcile.tokens import Signer
 from tests.unit.reconcile.world import NOW, Event, World
 
 QUOTA = Forbidden("exceeded quota: pods", status=403)
@@ -36,10 +41,13 @@ TERMINATING = Forbidden("it is being terminated", status=403, causes=(("Namespac
 class Stage:
     """A resource at the moment at which its first run starts."""
 
-    def __init__(self, **status: Any) -> None:
-        self.world = World()
+    def __init__(
+        self, signer: Signer | None = None, spec: Mapping[str, Any] | None = None, **status: Any
+    ) -> None:
+        self.world = World(signer=signer)
         self.server = self.world.server
         self.key = self.world.add("orders")
+        self.server.resources[self.key]["spec"] |= spec or {}
         resource = resource_from(self.server.resources[self.key])
         self.observed = Observed(now=NOW, resource=resource)
         self.run: Run = intent(self.observed)
@@ -120,6 +128,26 @@ async def test_a_refusal_ends_the_run_with_its_words(error: Forbidden | Invalid)
     await stage.start()
     assert stage.calls[-1] == "write status orders at rest"
     assert (stage.stored["failure"], stage.stored["error"]) == (Failure.JOB_REFUSED, error.safe_message)
+
+
+class RefusedByAws:
+    """AWS has given a session, and does not give another."""
+
+    async def check(self, database: Database, resource: str, refused: datetime | None = None) -> None:
+        pass
+
+    async def make(self, database: Database, resource: str) -> dict[str, str]:
+        raise AuthError("AccessDenied")
+
+
+async def test_a_token_that_is_refused_at_the_start_is_told_with_what_to_check() -> None:
+    aws = {"region": "eu-central-1", "roleArn": "arn:aws:iam::123456789012:role/shop", "username": "app"}
+    database = {"type": "awsRds", "aws": {**aws, "host": "db.example.com", "dbName": "shop"}}
+    stage = Stage(RefusedByAws(), {"database": database})
+    await stage.start()
+    assert stage.stored["failure"] == Failure.JOB_REFUSED
+    assert "role/shop with ExternalId shop/orders: AccessDenied. Check that" in stage.stored["error"]
+    assert not [call for call in stage.calls if call.startswith("create")]
 
 
 async def test_in_a_namespace_that_ends_nothing_is_reported() -> None:
