@@ -119,19 +119,21 @@ chaos: build-integration ## Random plays against a real API server: SEED=... STE
 
 N ?= 500
 TURNS ?= 10
+# AGAINST=COMMIT measures that commit as well, in turns.
+BENCH := $(PYTHON) -m $(if $(AGAINST),bench.against $(AGAINST))
 FILES ?= 100
 
 .PHONY: bench
 bench: build-integration ## Create N resources at once and print what it took as JSON; ONE_DATABASE=1: all on one database
-	$(PYTHON) -m bench.burst $(if $(ONE_DATABASE),--one-database) N=$(N)
+	$(BENCH) bench.burst $(if $(ONE_DATABASE),--one-database) N=$(N)
 
 .PHONY: bench-scale
 bench-scale: build-integration ## What a restart costs with N finished resources, as JSON
-	$(PYTHON) -m bench.scale N=$(N)
+	$(BENCH) bench.scale N=$(N)
 
 .PHONY: bench-pods
 bench-pods: build-integration ## What it costs to wait for N pods of an application, as JSON
-	$(PYTHON) -m bench.pods N=$(N)
+	$(BENCH) bench.pods N=$(N)
 
 .PHONY: bench-ready
 bench-ready: up ## Until a migration is Ready, against a bare Job until it is Complete, in TURNS=10 turns, as JSON
@@ -139,15 +141,15 @@ bench-ready: up ## Until a migration is Ready, against a bare Job until it is Co
 
 .PHONY: bench-idle
 bench-idle: build-integration ## The latencies of 30 resources, one after the other, as JSON
-	$(PYTHON) -m bench.burst --sequential 30
+	$(BENCH) bench.burst --sequential 30
 
 .PHONY: bench-engine
 bench-engine: build-integration ## Apply FILES=100 with our engine, with the runner and with Atlas's command line, in turns, as JSON
-	$(PYTHON) -m bench.engine N=$(FILES)
+	$(BENCH) bench.engine N=$(FILES)
 
 .PHONY: bench-webhook
 bench-webhook: build-integration ## Reviews at a steady rate and N of them at once, as JSON: N=2000
-	$(PYTHON) -m bench.webhook N=$(N)
+	$(BENCH) bench.webhook N=$(N)
 
 IMG ?= subbug/dbupgrade-operator:0.1.0
 

@@ -18,7 +18,7 @@ MIB_PER_CONNECTION = (
 )
 
 
-async def test_a_burst_takes_at_most_ten_calls_a_resource_and_makes_no_job_twice(
+async def test_a_burst_takes_at_most_eight_calls_a_resource_and_makes_no_job_twice(
     api: ApiServer, tmp_path: Path
 ) -> None:
     figures = await measure(api, tmp_path, parse(["N=20"]))
@@ -26,7 +26,7 @@ async def test_a_burst_takes_at_most_ten_calls_a_resource_and_makes_no_job_twice
     assert figures["duplicate_jobs"] == 0
     assert calls["create jobs"] == 1
     assert calls["get secrets"] == 1
-    assert calls["all"] <= 10
+    assert calls["all"] <= 8.5, calls  # the status is written a third time if the Job is seen before it ends
 
 
 async def test_an_operator_at_rest_asks_for_nothing(api: ApiServer, tmp_path: Path) -> None:
