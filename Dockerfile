@@ -11,17 +11,20 @@ RUN python3 -m venv --without-pip /opt/python \
     install --quiet --require-hashes --only-binary :all: --no-compile -r /requirements.lock \
  && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/python/lib
 
-FROM ${BASE_IMAGE} AS code
-COPY dbupgrade /opt/dbupgrade/dbupgrade
-COPY webhook /opt/dbupgrade/webhook
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/dbupgrade
+# With what it uses of Python's own library, which the base has as source only.
+FROM dependencies AS code
+COPY dbupgrade /layer/opt/dbupgrade/dbupgrade
+COPY webhook /layer/opt/dbupgrade/webhook
+RUN --mount=type=bind,source=images/compile.py,target=/run/compile.py \
+    python3 -m compileall -q --invalidation-mode unchecked-hash -s /layer /layer/opt \
+ && PYTHONPATH=/layer/opt/dbupgrade /opt/python/bin/python -B /run/compile.py /layer dbupgrade.app dbupgrade.aws
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="DBUpgrade operator" \
       org.opencontainers.image.description="Runs database schema migrations for Kubernetes applications" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=dependencies /opt/python /opt/python
-COPY --from=code /opt/dbupgrade /opt/dbupgrade
+COPY --from=code /layer /
 ENV PYTHONPATH=/opt/dbupgrade PYTHONUNBUFFERED=1
 USER 65532:65532
 EXPOSE 8080 8081 9443

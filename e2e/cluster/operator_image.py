@@ -17,14 +17,9 @@ from e2e.cluster.commands import run
 from e2e.cluster.images import CERTIFICATES, programs
 
 REPOSITORY = Path(__file__).parent.parent.parent
-SOURCES = ("Dockerfile", ".dockerignore", "requirements.lock", "dbupgrade", "webhook")
-RUNNER_SOURCES = (
-    "images/migrate/Dockerfile",
-    "images/migrate/compile.py",
-    ".dockerignore",
-    "requirements-toolkit.lock",
-    "dbupgrade",
-)
+_COMMON = (".dockerignore", "images/compile.py", "dbupgrade")
+SOURCES = ("Dockerfile", "requirements.lock", "webhook", *_COMMON)
+RUNNER_SOURCES = ("images/migrate/Dockerfile", "requirements-toolkit.lock", *_COMMON)
 RUNNER_NAME = "subbug/dbupgrade-migrate"
 # What the Dockerfile asks of a base. Without libraries that only package management needs.
 BASE_PACKAGES = (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NAME = "dbupgrade-operator"
 WAIT_SECONDS = 240.0
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.2  # each look is a kubectl
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def test_a_quota_that_admits_no_job_is_told_and_its_removal_lets_the_run_start(w
 def test_a_quota_that_admits_no_pod_is_told_and_its_removal_lets_the_run_start(world: World) -> None:
     world.secret()
     _quota(world, "pods")
-    world.upgrade(world.image(THREE), runner={"activeDeadlineSeconds": 20})
+    world.upgrade(world.image(THREE), runner={"activeDeadlineSeconds": 45})
     upgrade = world.wait_run(1)
     assert upgrade.verdict == RETRIED
     assert upgrade.run["failure"] == "NoPod"
