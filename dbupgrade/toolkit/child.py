@@ -1,7 +1,9 @@
 """Runs a program that works on the database, and ends with it: a signal that ends us must first end the statement in the server."""
 
+import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 
 GRACE_SECONDS = 20.0
 """Kubernetes gives a pod 30 seconds between SIGTERM and SIGKILL."""
@@ -9,8 +11,32 @@ GRACE_SECONDS = 20.0
 Ended = subprocess.CompletedProcess[str]
 
 
-def run(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
-    """Run `command` to its end, without input; what it prints is kept. Raises OSError when it cannot be run."""
+EVENTS = "{events}"
+"""An argument in whose place a command gets the name of a pipe, for lines that are heard while it runs."""
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str], hear: Callable[[str], None] | None = None
+) -> Ended:
+    """Run `command` to its end, without input; what it prints is kept. Raises OSError when it cannot be run.
+
+    `hear` gets each line that the command writes to EVENTS, in a thread of its own.
+    """
+    if hear is None:
+        return _run(command, environment, ())
+    read, write = os.pipe()
+    with open(read, encoding="utf-8", errors="replace") as lines:  # noqa: PTH123 - a file descriptor
+        hearing = threading.Thread(target=lambda: [hear(line) for line in lines], name="events", daemon=True)
+        hearing.start()
+        try:
+            names = [f"/dev/fd/{write}" if word == EVENTS else word for word in command]
+            return _run(names, environment, (write,))
+        finally:
+            os.close(write)
+            hearing.join()
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], kept: Sequence[int]) -> Ended:
     child = subprocess.Popen(
         command,
         env=environment,
@@ -19,6 +45,7 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
+        pass_fds=kept,
     )
     try:
         out, err = child.communicate()

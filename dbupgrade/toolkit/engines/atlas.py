@@ -14,16 +14,17 @@ from dbupgrade.toolkit.history import indexes, lock
 from dbupgrade.toolkit.history.atlas import AtlasError, File, State
 from dbupgrade.toolkit.history.compare import examine, record, with_database
 from dbupgrade.toolkit.lint import gate
+from dbupgrade.toolkit.progress.watch import Watch
 
 
 def apply(call: Call) -> Report:
     """Apply what is pending. Raises AtlasError and ConversionRefusedError."""
     found = examine(call)
-    with lock.of_run(call) as ensure_lock:
-        return _apply(call, with_database(call, *found), ensure_lock)
+    with lock.of_run(call) as keeper:
+        return _apply(call, with_database(call, *found), keeper)
 
 
-def _apply(call: Call, state: State, ensure_lock: Callable[[], None]) -> Report:
+def _apply(call: Call, state: State, keeper: lock.Keeper | None) -> Report:
     total = len(state.pending)
     refused, lint = gate.look(call, state)
     if refused:
@@ -34,7 +35,11 @@ def _apply(call: Call, state: State, ensure_lock: Callable[[], None]) -> Report:
         pending=total,
         current=state.current or None,
     )
-    report = _apply_all(call, state, ensure_lock)
+    if keeper and call.atlas.is_ours():
+        watch = Watch(call.output, [file.name for file in state.pending])
+        call.atlas = replace(call.atlas, hear=watch.tracker.hear)
+        keeper.run_beside(watch.look_forever)
+    report = _apply_all(call, state, keeper.ensure if keeper else lambda: None)
     record(call, state)
     return replace(report, from_version=state.current or None, lint=lint)
 

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ from dbupgrade.pod.engines.atlas import report
 from dbupgrade.pod.engines.atlas.report import Text
 from dbupgrade.pod.redact import cut, mask_error, mask_statement, url_secrets
 from dbupgrade.pod.report import Report, classify
-from dbupgrade.toolkit.child import Ended, run
+from dbupgrade.toolkit.child import EVENTS, Ended, run
 
 _CONFIG = 'env "run" {\n  url = getenv("DATABASE_URL")\n  dev = getenv("DEV_URL")\n}\n'
 _STATUS = (
@@ -136,6 +136,9 @@ class Atlas:
     places: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     """Where the statements of some files stand, in bytes: for our engine, which would cut these files elsewhere."""
 
+    hear: Callable[[str], None] | None = None
+    """What takes the events of a run, which only our engine writes."""
+
     def version(self) -> str:
         """What the binary says of itself."""
         return self._run("version").stdout.partition("\n")[0].removeprefix("atlas version").strip()
@@ -202,10 +205,12 @@ class Atlas:
             arguments += ["--exec-order", _ORDERS[self.exec_order]]
         if repeatable and self.is_ours():  # others execute whatever it is again
             arguments += ["--repeat-begun", repeatable]
-        done = self._run(*arguments)
+        if self.hear:
+            arguments += ["--events", EVENTS]
+        done = self._run(*arguments, hear=self.hear)
         if (
             done.returncode == -signal.SIGKILL
-        ):  # not by us: of what runs in a container, the kernel kills the largest
+        ):  # not by us: the kernel kills the largest process of a container
             return Report(
                 failure=Failure.OUT_OF_MEMORY, error="the engine was killed, as happens when memory runs out"
             )
@@ -246,10 +251,11 @@ class Atlas:
             raise _refused(done.stderr, self.url)
         return done
 
-    def _run(self, *arguments: str) -> Ended:
+    def _run(self, *arguments: str, hear: Callable[[str], None] | None = None) -> Ended:
         own = {"DATABASE_URL": self.url, "DEV_URL": self.dev_url, "HOME": str(self.work)}
         try:
-            return run([self.binary, *arguments], os.environ | own | {"ATLAS_NO_UPDATE_NOTIFIER": "1"})
+            environment = os.environ | own | {"ATLAS_NO_UPDATE_NOTIFIER": "1"}
+            return run([self.binary, *arguments], environment, hear)
         except OSError as error:
             raise AtlasError(
                 Failure.ATLAS_UNUSABLE, f"{self.binary} cannot be run ({error.strerror})"

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any, Self
 
 import asyncpg
@@ -106,6 +106,10 @@ def tell(call: Call) -> None:
     call.output.event("waiting_for_lock", "another migration holds the lock on the database: waiting for it")
 
 
+Fetch = Callable[..., Coroutine[Any, Any, list[asyncpg.Record]]]
+"""Asks the server, as Held.fetch does."""
+
+
 class Keeper:
     """Holds the lock for code that is not asynchronous: the connection lives in a thread of its own."""
 
@@ -115,6 +119,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._loop.run_forever, name="lock", daemon=True)
         self._holding: contextlib.AsyncExitStack = contextlib.AsyncExitStack()
         self._held: Held | None = None
+        self._end_beside: Callable[[], object] = lambda: None
 
     def ensure(self) -> None:
         """Take the lock again if its connection was lost. Raises AtlasError, as when somebody else has it by now."""
@@ -127,6 +132,13 @@ class Keeper:
         self._held = await self._holding.enter_async_context(
             held(settings.database, settings.run_lock_seconds, lambda: tell(self._call))
         )
+
+    def run_beside(self, work: Callable[[Fetch], Coroutine[Any, Any, None]]) -> None:
+        """Run `work`, which may ask the server, until the lock is released."""
+        self._end_beside = asyncio.run_coroutine_threadsafe(work(self._fetch), self._loop).cancel
+
+    async def _fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:
+        return await self._held.fetch(sql, *values) if self._held else []
 
     def _do(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -142,6 +154,7 @@ class Keeper:
 
     def __exit__(self, *_: object) -> None:
         try:
+            self._end_beside()
             self._do(self._holding.aclose())
         finally:
             self._stop()
@@ -153,16 +166,16 @@ class Keeper:
 
 
 @contextlib.contextmanager
-def of_run(call: Call) -> Iterator[Callable[[], None]]:
-    """Hold the lock of a run; the function takes it again where its connection was lost. Raises AtlasError.
+def of_run(call: Call) -> Iterator[Keeper | None]:
+    """Hold the lock of a run. Raises AtlasError.
 
     MySQL's engine is the only one that holds a lock there: no other program of ours speaks with that server.
     """
     if not address.is_postgresql(call.settings.database):
-        yield lambda: None
+        yield None
         return
     with Keeper(call) as keeper:
-        yield keeper.ensure
+        yield keeper
 
 
 async def _connect(url: str) -> asyncpg.Connection:

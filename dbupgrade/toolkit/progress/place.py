@@ -1,0 +1,83 @@
+"""Where a run is in its files, from the events of our engine (images/atlas/events.go). Pure but for the clock that it is given."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Place:
+    """The statement that is executed."""
+
+    file: str
+    number: int
+    """Of the file among those of the run, from 1."""
+    of: int
+    backend: int
+    """The process of the session in the server."""
+    statement: int = 0
+    """Of the file, from 1; 0 before the first."""
+    statements: int = 0
+    line: int = 0
+    since: float = 0.0
+    """When the statement began, by the clock."""
+
+    @property
+    def words(self) -> str:
+        """For the beginning of a message."""
+        return f"{self.file} ({self.number} of {self.of})"
+
+
+class Tracker:
+    """Follows the events of a run; `files` are the names of all that it applies, in order.
+
+    Events come from one thread and the place is asked for in another: it is replaced as a whole.
+    """
+
+    def __init__(
+        self, files: Sequence[str], clock: Callable[[], float], began: Callable[[Place], None]
+    ) -> None:
+        self._numbers = {name: number for number, name in enumerate(files, start=1)}
+        self._clock = clock
+        self._began = began
+        self.place: Place | None = None
+        """None between files, and as long as nothing was heard."""
+        self._failed: Place | None = None
+
+    def hear(self, line: str) -> None:
+        """Take a line of the engine's; one that cannot be read is none of its events."""
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return
+        match event:
+            case {"event": "file", "file": str(name)}:
+                self._begin(name, event)
+            case {"event": "statement", "statement": int(number)} if self.place:
+                self._go_on(self.place, number, event.get("line", 0))
+            case {"event": "error"}:
+                self._failed, self.place = self.place, None
+            case {"event": "fileEnd" | "runEnd"}:
+                self.place = None
+
+    def _go_on(self, place: Place, number: int, line: int) -> None:
+        """A statement that is tried again has been going on since the first try."""
+        failed, since = self._failed, self._clock()
+        if failed and (failed.file, failed.statement) == (place.file, number):
+            since = failed.since
+        self.place = replace(place, statement=number, line=line, since=since)
+
+    def _begin(self, name: str, event: dict[str, Any]) -> None:
+        number, backend = self._numbers.get(name, 0), event.get("backend", 0)
+        if not number or not isinstance(backend, int):
+            return
+        self.place = Place(
+            name,
+            number,
+            len(self._numbers),
+            backend,
+            statements=event.get("statements", 0),
+            since=self._clock(),
+        )
+        self._began(self.place)
