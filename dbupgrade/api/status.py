@@ -204,7 +204,15 @@ class Run(Record):
             description="Beginning of the statement that failed, without string literals that may be secret."
         ),
     ] = None
-    error: Annotated[str | None, Field(description="Error message, free of credentials.")] = None
+    sqlstate: Annotated[
+        str | None, Field(description="SQLSTATE of the statement that failed, five characters.")
+    ] = None
+    error: Annotated[
+        str | None,
+        Field(
+            description="Error message, free of credentials, with as much as spec.policy.errorDetail allows."
+        ),
+    ] = None
 
     @property
     def kind(self) -> RunKind:

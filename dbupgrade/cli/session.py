@@ -15,6 +15,7 @@ from dbupgrade.kube.errors import Forbidden, KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import PODS, ResourceClient, ResourceKind
 from dbupgrade.objects import Object
+from dbupgrade.pod.redact import every_text, printable
 
 DBUPGRADES = ResourceKind(names.GROUP, names.VERSION, names.PLURAL)
 _JOB_LABEL = "batch.kubernetes.io/job-name"
@@ -66,7 +67,10 @@ class Session:
         if run is None:
             return []
         try:
-            found = [pod async for pod in self._every(PODS, seen.namespace, pods_selector(seen.uid))]
+            found = [
+                every_text(pod, printable)
+                async for pod in self._every(PODS, seen.namespace, pods_selector(seen.uid))
+            ]
         except Forbidden:
             return []
         own = [pod for pod in found if pod["metadata"].get("labels", {}).get(_JOB_LABEL) == run.job_name]

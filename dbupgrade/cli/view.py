@@ -9,7 +9,9 @@ from dbupgrade.api.status import CheckStatus, Run, Status
 from dbupgrade.cli import style
 from dbupgrade.cli.pods import phase, problem
 from dbupgrade.decide.failures import KINDS
+from dbupgrade.decide.observed import retry_value
 from dbupgrade.objects import Object
+from dbupgrade.pod.redact import every_text, printable
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Seen:
 
     @classmethod
     def of(cls, obj: Object) -> "Seen":
-        """Read an object; a status that nobody has written is an empty one."""
+        """Read an object, without what a terminal obeys; a status that nobody has written is an empty one."""
+        obj = every_text(obj, printable)
         metadata, spec = obj["metadata"], obj.get("spec") or {}
         return cls(
             metadata["namespace"],
@@ -38,7 +41,7 @@ class Seen:
             str((spec.get("migrations") or {}).get("image", "")),
             bool(spec.get("suspend")),
             _secret_name(spec),
-            str((metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, "")),
+            retry_value(metadata),
             from_json(Status, obj.get("status") or {}),
         )
 

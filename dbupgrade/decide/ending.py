@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.policy import ErrorDetail
 from dbupgrade.api.spec.runner import Runner
 from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import post_checks
@@ -16,6 +17,7 @@ from dbupgrade.decide.statuses import failure_message, held, with_history
 from dbupgrade.decide.task import is_conclusive
 from dbupgrade.pod import engines
 from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
+from dbupgrade.pod.detail import limited
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
 
@@ -109,6 +111,8 @@ def expire(observed: Observed, job: JobView) -> SetTtl:
 
 
 def _ended(observed: Observed, run: Run, report: Report, result: RunResult) -> Run:
+    spec = observed.resource.spec
+    report = limited(report, spec.policy.error_detail if spec else ErrorDetail.MASKED)
     return replace(
         run,
         finished_at=observed.now,
@@ -120,6 +124,7 @@ def _ended(observed: Observed, run: Run, report: Report, result: RunResult) -> R
         applied_count=report.applied,
         failed_file=report.failed_file,
         failed_statement=report.failed_statement,
+        sqlstate=report.sqlstate,
         error=report.error,
         lint=report.lint,
     )

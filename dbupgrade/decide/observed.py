@@ -19,9 +19,12 @@ from dbupgrade.decide.metric_values import Sample
 from dbupgrade.decide.validation import parse
 from dbupgrade.decide.versions import AppPod
 from dbupgrade.objects import Object
+from dbupgrade.pod.redact import clean
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
 from dbupgrade.pod.view import ContainerView, container_from, timestamp
+
+_RETRY_BYTES = 256
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def resource_from(obj: Object) -> Resource:
         generation=metadata.get("generation", 0),
         created=metadata.get("creationTimestamp", ""),
         deleting="deletionTimestamp" in metadata,
-        retry=(metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""),
+        retry=retry_value(metadata),
         spec=spec,
         spec_error="; ".join(map(str, problems)),
         status=status_from(obj.get("status") or {}),
@@ -292,3 +295,9 @@ class Observed:
         """What was last known of a check."""
         wanted = (phase, kind, name)
         return next((check for check in self.checks if (check.phase, check.kind, check.name) == wanted), None)
+
+
+def retry_value(metadata: Object) -> str:
+    """The value of the annotation that asks for a retry, as the status remembers it: one that is long or odd by its hash."""
+    value = str((metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""))
+    return value if clean(value, _RETRY_BYTES) == value else f"hash:{names.digest(value, length=32)}"

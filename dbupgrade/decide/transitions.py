@@ -132,14 +132,15 @@ def _same_again(old: Status, run: Run) -> bool:
 
 
 def _ended(run: Run) -> Event:
-    """File and class only: error texts belong into the status."""
+    """File, class and SQLSTATE only: error texts belong into the status."""
     if run.result is RunResult.SUCCEEDED:
         count = "unknown" if run.applied_count is None else run.applied_count
         version = run.to_version or "unknown"
         return Event("Normal", "MigrationSucceeded", f"files applied: {count}, database at {version}")
     where = f" in {run.failed_file}" if run.failed_file else ""
+    state = f" (SQLSTATE {run.sqlstate})" if run.sqlstate else ""
     name = run.failure and KINDS[run.failure].event
-    return Event("Warning", name or "MigrationFailed", f"{run.failure}{where}")
+    return Event("Warning", name or "MigrationFailed", f"{run.failure}{where}{state}")
 
 
 def _reason(status: Status) -> str:

@@ -6,7 +6,7 @@
         Silence            a stream that had begun went quiet
       ApiError             an answer that says no, with its HTTP status and the reason of its Status object
         Invalid 400 422, Unauthorized 401, Forbidden 403, NotFound 404, AlreadyExists 409, Conflict 409,
-        Expired 410, TooManyRequests 429, ServerError 5xx
+        Expired 410, TooLarge 413, TooManyRequests 429, ServerError 5xx
 
 Messages are made here, of our own words and a cut part of the server's message. Headers, query strings and bodies never
 get into them, so `str(error)` is fit for a log line, a condition or an event.
@@ -24,11 +24,16 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import orjson
 
+from dbupgrade.pod.redact import printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SERVER_MESSAGE_LIMIT = 300
 _HTTP_CONFLICT = 409
+_HTTP_INTERNAL_ERROR = 500
+_ETCD_TOO_LARGE = ("etcdserver: request is too large", "trying to send message larger than max")
+"""What the API server passes on of etcd and of its client; it has no reason of its own for that."""
 _FIRST_SERVER_ERROR = 500
 
 
@@ -103,6 +108,10 @@ class Expired(ApiError):
     """The resource version or the continue token is too old: list anew."""
 
 
+class TooLarge(ApiError):
+    """The request is larger than the API server takes, or the object larger than etcd does."""
+
+
 class TooManyRequests(ApiError):
     """The server asks for patience; see `retry_after`."""
 
@@ -117,6 +126,7 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
     403: Forbidden,
     404: NotFound,
     410: Expired,
+    413: TooLarge,
     422: Invalid,
     429: TooManyRequests,
 }
@@ -140,11 +150,11 @@ def status_error(
     details = details if isinstance(details, dict) else {}
     causes = details.get("causes")
     causes = causes if isinstance(causes, list) else []
-    message = " ".join(_text(answer.get("message")).split())[:SERVER_MESSAGE_LIMIT]
+    message = " ".join(printable(_text(answer.get("message"))).split())[:SERVER_MESSAGE_LIMIT]
     words = (
         f"{verb} {path}: {status}" + (f" {reason}" if reason else "") + (f": {message}" if message else "")
     )
-    return _class_of(status, reason)(
+    return _class_of(status, reason, message)(
         words,
         status=status,
         reason=reason,
@@ -163,9 +173,11 @@ def unreachable(verb: str, path: str, error: BaseException) -> Unreachable:
     return Unreachable(f"{verb} {path}: {_transport_words(error)}")
 
 
-def _class_of(status: int, reason: str) -> type[ApiError]:
+def _class_of(status: int, reason: str, message: str) -> type[ApiError]:
     if status == _HTTP_CONFLICT:
         return AlreadyExists if reason == "AlreadyExists" else Conflict
+    if status == _HTTP_INTERNAL_ERROR and any(words in message for words in _ETCD_TOO_LARGE):
+        return TooLarge
     if status >= _FIRST_SERVER_ERROR:
         return ServerError
     return _BY_STATUS.get(status, ApiError)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from dbupgrade.pod.redact import printable, remove_secrets, shortened
+from dbupgrade.pod.redact import clean, remove_secrets, shortened
 from dbupgrade.pod.report import Report
 
 MAX_BYTES = 2048
@@ -19,7 +19,7 @@ _NAME_BYTES = 255
 _TEXT_BYTES = 1024
 _REPORT = TypeAdapter(Report)
 _NAMES = ("from_version", "to_version", "failed_file", "sqlstate")
-_TEXTS = ("failed_statement", "error")
+_TEXTS = ("failed_statement", "error", "said")
 
 
 def text(report: Report, secrets: tuple[str, ...] = ()) -> str:
@@ -47,12 +47,10 @@ def _clean(report: Report, secrets: tuple[str, ...] = ()) -> Report:
     """`report` with texts of bounded length and without control characters, whoever wrote them."""
     bounds = dict.fromkeys(_NAMES, _NAME_BYTES) | dict.fromkeys(_TEXTS, _TEXT_BYTES)
     given = {name: getattr(report, name) for name in bounds}
-    clean: dict[str, Any] = {
-        name: shortened(printable(remove_secrets(value, secrets)), bounds[name])
-        for name, value in given.items()
-        if value
+    cleaned: dict[str, Any] = {
+        name: clean(remove_secrets(value, secrets), bounds[name]) for name, value in given.items() if value
     }
-    return replace(report, **clean)
+    return replace(report, **cleaned)
 
 
 def _smaller(report: Report) -> Iterator[Report]:

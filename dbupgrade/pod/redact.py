@@ -6,6 +6,8 @@ a text differently, so that the code of one is a literal of the other, all that 
 """
 
 import re
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 MASK = "***"
@@ -149,6 +151,24 @@ def shortened(text: str, size: int) -> str:
     return data[: size - len(mark.encode())].decode(errors="ignore") + mark
 
 
+def clean(text: str, size: int) -> str:
+    """`text` from outside as it may be stored and shown: without what a terminal obeys, and in at most `size` bytes of UTF-8."""
+    return shortened(printable(text), size)
+
+
 def printable(text: str) -> str:
     """`text` without characters that a terminal obeys or that hide or reorder others; white space becomes a space."""
     return "".join(" " if each.isspace() else each for each in text if each.isspace() or each.isprintable())
+
+
+def every_text(value: Any, change: Callable[[str], str]) -> Any:
+    """JSON in which each text, names of fields included, is changed."""
+    match value:
+        case str():
+            return change(value)
+        case list():
+            return [every_text(each, change) for each in value]
+        case dict():
+            return {change(name): every_text(each, change) for name, each in value.items()}
+        case _:
+            return value

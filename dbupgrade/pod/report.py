@@ -27,6 +27,10 @@ class Report:
     line: int | None = None
     sqlstate: str | None = None
     lint: Lint | None = None
+    raised: bool | None = None
+    """Whether SQL raised the error itself, in words of its own, where that is known."""
+    said: str | None = None
+    """The last words of a program that knows no reports."""
 
 
 _NEEDS_NO_TRANSACTION = "cannot run inside a transaction block"

@@ -10,7 +10,7 @@ import structlog
 from dbupgrade.api import names
 from dbupgrade.api.record import to_json
 from dbupgrade.api.status import Run, Status
-from dbupgrade.decide import migration, transitions
+from dbupgrade.decide import bounds, migration, transitions
 from dbupgrade.decide.decision import (
     CreateJob,
     Decision,
@@ -28,6 +28,7 @@ from dbupgrade.kube.errors import (
     Invalid,
     NotFound,
     ServerError,
+    TooLarge,
     Unreachable,
 )
 from dbupgrade.objects import Object
@@ -89,6 +90,7 @@ class Actor:
         for action in decision.actions:
             match action:
                 case WriteStatus(status):
+                    status = bounds.bounded(status)
                     if transitions.worth_writing(resource.status, status, observed.now):
                         version = await self._write_status(resource, version, status, memory)
                 case CreateJob(run):
@@ -105,12 +107,20 @@ class Actor:
 
     async def _write_status(self, resource: Resource, version: str, status: Status, memory: Memory) -> str:
         """Write `status` over that of `resource` at `version`; returns the new version."""
-        body = to_json(status)
-        new = await self._writes.replace_status(resource.namespace, resource.name, body, version)
+        try:
+            new = await self._replace(resource, version, status)
+        except (TooLarge, Invalid) as error:
+            # The spec must not stay locked because of what somebody put into a text.
+            _log.warning("status_refused", error=error.safe_message)
+            status = bounds.smallest(status)
+            new = await self._replace(resource, version, status)
         if new != version:
             memory.overwritten = version
         self._tell(resource, status)
         return new
+
+    async def _replace(self, resource: Resource, version: str, status: Status) -> str:
+        return await self._writes.replace_status(resource.namespace, resource.name, to_json(status), version)
 
     def _tell(self, resource: Resource, status: Status) -> None:
         """Events and metrics of the change; only after it is written, so that nobody hears of it twice."""
@@ -141,7 +151,7 @@ class Actor:
             refusal = await self._write_token(observed, run, memory)
             refusal = refusal or await self._create(resource, run, memory)
         except (ServerError, Unreachable) as error:
-            status = migration.not_created(observed, run, error.safe_message)
+            status = bounds.bounded(migration.not_created(observed, run, error.safe_message))
             if status != resource.status:
                 await self._write_status(resource, version, status, memory)
             raise

@@ -149,7 +149,7 @@ def test_a_command_that_fails_is_told_with_the_end_of_its_log_and_without_its_se
     script = b'echo "first words"; echo "connecting with $DB_PASSWORD"; echo "it went wrong"; exit 3'
     image = world.push({"/app/migrate.sh": script}, base=world.cluster.psql_image)
     command = {"engine": "Command", "command": ["sh", "/app/migrate.sh"]}
-    world.upgrade(image, migrations=command, database=parts(world))
+    world.upgrade(image, migrations=command, database=parts(world), policy={"errorDetail": "Full"})
     upgrade = world.wait_for(STALLED)
     assert upgrade.run["failure"] == "CommandFailed"
     assert upgrade.run["error"] == "exit code 3: first words connecting with *** it went wrong"
@@ -213,7 +213,8 @@ def test_every_engine_knows_the_server_by_the_given_certificates(world: World) -
             assert server.rows("SELECT to_regclass('users')", name) == ["users"]
         for name, (migrations, image) in engines.items():
             given = parts(world, **place, database=name, caSecretRef={"name": "stranger"})
-            world.upgrade(image, f"not-{name}", migrations=migrations, database=given)
+            full = {"errorDetail": "Full"}
+            world.upgrade(image, f"not-{name}", migrations=migrations, database=given, policy=full)
         for name in ("atlas", "psql"):
             run = world.wait_for(STALLED, f"not-{name}").run
             assert run["failure"] == "ConnectionSettings"

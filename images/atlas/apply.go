@@ -228,7 +228,7 @@ func (r *applyRun) commit(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	r.current().Error = &statementReport{Stmt: "COMMIT", Text: err.Error(), SQLState: codeOf(err)}
+	r.current().Error = &statementReport{Stmt: "COMMIT", Text: err.Error(), SQLState: codeOf(err), Raised: isRaised(err)}
 	r.events.failed(r.current(), nil, err)
 	return fmt.Errorf("sql/migrate: committing version %q: %w", r.current().Version, err)
 }
@@ -249,7 +249,7 @@ func (r *applyRun) failed(file migrate.File, err error) error {
 		r.report.Applied = append(r.report.Applied, last)
 	}
 	if last.Error == nil {
-		last.Error = &statementReport{Text: err.Error(), SQLState: codeOf(err)}
+		last.Error = &statementReport{Text: err.Error(), SQLState: codeOf(err), Raised: isRaised(err)}
 		r.events.failed(last, nil, err)
 	}
 	return err

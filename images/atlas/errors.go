@@ -17,6 +17,8 @@ import (
 // statementError is what a database said of a statement, in the words in which it is shown and recorded.
 type statementError struct {
 	text, code string
+	// raised says that SQL raised the error itself, so that its words may be data.
+	raised bool
 	// position is that of a character in the statement, from 1; 0 if the database gave none.
 	position int
 	cause    error
@@ -25,20 +27,30 @@ type statementError struct {
 func (e *statementError) Error() string { return e.text }
 func (e *statementError) Unwrap() error { return e.cause }
 
+// raising are the functions of PostgreSQL that carry out RAISE and ASSERT, whatever SQLSTATE these name.
+var raising = []string{"exec_stmt_raise", "exec_stmt_assert"}
+
+// What MySQL says of SIGNAL, unless that names another number and state.
+const (
+	signalled      = 1644
+	signalledState = "45000"
+)
+
 // plain gives the errors of both drivers one shape: the message, with the SQLSTATE behind it.
 func plain(err error) error {
 	var postgres *pq.Error
 	var maria *mysql.MySQLError
 	switch {
 	case errors.As(err, &postgres):
-		e := &statementError{code: string(postgres.Code), cause: err}
+		e := &statementError{code: string(postgres.Code), raised: slices.Contains(raising, postgres.Routine), cause: err}
 		e.text = fmt.Sprintf("pq: %s (%s)", postgres.Message, postgres.Code)
 		if _, scanErr := fmt.Sscan(postgres.Position, &e.position); scanErr != nil {
 			e.position = 0
 		}
 		return e
 	case errors.As(err, &maria):
-		return &statementError{text: maria.Error(), code: string(maria.SQLState[:]), cause: err}
+		raised := maria.Number == signalled || string(maria.SQLState[:]) == signalledState
+		return &statementError{text: maria.Error(), code: string(maria.SQLState[:]), raised: raised, cause: err}
 	default:
 		return err
 	}
@@ -83,6 +95,12 @@ func codeOf(err error) string {
 		return e.code
 	}
 	return ""
+}
+
+// isRaised says whether SQL raised an error itself.
+func isRaised(err error) bool {
+	var e *statementError
+	return errors.As(err, &e) && e.raised
 }
 
 // checkURL refuses what cannot be a URL of a database, in words that hold nothing of it: where a URL is malformed, any

@@ -164,7 +164,7 @@ func (l *events) failed(file *appliedFile, stmt *migrate.Stmt, err error) {
 func (file *appliedFile) fail(stmt *migrate.Stmt, err error) {
 	var place event
 	place.at(file.text, stmt, positionOf(err))
-	file.Error = &statementReport{stmt.Text, err.Error(), codeOf(err), place.Line, place.Column}
+	file.Error = &statementReport{stmt.Text, err.Error(), codeOf(err), place.Line, place.Column, isRaised(err)}
 }
 
 // Names of the events of a statement.

@@ -40,6 +40,7 @@ type statementReport struct {
 	Stmt, Text   string
 	SQLState     string
 	Line, Column int
+	Raised       bool
 }
 
 // statusReport is what --format sees of a comparison.
@@ -108,7 +109,7 @@ func parseFormat(format string) (*template.Template, error) {
 // fields, and a template that names one fails with it. Here, the block is what is known of an error.
 const (
 	placeBlock  = "place"
-	placeFormat = `{"sqlstate":{{ json .SQLState }},"line":{{ .Line }},"column":{{ .Column }}}`
+	placeFormat = `{"sqlstate":{{ json .SQLState }},"line":{{ .Line }},"column":{{ .Column }},"raised":{{ .Raised }}}`
 )
 
 func asJSON(value any) (string, error) {

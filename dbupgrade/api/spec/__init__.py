@@ -42,7 +42,9 @@ class Spec(Model):
         description="The database to migrate. It cannot be changed: for another database, create another DBUpgrade."
     )
     checks: Checks = Field(Checks(), description="What must hold before a run starts and after it has ended.")
-    policy: Policy = Field(Policy(), description="What is asked of migrations before they are applied.")
+    policy: Policy = Field(
+        Policy(), description="What is asked of migrations before they are applied, and what is told of them."
+    )
     runner: Runner = Field(Runner(), description="Settings of the Job and the pod of a run.")
     suspend: bool = Field(
         False,

@@ -15,8 +15,23 @@ class LintMode(StrEnum):
     ERROR = "error"
 
 
+class ErrorDetail(StrEnum):
+    """How much the status shows of what the database says of a failure."""
+
+    FULL = "Full"
+    MASKED = "Masked"
+    CODE = "Code"
+
+
 class Policy(Model):
-    """What is asked of migrations before they are applied."""
+    """What is asked of migrations before they are applied, and what is told of them."""
+
+    error_detail: ErrorDetail = Field(
+        ErrorDetail.MASKED,
+        description="How much the status shows of what the database, or the command, says of a failure: Full (its text, without "
+        "secrets and literals), Masked (the same, but not what SQL raises itself with RAISE or SIGNAL, nor what a command printed) or Code "
+        "(only class, file, line and SQLSTATE). Defaults to Masked.",
+    )
 
     lint: LintMode = Field(
         LintMode.OFF,

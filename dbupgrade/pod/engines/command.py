@@ -1,6 +1,6 @@
 """The engine Command: what is told of the end of an application's own migration command.
 
-Its output is anybody's words. The end of it is told when it failed, masked and cut; what it means is guessed only where
+Its output is anybody's words. The end of it is told when it failed, masked and cut, if spec.policy.errorDetail asks for it; what it means is guessed only where
 no connection was made, as nothing else may be tried again by itself.
 """
 
@@ -69,8 +69,9 @@ class Command(MigrationEngine):
         elif _REFUSED.search(end):
             failure = Failure.AUTHENTICATION
         said = mask_error(_end(remove_secrets(log, secrets)), "")
-        words = f"exit code {exit_code}"
-        return Report(failure=failure, error=f"{words}: {_last(said, MAX_BYTES - 64)}" if said else words)
+        return Report(
+            failure=failure, error=f"exit code {exit_code}", said=_last(said, MAX_BYTES - 64) or None
+        )
 
     def done(self, run: Run) -> str:
         """Only that it ended: what it did is not known."""

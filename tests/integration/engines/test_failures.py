@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
+from dbupgrade.api.spec.policy import ErrorDetail
 from dbupgrade.api.status import Failure
+from dbupgrade.pod.detail import limited
 from e2e.ports import free_port
 from tests.integration.engines.atlas import CLI, OURS
 from tests.integration.harness.postgres import PASSWORD
@@ -135,3 +137,30 @@ def test_a_history_that_the_user_may_not_make(database: Database) -> None:
     url = database.url.replace(f"//owner:{quote(PASSWORD, safe='')}", "//reader_of_history:hunter2")
     found = dataclasses.replace(database, url=url).apply("--revisions-schema", "other").report
     assert found.failure is Failure.AUTHENTICATION
+
+
+RAISING = {
+    "in its own state": "DO $$ BEGIN RAISE EXCEPTION 'bad key %', 4711; END $$;",
+    "in another's state": "DO $$ BEGIN RAISE EXCEPTION 'bad key %', 4711 USING ERRCODE = '42P01'; END $$;",
+    "by an assertion": "DO $$ BEGIN ASSERT false, 'bad key ' || 4700 + 11; END $$;",
+    "in a trigger": "CREATE TABLE t (id int);\n"
+    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'bad key %', NEW.id USING ERRCODE = '23505'; END $$;\n"
+    "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();\n"
+    "INSERT INTO t SELECT 4700 + 11;",
+}
+
+
+@pytest.mark.parametrize("name", RAISING)
+def test_what_sql_raises_itself_is_told_from_what_the_server_says(database: Database, name: str) -> None:
+    database.write({"1_a.sql": RAISING[name]})
+    found = database.apply().report
+    assert (found.failure, found.raised) == (Failure.SQL, True)
+    assert "4711" in (found.error or "")
+    assert "4711" not in str(limited(found, ErrorDetail.MASKED))
+
+
+def test_what_the_server_says_itself_is_shown(database: Database) -> None:
+    database.write({"1_a.sql": "SELECT * FROM nowhere;"})
+    found = database.apply().report
+    assert (found.failure, found.raised, found.sqlstate) == (Failure.SQL, None, "42P01")
+    assert limited(found, ErrorDetail.MASKED) is found

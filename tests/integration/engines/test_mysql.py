@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbupgrade.api.spec.policy import ErrorDetail
 from dbupgrade.api.status import Failure
+from dbupgrade.pod.detail import limited
 from tests.integration.engines.servers import OnMariaDb
 
 if TYPE_CHECKING:
@@ -85,3 +87,11 @@ def test_what_mysql_cannot_undo_is_not_told_as_undone(server: OnMariaDb, databas
     found = database.apply("--tx-mode", "all").report
     assert (found.failure, found.failed_file, found.applied) == (Failure.SQL, "2_b.sql", 1)
     assert server.in_history(database, ROWS)[0] == "1 1/1 "
+
+
+def test_what_sql_signals_itself_is_told_from_what_the_server_says(database: Database) -> None:
+    text = "delimiter //\ncreate procedure p()\nbegin\n  signal sqlstate '45000' set message_text = 'bad key 4711';\nend //\ndelimiter ;\ncall p();"
+    database.write({"1_a.sql": "create table a (id int);", "2_b.sql": text})
+    found = database.apply().report
+    assert (found.failure, found.raised) == (Failure.SQL, True), found
+    assert "4711" not in str(limited(found, ErrorDetail.MASKED))

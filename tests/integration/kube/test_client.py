@@ -15,6 +15,7 @@ from dbupgrade.kube.errors import (
     Invalid,
     NotFound,
     ServerError,
+    TooLarge,
     TooManyRequests,
     Unauthorized,
     Unreachable,
@@ -34,6 +35,9 @@ from dbupgrade.telemetry.metrics import API_REQUESTS
 from tests.integration.harness.accounts import create_account, token_of
 from tests.integration.harness.apiserver import Login
 from tests.integration.harness.faultproxy import Answer, Fault, Match, Reset, Stall
+from tests.integration.harness.guard import resource
+from tests.integration.harness.namespaces import DBUPGRADES
+from tests.integration.harness.scene import spec
 from tests.integration.harness.waiting import eventually
 
 if TYPE_CHECKING:
@@ -105,6 +109,17 @@ async def test_a_malformed_body_is_invalid(admin: Client, namespace: str) -> Non
     with pytest.raises(Invalid) as caught:
         await ResourceClient(admin, JOBS).create(namespace, {"metadata": {"name": 1}})
     assert caught.value.status == 400
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+@pytest.mark.parametrize("size", [1_600_000, 3_500_000], ids=["for etcd", "for the API server"])
+async def test_what_is_too_large_is_known_as_such(admin: Client, namespace: str, size: int) -> None:
+    resources = ResourceClient(admin, DBUPGRADES)
+    await resources.create(namespace, resource("big", spec()))
+    with pytest.raises(TooLarge):
+        await resources.patch(
+            namespace, "big", {"status": {"currentVersion": "x" * size}}, subresource="status"
+        )
 
 
 async def test_a_terminating_namespace_is_told_by_its_cause(admin: Client, namespace: str) -> None:

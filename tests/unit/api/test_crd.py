@@ -152,6 +152,7 @@ def test_the_defaults() -> None:
         ".spec.checks.pre.minPodVersions[].strictMode": True,
         ".spec.checks.pre.minPodVersions[].disallowDowngrade": False,
         ".spec.policy.lint": "off",
+        ".spec.policy.errorDetail": "Masked",
         ".spec.runner.activeDeadlineSeconds": 600,
         ".spec.runner.ttlSecondsAfterFinished": 3600,
         ".spec.runner.waitForDatabaseSeconds": 0,

@@ -133,6 +133,12 @@ TOLD = [
         id="a failed statement is told by file and class only",
     ),
     pytest.param(
+        having(an_intent()),
+        having(failed(Failure.SQL, failed_file="3_bad.sql", sqlstate="42P01", error="cannot")),
+        [("Warning", "MigrationFailed", "SQLError in 3_bad.sql (SQLSTATE 42P01)")],
+        id="and by SQLSTATE, where that is known",
+    ),
+    pytest.param(
         Status(),
         held(Reason.SECRET_NOT_FOUND),
         [("Warning", "SecretNotFound", "what was seen")],

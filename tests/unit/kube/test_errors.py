@@ -29,6 +29,7 @@ def status(**fields: Any) -> bytes:
         pytest.param(409, "", errors.Conflict, id="409 without a reason"),
         pytest.param(410, "Expired", errors.Expired, id="410 Expired"),
         pytest.param(410, "Gone", errors.Expired, id="410 Gone"),
+        pytest.param(413, "RequestEntityTooLarge", errors.TooLarge, id="413"),
         pytest.param(422, "Invalid", errors.Invalid, id="422"),
         pytest.param(429, "TooManyRequests", errors.TooManyRequests, id="429"),
         pytest.param(500, "InternalError", errors.ServerError, id="500"),
@@ -42,9 +43,21 @@ def test_a_status_code_becomes_its_class(code: int, reason: str, expected: type[
     assert (error.status, error.reason) == (code, reason)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "etcdserver: request is too large",
+        "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2097176 vs. 2097152)",
+    ],
+)
+def test_what_etcd_finds_too_large_is_the_requests_fault(message: str) -> None:
+    error = errors.api_error("PUT", PATH, 500, status(message=message))
+    assert type(error) is errors.TooLarge
+
+
 def test_the_message_names_verb_path_status_reason_and_the_servers_words() -> None:
     error = errors.api_error(
-        "POST", PATH, 403, status(reason="Forbidden", message="exceeded quota:\n  pods=1")
+        "POST", PATH, 403, status(reason="Forbidden", message="exceeded\x1b quota:\n  pods=1")
     )
     assert str(error) == error.safe_message == f"POST {PATH}: 403 Forbidden: exceeded quota: pods=1"
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from dbupgrade.api.spec.policy import ErrorDetail
 from dbupgrade.api.status import Failure
+from dbupgrade.pod.detail import limited
 from dbupgrade.pod.engines import ENGINES
 from tests.unit.decide.builders import (
     IMAGE_1,
@@ -56,14 +58,14 @@ def test_a_command_runs_in_the_users_image_without_extraction() -> None:
     ],
 )
 def test_the_end_of_a_command(log: str, exit_code: int, failure: Failure | None, error: str | None) -> None:
-    report = ENGINES["Command"].parse(log, exit_code=exit_code, secrets=("pw-1",))
+    report = limited(ENGINES["Command"].parse(log, exit_code=exit_code, secrets=("pw-1",)), ErrorDetail.FULL)
     assert report.failure is failure
     assert error is None or report.error == error
 
 
 def test_the_end_of_a_long_log_is_kept_and_a_secret_at_the_cut_is_not_seen() -> None:
     log = "x" * 3000 + "pw-1" * 1000 + "\nthe end"
-    report = ENGINES["Command"].parse(log, exit_code=1, secrets=("pw-1",))
+    report = limited(ENGINES["Command"].parse(log, exit_code=1, secrets=("pw-1",)), ErrorDetail.FULL)
     assert report.error
     assert report.error.endswith("the end")
     assert "pw-1" not in report.error

@@ -26,6 +26,7 @@ from dbupgrade.kube.errors import (
     Invalid,
     NotFound,
     ServerError,
+    TooLarge,
     Unreachable,
 )
 from dbupgrade.objects import Key
@@ -220,3 +221,28 @@ async def test_what_fails_ends_the_decision_there() -> None:
     with pytest.raises(Unreachable):
         await stage.act(WriteStatus(stage.status), DeleteJob("x", "uid-of-x"), SetTtl("x", 1))
     assert stage.calls == ["write status orders active", "delete job x"]
+
+
+@pytest.mark.parametrize(
+    "error", [TooLarge("etcdserver: request is too large", status=500), Invalid("status: no", status=422)]
+)
+async def test_a_status_that_is_refused_is_written_in_its_smallest_form(error: TooLarge | Invalid) -> None:
+    stage = Stage(
+        history=(Run(job_name="a", sequence=1, run_id="r", image="i", generation=1, started_at=NOW),)
+    )
+    stage.server.failures["write status"].append(error)
+    await stage.start()
+    assert stage.calls[:2] == ["write status orders active"] * 2
+    status = stage.server.resources[stage.key]["status"]
+    assert (status["history"], status["run"]["jobName"]) == ([], stage.run.job_name)
+    assert stage.server.jobs
+    stage.server.failures["write status"].extend([error, error])
+    with pytest.raises(type(error)):
+        await stage.act(WriteStatus(replace(stage.status, current_version="2")))
+
+
+async def test_what_others_wrote_is_cleaned_before_it_is_stored() -> None:
+    stage = Stage(current_version="2\x1b[31m")
+    await stage.start()
+    assert stage.server.resources[stage.key]["status"]["currentVersion"] == "2[31m"
+    await stage.world.settle(stage.key)

@@ -34,6 +34,7 @@ Text = Annotated[str, BeforeValidator(lambda value: value or "")]
 class _Place(BaseModel):
     sqlstate: Annotated[str, Field(pattern=r"^([0-9A-Z]{5})?$")] = ""
     line: int = 0
+    raised: bool | None = None
 
 
 class _FileError(BaseModel):
@@ -155,6 +156,7 @@ def _from_output(output: _Output, secrets: tuple[str, ...], *, ends_with_state: 
         ),
         line=(failed.error.place.line if failed.error.place else 0) or None,
         sqlstate=sqlstate,
+        raised=(failed.error.place.raised if failed.error.place else None) or None,
         **known,
     )
 
