@@ -79,7 +79,7 @@ matrix: build ## The oldest and the newest PostgreSQL with every engine
 	.venv/bin/pytest tests/versions -n 2 -k "PostgreSQL13 or PostgreSQL18"
 
 # What a database's version can change: applying files, failures, connections, locks, engines.
-DATABASE_SCENARIOS := test_straight_way or test_sql_error or test_database_access or test_lock or test_engines
+DATABASE_SCENARIOS := test_straight_way or test_sql_error or test_database_access or test_lock or test_engines or test_psql
 
 .PHONY: versions
 versions: build ## Long suite: every PostgreSQL and MariaDB with every engine; oldest and newest database and Kubernetes

@@ -48,10 +48,6 @@ class Settings(BaseSettings):
     atlas_image: str = Field(
         "", description="image whose atlas the runner uses; empty: the runner's own engine"
     )
-    psql_image: str = Field(
-        "docker.io/library/postgres:17.6-alpine",
-        description="image with psql and sh, for engine Psql",
-    )
     runner_image: str = Field(
         "subbug/dbupgrade-migrate:0.1.0",
         description="image of the runner: `dbupgrade migrate`, our engine and PostgreSQL's client",
@@ -96,7 +92,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("crane_image", "runner_image", "atlas_image", "psql_image")
+    @field_validator("crane_image", "runner_image", "atlas_image")
     @classmethod
     def _pinned(cls, value: str, info: ValidationInfo) -> str:
         """An image that changes under a running operator would change what runs: latest is refused."""

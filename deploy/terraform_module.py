@@ -62,7 +62,7 @@ def files() -> Iterator[tuple[Path, str]]:
 
 def operator_parts() -> dict[str, Any]:
     """What mode `job` takes from the operator, so that its pods have the same security context and run the same commands."""
-    atlas, psql, command = _sample_job("Atlas"), _sample_job("Psql"), _sample_job("Command")
+    atlas, command = _sample_job("Atlas"), _sample_job("Command")
     template, spec = atlas["spec"]["template"], atlas["spec"]["template"]["spec"]
     (fetching,), (migrating,) = spec["initContainers"], spec["containers"]
     (waiting,) = command["spec"]["template"]["spec"]["initContainers"]
@@ -87,7 +87,6 @@ def operator_parts() -> dict[str, Any]:
         },
         "waitArguments": waiting["args"],
         "temporaryVolume": next(volume for volume in spec["volumes"] if volume["name"] == "tmp"),
-        "psqlCommand": psql["spec"]["template"]["spec"]["containers"][0]["command"],
         "authority": {"path": AUTHORITY_PATH, "file": AUTHORITY_FILE},
         "unreachableExitCode": UNREACHABLE_EXIT_CODE,
         "files": FILES,
@@ -118,7 +117,7 @@ def _sample_job(engine: str) -> dict[str, Any]:
         generation=1,
         started_at=datetime.fromtimestamp(0, UTC),
     )
-    settings = JobSettings(crane_image="sample", runner_image="sample", psql_image="sample")
+    settings = JobSettings(crane_image="sample", runner_image="sample")
     return job(resource, run, settings)
 
 

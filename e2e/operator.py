@@ -190,7 +190,6 @@ def launch_for(cluster: Cluster, log: Path, **settings: str) -> Launch:
     given = {
         "DBUPGRADE_CRANE_IMAGE": cluster.crane_image,
         "DBUPGRADE_RUNNER_IMAGE": cluster.runner_image,
-        "DBUPGRADE_PSQL_IMAGE": cluster.psql_image,
         "DBUPGRADE_INSECURE_REGISTRIES": "true",
         **settings,
     }

@@ -31,8 +31,7 @@ helm upgrade --install dbupgrade-operator "$chart/dbupgrade-operator" \
   --namespace dbupgrade-system --create-namespace --wait --timeout 5m \
   --set replicaCount=2 --set webhook.certManager.enabled=false --set insecureRegistries=true \
   --set "image.repository=$registry/dbupgrade-operator" --set "image.tag=$tag" \
-  --set "craneImage=$registry/dbupgrade-crane:$tag" --set "runnerImage=$registry/dbupgrade-migrate:$tag" \
-  --set "psqlImage=docker.io/library/$postgres" --set "atlasImage="
+  --set "craneImage=$registry/dbupgrade-crane:$tag" --set "runnerImage=$registry/dbupgrade-migrate:$tag" --set "atlasImage="
 
 kubectl delete namespace shop --ignore-not-found
 kubectl create namespace shop
@@ -60,7 +59,6 @@ spec:
       urlSecretRef:
         name: shop-database
   runner:
-    # With psqlImage, and the same server.
     waitForDatabaseSeconds: 60
 MANIFEST
 kubectl --namespace shop wait --for=condition=Ready dbupgrade/shop --timeout=5m

@@ -83,7 +83,6 @@ class DBUpgrades:
         settings, cluster = self._settings, Cluster(self._client)
         job_settings = JobSettings(
             crane_image=settings.crane_image,
-            psql_image=settings.psql_image,
             runner_image=settings.runner_image,
             atlas_image=settings.atlas_image,
             insecure_registries=settings.insecure_registries,

@@ -19,6 +19,7 @@ from dbupgrade.pod import engines
 from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
 from dbupgrade.pod.detail import limited
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.runner import with_server
 from dbupgrade.pod.steps import STEPS
 
 _OUT_OF_MEMORY = "OOMKilled"
@@ -72,6 +73,8 @@ def _why(observed: Observed, run: Run, job: JobView, pod: PodView | None, report
     if pod.migrate.end_reason in _NEVER_RAN:
         return Report(failure=Failure.POD_SETTINGS)
     report = _with_token(run, report)
+    if engines.named(run.engine).waits:
+        report = with_server(report, observed.resource.spec)
     failure = report.failure or Failure.UNKNOWN
     if failure in {Failure.UNKNOWN, Failure.COMMAND} and pod.deleting:
         return Report(

@@ -34,7 +34,6 @@ class JobSettings:
 
     crane_image: str
     runner_image: str
-    psql_image: str
     atlas_image: str = ""
     """An image whose `atlas` the runner uses instead of its own engine; none when empty."""
     insecure_registries: bool = False

@@ -6,7 +6,6 @@ Contract, section 3.5. The pod passes Pod Security "restricted"; user input is d
 from dbupgrade.api import names
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import Connection, UrlSecretRef
-from dbupgrade.api.spec.runner import Runner
 from dbupgrade.api.status import Run
 from dbupgrade.objects import Object
 from dbupgrade.pod import identities
@@ -45,7 +44,7 @@ def job(owner: Owner, run: Run, settings: JobSettings) -> Object:
             "activeDeadlineSeconds": spec.runner.active_deadline_seconds,
             # A replacement only when the pod before it has ended: never two that are alive.
             "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": _failure_rules(spec.runner)},
+            "podFailurePolicy": {"rules": _failure_rules(spec)},
             "template": _template(context),
         },
     }
@@ -78,13 +77,23 @@ def owner_reference(owner: Owner) -> Object:
     }
 
 
-def _failure_rules(runner: Runner) -> list[Object]:
-    """A disruption is no failure. What the Job may try again are failures to connect, and nothing else."""
-    disruption = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+def _failure_rules(spec: Spec) -> list[Object]:
+    """A disruption is no failure. What the Job may try again are failures to connect, and nothing else.
+
+    Each container is named: how a sidecar ends, which somebody else has added, says nothing about the run.
+    """
+    disruption: Object = {
+        "action": "Ignore",
+        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+    }
+    if not spec.runner.backoff_limit:
+        return [disruption]
     others = {"operator": "NotIn", "values": [UNREACHABLE_EXIT_CODE]}
-    return (
-        [disruption, {"action": "FailJob", "onExitCodes": others}] if runner.backoff_limit else [disruption]
-    )
+    ours = [*(step.name for step in steps(spec)), names.CONTAINER_MIGRATE]
+    return [
+        disruption,
+        *({"action": "FailJob", "onExitCodes": {"containerName": name, **others}} for name in ours),
+    ]
 
 
 def _labels(context: Context) -> dict[str, str]:

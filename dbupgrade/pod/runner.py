@@ -1,9 +1,11 @@
 """The container `migrate` where it is the runner, `dbupgrade migrate apply`: its variables, and how its end is read."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from dbupgrade.api import names
+from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import Dialect
 from dbupgrade.api.spec.migrations import Delivery, Engine, ExecOrder
 from dbupgrade.api.spec.policy import LintMode
@@ -12,6 +14,7 @@ from dbupgrade.objects import Object
 from dbupgrade.pod import folder, message
 from dbupgrade.pod.connection import environment
 from dbupgrade.pod.connection.access import Access
+from dbupgrade.pod.connection.secrets import described
 from dbupgrade.pod.container import HOME, TEMPORARY, TERMINATION_LOG, defaults, temporary_volume, values
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.report import Report
@@ -104,6 +107,14 @@ def reported(view: ContainerView) -> Report:
         return report
     signalled = view.exit_code is not None and view.exit_code > _SIGNALLED
     return Report(failure=Failure.INTERRUPTED if signalled else Failure.UNKNOWN)
+
+
+def with_server(report: Report, spec: Spec | None) -> Report:
+    """`report` with the server that was not reached: the runner cannot know which part of its address is from a Secret."""
+    if report.failure is not Failure.DATABASE_UNREACHABLE or spec is None:
+        return report
+    parts = (described(spec.database), report.error)
+    return replace(report, error=": ".join(part for part in parts if part))
 
 
 def _authority(access: Access) -> list[Object]:

@@ -27,19 +27,14 @@ locals {
   servers = { for key, given in local.connection : key => given.host == null ? {} : { HOST = given.host, PORT = tostring(given.port), DATABASE = given.database } }
 
   parts = { for key, migration in local.jobs : key => { for name, value in merge(
-    migration.engine == "Psql" ? {
-      PGSSLMODE     = local.connection[key].sslMode
-      PGSSLROOTCERT = local.authority_files[key]
-      PGOPTIONS     = local.connection[key].schema == null ? null : "-c search_path=\"${local.connection[key].schema}\""
-    } : {},
-    migration.engine == "Command" ? { DB_SCHEMA = local.connection[key].schema, DB_SSLMODE = local.connection[key].sslMode, DB_SSLROOTCERT = local.authority_files[key] } : {},
-    { for name, value in local.servers[key] : "${migration.engine == "Psql" ? "PG" : "DB_"}${name}" => value },
+    { DB_SCHEMA = local.connection[key].schema, DB_SSLMODE = local.connection[key].sslMode, DB_SSLROOTCERT = local.authority_files[key] },
+    { for name, value in local.servers[key] : "DB_${name}" => value },
   ) : name => value if value != null } }
 
   secret_parts = { for key, migration in local.jobs : key => { for name, reference in {
-    DATABASE_URL                                           = local.connection[key].urlSecretRef
-    "${migration.engine == "Psql" ? "PG" : "DB_"}USER"     = local.connection[key].userSecretRef
-    "${migration.engine == "Psql" ? "PG" : "DB_"}PASSWORD" = local.connection[key].passwordSecretRef
+    DATABASE_URL = local.connection[key].urlSecretRef
+    DB_USER      = local.connection[key].userSecretRef
+    DB_PASSWORD  = local.connection[key].passwordSecretRef
   } : name => reference if reference != null } }
 
   connection_env = { for key in keys(local.jobs) : key => concat(
@@ -81,23 +76,13 @@ locals {
     for reference in [given.caSecretRef] : { name = "authority", mountPath = local.operator.authority.path, readOnly = true } if reference != null
   ] }
 
-  atlas = { for key in keys(local.jobs) : key => merge(local.defaults[key], {
+  runner = { for key, migration in local.jobs : key => merge(local.defaults[key], {
     name  = "migrate"
     image = var.images.runner
     args  = local.operator.runnerArguments
-    env = concat(local.runner_env[key], [for name, value in local.operator.runnerVariables : { name = name, value = value }], [
+    env = concat(local.runner_env[key], [for name, value in merge(local.operator.runnerVariables, { MIGRATE_ENGINE = migration.engine }) : { name = name, value = value }], [
       for name, field in { ATLAS_REVISIONS_SCHEMA = "revisionsSchema", MIGRATE_BASELINE_VERSION = "baseline", MIGRATE_EXEC_ORDER = "execOrder" } :
       { name = name, value = local.specs[key].migrations[field] } if can(local.specs[key].migrations[field])
-    ])
-    volumeMounts = concat([local.migrations_mounts[key], local.temporary], local.authority_mounts[key])
-  }) }
-
-  psql = { for key in keys(local.jobs) : key => merge(local.defaults[key], {
-    name    = "migrate"
-    image   = var.images.psql
-    command = local.operator.psqlCommand
-    env = concat(local.connection_env[key], [local.home, { name = "MIGRATIONS", value = "/migrations" }], [
-      for baseline in try([local.specs[key].migrations.baseline], []) : { name = "BASELINE", value = baseline }
     ])
     volumeMounts = concat([local.migrations_mounts[key], local.temporary], local.authority_mounts[key])
   }) }
@@ -166,9 +151,9 @@ locals {
     # Encoded, because containers differ in their attributes and a conditional wants one type.
     initContainers = [for text in concat(
       migration.engine != "Command" && local.extract[key] ? [jsonencode(local.fetch[key])] : [],
-      migration.engine != "Atlas" && local.wait_seconds[key] > 0 ? [jsonencode(local.wait[key])] : [],
+      migration.engine == "Command" && local.wait_seconds[key] > 0 ? [jsonencode(local.wait[key])] : [],
     ) : jsondecode(text)]
-    containers         = [jsondecode({ Atlas = jsonencode(local.atlas[key]), Psql = jsonencode(local.psql[key]), Command = jsonencode(local.command[key]) }[migration.engine])]
+    containers         = [jsondecode(migration.engine == "Command" ? jsonencode(local.command[key]) : jsonencode(local.runner[key]))]
     volumes            = local.volumes[key]
     imagePullSecrets   = [for name in local.pull_secrets[key] : { name = name }]
     serviceAccountName = try(local.runners[key].serviceAccountName, "")
@@ -187,7 +172,7 @@ locals {
       backoffLimit            = try(local.runners[key].backoffLimit, 3)
       activeDeadlineSeconds   = try(local.runners[key].activeDeadlineSeconds, 600)
       ttlSecondsAfterFinished = try(local.runners[key].ttlSecondsAfterFinished, 300)
-      # The runner and Psql say by their exit code that nothing was done; of a command every failure may be one.
+      # The runner says by its exit code that nothing was done; of a command every failure may be one.
       podFailurePolicy = { rules = concat(local.operator.job.podFailurePolicy.rules, [for engine in [migration.engine] : {
         action      = "FailJob"
         onExitCodes = { containerName = "migrate", operator = "NotIn", values = [local.operator.unreachableExitCode] }

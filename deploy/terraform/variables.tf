@@ -227,11 +227,10 @@ variable "kubectl" {
 }
 
 variable "images" {
-  description = "Images of mode `job`: `crane` (with sh and tar) fetches files, `runner` waits for the database and applies them with Atlas, `psql` (with sh and psql) applies those of engine Psql."
+  description = "Images of mode `job`: `crane` (with sh and tar) fetches files, `runner` waits for the database and applies them."
   type = object({
     crane  = optional(string, "subbug/dbupgrade-crane:0.22.1")
     runner = optional(string, "subbug/dbupgrade-migrate:0.1.0")
-    psql   = optional(string, "docker.io/library/postgres:17.6-alpine")
   })
   default  = {}
   nullable = false

@@ -226,7 +226,7 @@ def test_without_the_operator_it_makes_the_jobs_itself(world: World, stack: Stac
     world_image = world.image(THREE)
     plain = world.push({"/migrations/1_plain.sql": b"CREATE TABLE plain (id int);"})
     cluster = world.cluster
-    images = {"crane": cluster.crane_image, "runner": cluster.runner_image, "psql": client}
+    images = {"crane": cluster.crane_image, "runner": cluster.runner_image}
     stack.use(mode="job", migrations=migrations(say), images=images)
     stack.tofu.run("init", "-no-color")
     stack.tofu.apply()

@@ -161,7 +161,6 @@ def test_every_variable_of_the_container_is_a_setting(helm: Helm) -> None:
     [
         ("craneImage=own/crane:1", "DBUPGRADE_CRANE_IMAGE", "own/crane:1"),
         ("atlasImage=own/atlas:1", "DBUPGRADE_ATLAS_IMAGE", "own/atlas:1"),
-        ("psqlImage=own/psql:1", "DBUPGRADE_PSQL_IMAGE", "own/psql:1"),
         ("runnerImage=own/runner:1", "DBUPGRADE_RUNNER_IMAGE", "own/runner:1"),
         ("insecureRegistries=true", "DBUPGRADE_INSECURE_REGISTRIES", "true"),
         ("webhook.port=10250", "DBUPGRADE_WEBHOOK_PORT", "10250"),
@@ -184,7 +183,6 @@ def test_the_defaults_of_the_chart_are_those_of_the_operator() -> None:
     defaults = Settings()
     assert VALUES["craneImage"] == defaults.crane_image
     assert VALUES["atlasImage"] == defaults.atlas_image
-    assert VALUES["psqlImage"] == defaults.psql_image
     assert VALUES["runnerImage"] == defaults.runner_image
     assert VALUES["webhook"]["port"] == defaults.webhook_port
     assert VALUES["metrics"]["port"] == defaults.metrics_port
@@ -421,7 +419,7 @@ def test_with_cert_manager_in_the_same_release_its_kinds_come_last(helm_with_sta
         ("craneImage=own/crane:latest", "craneImage must not use the tag latest"),
         ("atlasImage=own/atlas:latest", "atlasImage must not use the tag latest"),
         ("atlasImage=own/atlas", "atlasImage must have a tag or a digest"),
-        ("psqlImage=", "psqlImage must have a tag or a digest"),
+        ("runnerImage=", "runnerImage must have a tag or a digest"),
         ("log.level=verbose", "level"),
         ("metrics.port=70000", "port"),
         ('watch.namespaces=["Not_A_Name"]', "namespaces"),

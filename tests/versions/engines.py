@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.pod.engines.atlas import report as of_atlas
-from dbupgrade.pod.engines.psql import report as of_psql
-from dbupgrade.pod.engines.psql.script import SCRIPT
 from dbupgrade.toolkit.exits import exit_code
 from e2e.cluster import tools
 
@@ -95,25 +93,6 @@ class Atlas:
 
 
 @dataclass(frozen=True)
-class Psql:
-    """The script of the engine Psql, with the distribution's psql."""
-
-    txmode_none = "-- dbupgrade:txmode none\n"
-
-    def hash(self, folder: Path) -> None:
-        """It keeps no checksums in the folder."""
-
-    def command(self, folder: Path, baseline: str) -> list[str]:
-        return ["sh", "-c", SCRIPT.replace("lock_timeout = '10s'", f"lock_timeout = '{LOCK_SECONDS}s'")]
-
-    def environment(self, folder: Path, baseline: str) -> Mapping[str, str]:
-        return {"MIGRATIONS": str(folder), "BASELINE": baseline}
-
-    def outcome(self, code: int, output: str) -> Outcome:
-        return _reported(of_psql.parse(output, succeeded=code == 0), code, output)
-
-
-@dataclass(frozen=True)
 class Toolkit:
     """`dbupgrade migrate`, which brings our Atlas."""
 
@@ -139,6 +118,19 @@ class Toolkit:
         last = {event["event"]: event for event in events}
         file = last.get("failed", {}).get("file")
         return Outcome(ExitCode(code), last.get("finished", {}).get("applied"), file, output)
+
+
+@dataclass(frozen=True)
+class Psql(Toolkit):
+    """The same with the distribution's psql, which keeps no checksums in the folder."""
+
+    txmode_none = "-- dbupgrade:txmode none\n"
+
+    def hash(self, folder: Path) -> None:
+        """It has nothing to write."""
+
+    def environment(self, folder: Path, baseline: str) -> Mapping[str, str]:
+        return {**super().environment(folder, baseline), "MIGRATE_ENGINE": "Psql"}
 
 
 def _reported(report: Report, code: int, output: str) -> Outcome:

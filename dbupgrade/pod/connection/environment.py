@@ -10,21 +10,6 @@ from dbupgrade.pod.connection.access import Access
 from dbupgrade.pod.container import values
 
 URL_VARIABLE = "DATABASE_URL"
-_LIBPQ, _OURS = "PG", "DB_"
-
-
-def libpq(access: Access) -> list[Object]:
-    """The variables of PostgreSQL's own tools, or the URL."""
-    if access.url:
-        return _url(access)
-    parts = _parts(access)
-    options = f'-c search_path="{parts.schema_}"' if parts.schema_ else None
-    more = {
-        "PGSSLMODE": parts.ssl_mode,
-        "PGSSLROOTCERT": access.authority_path,
-        "PGOPTIONS": options,
-    }
-    return [*_server(parts, _LIBPQ), *_credentials(parts, _LIBPQ), *values(more)]
 
 
 def command(access: Access) -> list[Object]:
@@ -37,7 +22,7 @@ def command(access: Access) -> list[Object]:
         "DB_SSLMODE": parts.ssl_mode,
         "DB_SSLROOTCERT": access.authority_path,
     }
-    return [*_server(parts, _OURS), *_credentials(parts, _OURS), *values(more)]
+    return [*_server(parts), *_credentials(parts), *values(more)]
 
 
 def toolkit(access: Access) -> list[Object]:
@@ -56,18 +41,18 @@ def _parts(access: Access) -> Connection:
     return access.parts
 
 
-def _server(parts: Connection, prefix: str) -> list[Object]:
+def _server(parts: Connection) -> list[Object]:
     port = str(parts.port or DEFAULT_PORT)
-    return values({f"{prefix}HOST": parts.host, f"{prefix}PORT": port, f"{prefix}DATABASE": parts.database})
+    return values({"DB_HOST": parts.host, "DB_PORT": port, "DB_DATABASE": parts.database})
 
 
-def _credentials(parts: Connection, prefix: str) -> list[Object]:
+def _credentials(parts: Connection) -> list[Object]:
     user, password = parts.user_secret_ref, parts.password_secret_ref
     if user is None or password is None:
         raise ValueError("a run needs a connection")
     return [
-        _from_secret(f"{prefix}USER", user.name, user.key),
-        _from_secret(f"{prefix}PASSWORD", password.name, password.key),
+        _from_secret("DB_USER", user.name, user.key),
+        _from_secret("DB_PASSWORD", password.name, password.key),
     ]
 
 

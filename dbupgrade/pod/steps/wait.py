@@ -3,10 +3,8 @@
 from typing import ClassVar
 
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import Failure
 from dbupgrade.objects import Object
 from dbupgrade.pod import runner
-from dbupgrade.pod.connection.secrets import described
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.report import Report
@@ -33,9 +31,4 @@ class Wait(Step):
 
     def why(self, view: ContainerView, spec: Spec | None) -> Report:
         """Why the database let nobody in; nothing was done before."""
-        report = runner.reported(view)
-        if report.failure is not Failure.DATABASE_UNREACHABLE or spec is None:
-            return report
-        seconds = spec.runner.wait_for_database_seconds
-        error = f"{described(spec.database)} accepted no connections within {seconds} s"
-        return Report(failure=report.failure, error=error)
+        return runner.with_server(runner.reported(view), spec)

@@ -161,8 +161,8 @@ run "every_engine_with_parts" {
     error_message = "The environment of the runner is wrong."
   }
   assert {
-    condition     = local.job_manifests["psql"].spec.template.spec.initContainers[*].name == ["fetch-migrations", "wait-for-database"]
-    error_message = "Files are fetched, then the database is waited for."
+    condition     = alltrue([for job in values(local.job_manifests) : job.spec.template.spec.initContainers[*].name == ["fetch-migrations"]])
+    error_message = "The runner waits for the database itself."
   }
   assert {
     condition = { for key, job in local.job_manifests : key => [for rule in job.spec.podFailurePolicy.rules : rule.action] } == {
@@ -172,9 +172,10 @@ run "every_engine_with_parts" {
   }
   assert {
     condition = { for variable in local.job_manifests["psql"].spec.template.spec.containers[0].env : variable.name => try(variable.value, variable.valueFrom.secretKeyRef.key) } == {
-      PGHOST    = "postgres", PGPORT = "5432", PGDATABASE = "shop", PGUSER = "psql_db_user", PGPASSWORD = "psql_db_password"
-      PGOPTIONS = "-c search_path=\"app\"", HOME = "/tmp", MIGRATIONS = "/migrations", BASELINE = "2025"
+      DB_HOST                  = "postgres", DB_PORT = "5432", DB_NAME = "shop", DB_USER = "psql_db_user", DB_PASSWORD = "psql_db_password", DB_SCHEMA = "app"
+      MIGRATION_DIR            = "/migrations", MIGRATE_ENGINE = "Psql", MIGRATE_FORMAT = "json", MIGRATE_LOCK_TIMEOUT = "0", MIGRATE_WAIT_TIMEOUT = "300s", HOME = "/tmp"
+      MIGRATE_BASELINE_VERSION = "2025"
     }
-    error_message = "The environment of psql is wrong."
+    error_message = "The environment of the runner is wrong with engine Psql."
   }
 }

@@ -21,10 +21,15 @@ from tests.integration.harness.postgres import PASSWORD, USER, Postgres
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dbupgrade.api.status import Failure
     from dbupgrade.pod.report import Report
 
 ROOT = Path(__file__).parents[3]
 SECRETS = (PASSWORD, quote(PASSWORD, safe=""))
+ONE = {"001_users.sql": "CREATE TABLE users (id int PRIMARY KEY, name text);\n"}
+TWO = {"002_orders.sql": "CREATE TABLE orders (id int);\nINSERT INTO users VALUES (1, 'one');\n"}
+NO_TRANSACTION = "-- dbupgrade:txmode none\n"
+SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid() AND state = 'active' AND datname = current_database()"
 
 
 @dataclass
@@ -151,3 +156,8 @@ class Runner:
     @property
     def history(self) -> list[str]:
         return self.query("SELECT name FROM dbupgrade_migrations WHERE complete IS NOT NULL ORDER BY name")
+
+
+def failure(outcome: Outcome) -> tuple[Failure | None, str | None]:
+    """Why a run failed, and in which file."""
+    return outcome.report.failure, outcome.report.failed_file

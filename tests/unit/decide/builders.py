@@ -33,7 +33,6 @@ NAMESPACE, NAME, UID = "shop", "orders", "0b7c9a52-0000-4000-8000-000000000001"
 IMAGE_1, IMAGE_2 = "registry.test/orders:1.0", "registry.test/orders:2.0"
 SETTINGS = JobSettings(
     crane_image="crane.test/crane:1",
-    psql_image="psql.test/psql:1",
     runner_image="runner.test/runner:1",
 )
 SECRET = SecretView(version="secret-uid/1")

@@ -71,6 +71,14 @@ def test_the_runner_gets_the_parts_of_the_connection() -> None:
     }
 
 
+def test_the_runner_is_told_the_engine() -> None:
+    container = migrate(migrations={"engine": "Psql", "baseline": "007"})
+    given = environment(container)
+    assert (given["MIGRATE_ENGINE"], given["MIGRATE_BASELINE_VERSION"]) == ("Psql", "007")
+    assert container["image"] == SETTINGS.runner_image
+    assert "command" not in container
+
+
 @pytest.mark.parametrize(
     ("migrations", "variable"),
     [({}, "PGSSLROOTCERT"), ({"engine": "Psql"}, "PGSSLROOTCERT"), (COMMAND, "DB_SSLROOTCERT")],
@@ -98,10 +106,10 @@ def test_only_failures_to_connect_are_tried_again_by_the_job() -> None:
     spec = a_spec(runner={"backoffLimit": 3, "runAsUser": 1000, "runAsGroup": 0})
     body = job(a_resource(spec), an_intent(spec), SETTINGS)["spec"]
     assert body["backoffLimit"] == 3
-    assert body["podFailurePolicy"]["rules"][1] == {
-        "action": "FailJob",
-        "onExitCodes": {"operator": "NotIn", "values": [75]},
-    }
+    assert body["podFailurePolicy"]["rules"][1:] == [
+        {"action": "FailJob", "onExitCodes": {"containerName": name, "operator": "NotIn", "values": [75]}}
+        for name in ("fetch-migrations", "migrate")
+    ]
     security = body["template"]["spec"]["securityContext"]
     assert (security["runAsUser"], security["runAsGroup"], security["runAsNonRoot"]) == (1000, 0, True)
 

@@ -32,7 +32,7 @@ from tests.unit.pod.test_engines import COMMAND, IN_PARTS, PARTS, Object, enviro
     [
         ({}, ["fetch-migrations"]),
         (COMMAND, ["wait-for-database"]),
-        ({"engine": "Psql"}, ["fetch-migrations", "wait-for-database"]),
+        ({"engine": "Psql"}, ["fetch-migrations"]),
     ],
     ids=["Atlas", "Command", "Psql"],
 )
@@ -74,10 +74,26 @@ def waited(report: Report, **job_changes: Any) -> Any:
 
 @pytest.mark.parametrize("reason", ["BackoffLimitExceeded", "DeadlineExceeded"])
 def test_a_database_that_never_came_is_named_and_tried_again(reason: str) -> None:
-    decision = waited(Report(failure=Failure.DATABASE_UNREACHABLE), failed_reason=reason)
+    report = Report(
+        failure=Failure.DATABASE_UNREACHABLE, error="it did not answer within 30 s (TimeoutError)"
+    )
+    decision = waited(report, failed_reason=reason)
     assert the_run(decision).failure is Failure.DATABASE_UNREACHABLE
-    assert "db:5432 accepted no connections within 30 s" in message(decision.status)
+    assert "db:5432: it did not answer within 30 s (TimeoutError)" in message(decision.status)
     assert conditions(decision.status)[3] is False
+
+
+@pytest.mark.parametrize("engine", ["Atlas", "Psql"])
+def test_a_server_that_the_runner_did_not_reach_is_named(engine: str) -> None:
+    spec = a_spec(migrations={"engine": engine}, database=IN_PARTS)
+    report = Report(failure=Failure.DATABASE_UNREACHABLE, error="it did not answer")
+    migrate = ContainerView(started=True, exit_code=75, end_reason="Error", message=text(report))
+    run = an_intent(spec, job_uid="job-uid")
+    pods = (a_pod(terminal=True, fetch=DONE, migrate=migrate),)
+    job = a_job(run, failed_reason="BackoffLimitExceeded")
+    assert "db:5432: it did not answer" in message(
+        decide(observe(a_resource(spec, run=run), job=job, pods=pods)).status
+    )
 
 
 def test_a_login_that_is_refused_while_waiting_is_told_as_that() -> None:

@@ -28,7 +28,6 @@ NAMESPACE = "shop"
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 SETTINGS = JobSettings(
     crane_image="crane.test/crane:1",
-    psql_image="psql.test/psql:1",
     runner_image="runner.test/runner:1",
 )
 URL = "postgres://orders:hunter2@db:5432/orders"

@@ -94,6 +94,25 @@ def test_a_url_becomes_variables() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("mode", "given", "wanted"),
+    [
+        ("require", "", False),
+        ("verify-full", "", True),
+        ("verify-ca", "", True),
+        ("verify-full", "/own.crt", False),
+    ],
+)
+def test_a_server_is_verified_by_the_authorities_of_the_system_where_no_other_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, given: str, wanted: bool
+) -> None:
+    (bundle := tmp_path / "bundle.crt").touch()
+    monkeypatch.setattr(connection, "_AUTHORITIES", (str(tmp_path / "absent.crt"), str(bundle)))
+    inherited = {"PGSSLROOTCERT": given} if given else {}
+    found = connection.environment(f"postgres://u:p@h/d?sslmode={mode}", inherited)
+    assert found.get("PGSSLROOTCERT", "") == (str(bundle) if wanted else given)
+
+
 def test_a_parameter_that_psql_does_not_know_is_named() -> None:
     with pytest.raises(AtlasError, match="fancy") as refused:
         connection.variables("postgres://u:p@h/d?fancy=hunter2")

@@ -1,7 +1,9 @@
 """How psql finds the database: the URL as the variables that libpq reads. An argument could be read by every process of the machine."""
 
 import os
+import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from dbupgrade.api.status import Failure
@@ -25,6 +27,8 @@ _VARIABLES = {
 _DEFAULTS = {"PGAPPNAME": "dbupgrade", "PGCONNECT_TIMEOUT": "10"}
 _SHARED = {"PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "PGPASSFILE"}
 """What our own connection takes from the environment too; with others, psql would be led elsewhere than it."""
+_AUTHORITIES = (ssl.get_default_verify_paths().openssl_cafile, "/etc/ssl/certs/ca-certificates.crt")
+"""Where a system has the certificates of the public authorities; libpq does not look there."""
 _OWN = ("PG", "DB_", "DATABASE_URL", "DEV_DATABASE_URL", "MIGRATE_", "ATLAS_")
 
 
@@ -56,7 +60,11 @@ def variables(url: str) -> dict[str, str]:
 def environment(url: str, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment of psql. Raises AtlasError."""
     kept = {name: value for name, value in inherited.items() if name in _SHARED or not name.startswith(_OWN)}
-    return {**kept, **_DEFAULTS, **variables(url)}
+    found = {**kept, **_DEFAULTS, **variables(url)}
+    there = next((path for path in _AUTHORITIES if Path(path).is_file()), "")
+    if there and found.get("PGSSLMODE", "").startswith("verify-"):
+        found.setdefault("PGSSLROOTCERT", there)
+    return found
 
 
 def _escaped(value: str) -> str:

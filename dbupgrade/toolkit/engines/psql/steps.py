@@ -29,7 +29,7 @@ class Target:
 
 def begin(migration: Migration, target: Target, mark: str) -> Step:
     """Enter the file into the history; the answer is the session's process in the server, or what is wrong."""
-    return Step(mark, _values(migration, target, dbupgrade_mark=mark) + _script("begin.sql"))
+    return Step(mark, _values(migration, target, dbupgrade_mark=mark) + _scripts("settle", "lock", "enter"))
 
 
 def run(script: Path, migration: Migration, mark: str) -> Step:
@@ -56,7 +56,7 @@ def outer(path: Path, success: str) -> str:
 def end(migration: Migration, target: Target, mark: str, session: str) -> Step:
     """Complete the file in the history; the answer is Done, or what is wrong."""
     values = _values(migration, target, dbupgrade_mark=mark, dbupgrade_session=session)
-    return Step(mark, values + _script("end.sql"))
+    return Step(mark, values + _scripts("settle", "restore", "lock", "complete"))
 
 
 def _values(migration: Migration, target: Target, **more: str) -> str:
@@ -80,5 +80,5 @@ def _quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-def _script(name: str) -> str:
-    return _HERE.joinpath(name).read_text(encoding="utf-8")
+def _scripts(*names: str) -> str:
+    return "".join(_HERE.joinpath(f"{name}.sql").read_text(encoding="utf-8") for name in names)

@@ -86,7 +86,7 @@ annotations:
 
 {{/* Refuses, in words, values that a schema could only refuse by its path. */}}
 {{- define "dbupgrade.validate" -}}
-{{- range $name := list "craneImage" "runnerImage" "atlasImage" "psqlImage" }}
+{{- range $name := list "craneImage" "runnerImage" "atlasImage" }}
 {{- $image := index $.Values $name }}
 {{- if or $image (ne $name "atlasImage") }}
 {{- if hasSuffix ":latest" $image }}

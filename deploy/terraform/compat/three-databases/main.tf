@@ -50,7 +50,7 @@ module "migrations" {
   wait_for_completion  = var.wait_for_completion
   resources            = var.migration_resources
   labels               = var.labels
-  images               = { psql = var.postgres_wait_image, runner = var.runner_image }
+  images               = { runner = var.runner_image }
 
   migrations = { for key, database in local.databases : key => {
     enabled  = database.enabled

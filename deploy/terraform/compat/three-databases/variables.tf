@@ -183,7 +183,7 @@ variable "runner_image" {
 }
 
 variable "postgres_wait_image" {
-  description = "Image with pg_isready, which waits for the database in mode `job`; the operator has its own."
+  description = "Accepted as before, and not used: `runner_image` waits for the databases."
   type        = string
   default     = "postgres:15-alpine"
 }
