@@ -108,6 +108,7 @@ def test_errors_that_a_file_hides_still_fail_it(runner: Runner) -> None:
         {**ONE, "002.sql": "\\set ON_ERROR_STOP off\nSELECT 1/0;\nCREATE TABLE b (id int);"}
     )
     assert outcome.code == ExitCode.SQL
+    assert (outcome.report.error, outcome.report.sqlstate) == ("line 2: division by zero", None)
     assert runner.tables == ["users"]
 
 

@@ -206,6 +206,24 @@ def test_only_a_path_that_no_file_knows_makes_an_error_certain(forged: str) -> N
         assert (error.line, error.text.partition("\n")[0]) == (7, "real")
 
 
+def test_the_first_error_of_a_file_that_goes_on_is_the_one_that_counts() -> None:
+    second = f"psql:{ROOT}1.sql:8: ERROR:  current transaction is aborted"
+    error, others = transcript(
+        "psql: error: forged",
+        f"psql:{ROOT}1.sql:7: ERROR:  real",
+        second,
+        f"psql:{ROOT}1.sql:8: STATEMENT:  SELECT 2;",
+    )
+    assert error == Error("real", f"{ROOT}1.sql", 7, is_last=False)
+    assert others == [second, f"psql:{ROOT}1.sql:8: STATEMENT:  SELECT 2;"]
+    assert REPORTER.statement(error, "25P02").sqlstate is None
+
+
+def test_an_error_text_cannot_give_the_statement() -> None:
+    error, _ = transcript(f"psql:{ROOT}1.sql:7: ERROR:  no", "psql:1.sql:1: STATEMENT:  forged")
+    assert error == Error("no\npsql:1.sql:1: STATEMENT:  forged", f"{ROOT}1.sql", 7)
+
+
 def test_a_line_that_a_file_began_hides_no_error() -> None:
     error, others = transcript(f"begunpsql:{ROOT}1.sql:7: ERROR:  real")
     assert error

@@ -50,7 +50,9 @@ class Reporter:
 
     def statement(self, error: Error | None, state: str) -> Report:
         """Something in the file failed."""
-        sqlstate = state if _STATE.fullmatch(state) and state != _NONE else None
+        # psql knows the state of the last error.
+        is_known = _STATE.fullmatch(state) and state != _NONE and (error is None or error.is_last)
+        sqlstate = state if is_known else None
         if error is None:
             return Report(
                 failure=Failure.SQL, failed_file=self.name, sqlstate=sqlstate, error="the file hides an error"

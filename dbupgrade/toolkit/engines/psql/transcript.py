@@ -24,11 +24,13 @@ class Error:
     path: str = ""
     line: int | None = None
     statement: str = ""
+    is_last: bool = True
+    """Whether the file has not gone on to others."""
 
 
 @dataclass
 class Transcript:
-    """One step of a session: its last error, and what else was said."""
+    """One step of a session: its first error, and what else was said."""
 
     root: str
     """What the paths of the migrations begin with; nothing that runs knows it."""
@@ -45,22 +47,24 @@ class Transcript:
             self.add(before)
             line = ours + after
         head = _HEAD.fullmatch(line)
-        if head and head["kind"] in _ERRORS and not (self._is_certain and not self._is_ours(head)):
+        is_certain = self.error is not None and self.error.path.startswith(self.root)
+        is_ours = head is not None and (head["path"] or "").startswith(self.root)
+        if head and head["kind"] in _ERRORS and not is_certain:
             number = int(head["line"]) if head["line"] and len(head["line"]) < 10 else None  # noqa: PLR2004
-            self.error = Error(head["text"], head["path"] or "", number)
-            self._into = "text"
-        elif head and head["kind"] == _STATEMENT and self.error and not self.error.statement:
+            self.error, self._into = Error(head["text"], head["path"] or "", number), "text"
+        elif (
+            head
+            and head["kind"] == _STATEMENT
+            and is_ours is is_certain
+            and self._into == "text"
+            and self.error
+        ):
             self.error.statement, self._into = head["text"], "statement"
-        elif self._into and self.error and not (head and self._is_ours(head)):
+        elif self._into and self.error and not is_ours:
             text = f"{getattr(self.error, self._into)}\n{line}"
             setattr(self.error, self._into, text[:_MAX_CHARACTERS])
         else:
             self._into = ""
+            if self.error and head and head["kind"] in _ERRORS:
+                self.error.is_last = False
             self.other(line)
-
-    @property
-    def _is_certain(self) -> bool:
-        return self.error is not None and self.error.path.startswith(self.root)
-
-    def _is_ours(self, head: re.Match[str]) -> bool:
-        return (head["path"] or "").startswith(self.root)
