@@ -178,9 +178,16 @@ format: venv ## Format the code
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+PIP_AUDIT ?= pip-audit
+
+.PHONY: audit
+audit: ## Look for known vulnerabilities in the locked Python packages (needs pip-audit, and the network)
+	for lock in requirements.lock requirements-toolkit.lock requirements-plugin.lock; do $(PIP_AUDIT) --require-hashes --disable-pip -r $$lock || exit 1; done
+
 .PHONY: lock
 lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --group dev pyproject.toml -o requirements-dev.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.lock pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.lock --group toolkit -o requirements-toolkit.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.lock --group plugin -o requirements-plugin.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.lock --group audit -o requirements-audit.lock

@@ -76,6 +76,18 @@ class Settings(BaseSettings):
         "", description="file with the CA certificates of AWS databases; empty: these are not verified"
     )
     leader_election_enabled: bool = Field(False, description="elect one leader among replicas")
+    allowed_pod_annotations: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="comma-separated prefixes of annotations that runs' pods may have though others act on them; * is any",
+    )
+    allowed_pod_labels: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="comma-separated prefixes of labels that runs' pods may have though others act on them; * is any",
+    )
+    allowed_priority_classes: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="comma-separated prefixes of system- priority classes that runs' pods may have; * is any",
+    )
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="comma-separated namespaces to watch; all when empty"
     )
@@ -84,7 +96,13 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(LogFormat.JSON, description="json, or console for people")
     workers: int = Field(8, ge=1, le=64, description="resources that are reconciled side by side")
 
-    @field_validator("watch_namespaces", mode="before")
+    @field_validator(
+        "watch_namespaces",
+        "allowed_pod_annotations",
+        "allowed_pod_labels",
+        "allowed_priority_classes",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         """`a, b` from the environment as ("a", "b")."""

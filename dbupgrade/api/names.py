@@ -19,6 +19,8 @@ ANNOTATION_SEQUENCE = f"{GROUP}/sequence"
 ANNOTATION_RESOURCE = f"{GROUP}/resource"
 """On Jobs and pods: name of the resource (a label value could not hold 253 characters)."""
 ANNOTATION_RETRY = f"{GROUP}/retry"
+CONDITION_SERVES = f"{GROUP}/serves"
+"""A condition that a pod of a run never has."""
 ANNOTATION_FORCE_DELETE = f"{GROUP}/force-delete"
 """Set to "true" by a person: the resource may be deleted with a run that is on."""
 

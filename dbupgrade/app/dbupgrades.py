@@ -8,6 +8,7 @@ import structlog
 
 from dbupgrade.api import names
 from dbupgrade.clock import SystemClock, utc_now
+from dbupgrade.decide.platform import Platform
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Expired, NotFound
 from dbupgrade.kube.events import EventRecorder
@@ -89,7 +90,12 @@ class DBUpgrades:
             verifies_cloud_databases=bool(settings.aws_ca_bundle),
         )
         tokens = TokenSecrets(cluster, _signer(settings))
-        observer = Observer(self._stores, cluster, self._inputs, tokens)
+        platform = Platform(
+            settings.allowed_pod_annotations,
+            settings.allowed_pod_labels,
+            settings.allowed_priority_classes,
+        )
+        observer = Observer(self._stores, cluster, self._inputs, tokens, platform=platform)
         actor = Actor(cluster, recorder, tokens, job_settings)
         return Reconciler(observer, actor, self._databases, self._memories)
 

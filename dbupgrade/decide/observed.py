@@ -16,6 +16,7 @@ from dbupgrade.api.record import from_json
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
 from dbupgrade.decide.metric_values import Sample
+from dbupgrade.decide.platform import Platform
 from dbupgrade.decide.validation import parse
 from dbupgrade.decide.versions import AppPod
 from dbupgrade.objects import Object
@@ -252,6 +253,7 @@ class Observed:
     secret: SecretView | None = None
     """None until it was needed."""
     aws_enabled: bool = False
+    platform: Platform = field(default_factory=Platform)
     """The settings allow AWS authentication."""
     token_written: datetime | None = None
     """When this process has last written the token of the run's Job; None when it has not."""

@@ -156,6 +156,8 @@ def _pod(context: Context) -> Object:
     authority = context.access.authority
     return {
         "restartPolicy": "Never",
+        # Nobody sets it, so that the pod is never ready, and no endpoint of a Service whose selector fits its labels.
+        "readinessGates": [{"conditionType": names.CONDITION_SERVES}],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {

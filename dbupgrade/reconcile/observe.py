@@ -26,6 +26,7 @@ from dbupgrade.decide.observed import (
     pod_from,
     resource_from,
 )
+from dbupgrade.decide.platform import Platform
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
 from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.pod import engines, redact
@@ -69,12 +70,14 @@ class Observer:
         inputs: InputsOfChecks,
         tokens: TokenSecrets,
         clock: Callable[[], datetime] = utc_now,
+        platform: Platform | None = None,
     ) -> None:
         self.stores = stores
         self.inputs = inputs
         self._reads = reads
         self._tokens = tokens
         self._clock = clock
+        self._platform = platform or Platform()
 
     def observe(self, obj: Object, memory: Memory) -> Observed:
         """What the caches and the memory have of a resource, except who else works on its database."""
@@ -92,6 +95,7 @@ class Observer:
             job_expected=run is not None and memory.expects(run.job_name, time.monotonic()),
             migrate_seen=not memory.started_jobs.isdisjoint(started),
             aws_enabled=self._tokens.enabled,
+            platform=self._platform,
             token_written=_token_written(run, memory),
             pods=self._views(self._own(self.stores.pods, resource)),
             checks=resource.status.checks if memory.checks is None else memory.checks,

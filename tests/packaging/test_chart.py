@@ -471,3 +471,26 @@ def test_the_notes_say_what_is_watched_and_what_to_mind(helm: Helm) -> None:
     assert "watches a, b" in said
     assert "The webhook is off" in said
     assert "One replica" not in said
+
+
+def test_by_default_only_metrics_and_webhook_can_be_reached(helm: Helm) -> None:
+    policy = helm.template().one("NetworkPolicy")["spec"]
+    assert policy["policyTypes"] == ["Ingress"]
+    assert policy["ingress"] == [{"ports": [{"port": "metrics"}]}, {"ports": [{"port": "webhook"}]}]
+    narrowed = helm.template(
+        "networkPolicy.webhookFrom[0].ipBlock.cidr=10.0.0.0/28",
+        "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.team=observability",
+    ).one("NetworkPolicy")["spec"]["ingress"]
+    assert [rule["from"] for rule in narrowed] == [
+        [{"namespaceSelector": {"matchLabels": {"team": "observability"}}}],
+        [{"ipBlock": {"cidr": "10.0.0.0/28"}}],
+    ]
+    assert not helm.template("networkPolicy.enabled=false").all("NetworkPolicy")
+
+
+def test_the_operators_image_can_be_one_of_a_digest(helm: Helm) -> None:
+    digest = f"sha256:{'ab' * 32}"
+    image = container(helm.template(f"image.digest={digest}", "image.tag=1.2.3"))["image"]
+    assert image == f"subbug/dbupgrade-operator@{digest}"
+    with pytest.raises(HelmError, match="digest"):
+        helm.template("image.digest=latest")

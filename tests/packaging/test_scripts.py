@@ -59,6 +59,17 @@ def test_workflows(bin_dir: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_workflows_take_actions_by_commit_and_packages_by_hash() -> None:
+    """A tag can be moved to other code; the comment says which version the commit is."""
+    used = [line for path in WORKFLOWS for line in path.read_text().splitlines() if "uses:" in line]
+    assert used
+    assert [line for line in used if not re.search(r"@[0-9a-f]{40}  # v[0-9]+\.[0-9]+\.[0-9]+$", line)] == []
+    text = "\n".join(path.read_text() for path in WORKFLOWS)
+    installed = re.findall(r"pip install (.*)", text)
+    assert installed
+    assert all(words.startswith("--require-hashes -r ") for words in installed)
+
+
 def test_chart_package_and_kustomize_have_one_version(bin_dir: Path) -> None:
     assert dbupgrade.__version__ == CHART["version"]
     assert CHART["appVersion"] == CHART["version"]

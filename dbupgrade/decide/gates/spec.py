@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import DatabaseType
-from dbupgrade.decide import validation
+from dbupgrade.decide import platform, validation
 from dbupgrade.decide.gates.gate import OPEN, GateAnswer, Hold
 from dbupgrade.decide.observed import Observed
 
@@ -47,4 +47,15 @@ def _invalid(_: Observed, spec: Spec) -> Hold | None:
     return Hold(reason, message, stalled=True) if message else None
 
 
-_OBSTACLES: tuple[Callable[[Observed, Spec], Hold | None], ...] = (_suspended, _not_supported, _invalid)
+def _not_allowed(observed: Observed, spec: Spec) -> Hold | None:
+    """What the platform does not let a pod claim."""
+    message = "; ".join(map(str, platform.problems(spec, observed.platform)))
+    return Hold(Reason.INVALID_SPEC, message, stalled=True) if message else None
+
+
+_OBSTACLES: tuple[Callable[[Observed, Spec], Hold | None], ...] = (
+    _suspended,
+    _not_supported,
+    _invalid,
+    _not_allowed,
+)

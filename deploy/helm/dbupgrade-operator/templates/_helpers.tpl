@@ -101,3 +101,12 @@ annotations:
 {{- fail "replicaCount above 1 needs leaderElection.enabled: two operators would run the same migration" }}
 {{- end }}
 {{- end }}
+
+{{/* The operator's own image, by digest where there is one. */}}
+{{- define "dbupgrade.image" -}}
+{{- with .Values.image.digest -}}
+{{- printf "%s@%s" $.Values.image.repository . -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end }}
