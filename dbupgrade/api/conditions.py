@@ -20,6 +20,7 @@ class Reason(StrEnum):
     INITIALIZING = "Initializing"
     JOB_PENDING = "JobPending"
     MIGRATION_IN_PROGRESS = "MigrationInProgress"
+    WAITING_FOR_LOCK = "WaitingForLock"
     MIGRATION_COMPLETE = "MigrationComplete"
     JOB_FAILED = "JobFailed"
     LINT_FAILED = "LintFailed"

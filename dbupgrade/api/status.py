@@ -114,6 +114,25 @@ class Lint(Record):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Progress(Record):
+    """The file that an active run applies."""
+
+    file: Annotated[str, Field(description="Name of the file.")]
+    number: Annotated[int, Field(description="Number of the file among those that the run applies, from 1.")]
+    of: Annotated[int, Field(description="Number of files that the run applies.")]
+    statement: Annotated[
+        int | None, Field(description="Number of the statement in the file, from 1, if it takes long.")
+    ] = None
+    message: Annotated[
+        str,
+        Field(
+            max_length=1024,
+            description="What the run does, since when, and who holds the lock that it waits for.",
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Run(Record):
     """One run: intent, progress and result. A run without finishedAt is active."""
 
@@ -182,6 +201,12 @@ class Run(Record):
     started_at: Annotated[datetime, Field(description="Time at which the run started.")]
     finished_at: Annotated[
         datetime | None, Field(description="Time at which the run ended. Not set while it is active.")
+    ] = None
+    progress: Annotated[
+        Progress | None,
+        Field(
+            description="What a run that takes longer than 15 s is doing, looked at every 15 s. Not set when the run has ended."
+        ),
     ] = None
     result: Annotated[RunResult | None, Field(description="How the run ended: Succeeded or Failed.")] = None
     failure: Annotated[

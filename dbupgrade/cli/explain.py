@@ -21,6 +21,8 @@ _ADVICE = {
     Reason.AWS_AUTH_FAILED: "Check spec.database.aws.roleArn, and that the role's trust policy has the ExternalId {namespace}/{name}.",
     Reason.POST_CHECK_BAKE_TIME_WAITING: "The migration is done. The checks after it start when the bake time is over.",
     Reason.JOB_PENDING: "The Job exists and its pod is starting. Watch it: kubectl dbupgrade wait {name}",
+    Reason.WAITING_FOR_LOCK: "A statement waits for a lock that somebody else holds. Wait for that session to end, or end it: "
+    "SELECT pg_terminate_backend(PID)",
     Reason.MIGRATION_IN_PROGRESS: "The migration is running. Watch it: kubectl dbupgrade logs {name} --follow",
 }
 _CHECK_ADVICE = {

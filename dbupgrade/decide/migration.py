@@ -7,22 +7,25 @@ from dataclasses import replace
 from datetime import timedelta
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, Run, RunResult, Status
+from dbupgrade.api.status import Failure, Progress, Run, RunResult, Status
 from dbupgrade.decide import post_checks, task
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RenewToken
 from dbupgrade.decide.ending import expire, failed, failed_status, finish, remove_token
 from dbupgrade.decide.gates import Walk
 from dbupgrade.decide.gates.busy import others_at_work
 from dbupgrade.decide.intent import as_of, next_attempt, start, still_wanted
-from dbupgrade.decide.needs import Need, ReadEnds, ReadSecret
+from dbupgrade.decide.needs import Need, ReadEnds, ReadProgress, ReadSecret
 from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.decide.statuses import running
+from dbupgrade.pod import engines
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
 
 EXPECTED_JOB_RECHECK_SECONDS = 5.0
 VERIFIED_AFTER_SECONDS = 0.1
 RECHECK_SECONDS = 5.0  # for what a watch that hangs would not show
+LOOK_AFTER = timedelta(seconds=15)
+"""How long a run is at work before its progress is looked at, and how long until the next look (contract, 10.5)."""
 # A token is good for 15 minutes: one that begins to be used has most of them left.
 RENEW_TOKEN_AFTER = timedelta(minutes=5)
 # A renewal that fails must not cost a third of the token's life.
@@ -31,6 +34,7 @@ _SEE_RENEWAL_AFTER = timedelta(seconds=30)
 
 def advance(observed: Observed, run: Run) -> Decision | Need:
     """The next step of the active `run`."""
+    run = replace(run, progress=None)  # what is known of it was observed
     match task.stage(observed, run):
         case task.Awaited():
             return Decision.write(observed.resource.status, requeue_after=EXPECTED_JOB_RECHECK_SECONDS)
@@ -49,7 +53,7 @@ def advance(observed: Observed, run: Run) -> Decision | Need:
         case task.GivenUp(seen, job, failure):
             return _give_up(as_of(observed, run), seen, job, failure)
         case task.Waiting() | task.Starting() | task.AtWork() as on:
-            return _with_fresh_token(observed, on, _report_progress(as_of(observed, run), on))
+            return _go_on(observed, on)
         case need:
             return need
 
@@ -155,17 +159,56 @@ def _await_orphan(observed: Observed, run: Run, pod: PodView) -> Decision:
 # --- the Job is there --------------------------------------------------------------------------------------------
 
 
+def _go_on(observed: Observed, on: task.Waiting | task.Starting | task.AtWork) -> Decision | ReadProgress:
+    """The run is on: report it, when what it does is known."""
+    if isinstance(on, task.AtWork) and on.pod and _is_look_due(observed, on.run, on.pod):
+        return ReadProgress(on.pod)
+    return _with_fresh_token(observed, on, _report_progress(as_of(observed, on.run), on))
+
+
 def _report_progress(observed: Observed, on: task.Waiting | task.Starting | task.AtWork) -> Decision:
     """Report the step of a run that is on."""
     match on:
-        case task.AtWork(run, job, _):
-            message = f"Job {job.name} is migrating with {run.image}"
-            return _report(observed, run, Reason.MIGRATION_IN_PROGRESS, message)
+        case task.AtWork(run, job, pod):
+            return _at_work(observed, run, job, pod)
         case task.Starting(run, job, pod):
             return _report(observed, run, Reason.JOB_PENDING, _starting(job, pod))
         case task.Waiting(run, _, _, _, limit):
             decision = _report(observed, run, Reason.JOB_PENDING, _waiting(on))
             return replace(decision, requeue_after=(limit - observed.now).total_seconds())
+
+
+def _at_work(observed: Observed, run: Run, job: JobView, pod: PodView | None) -> Decision:
+    """What the runner said last, and when to look again."""
+    after = _next_look(observed, run, pod)
+    seen = observed.progress.seen if observed.progress and observed.progress.job_uid == job.uid else None
+    if seen is None:
+        message = f"Job {job.name} is migrating with {run.image}"
+        decision = _report(observed, run, Reason.MIGRATION_IN_PROGRESS, message)
+        return replace(decision, requeue_after=after)
+    progress = Progress(
+        file=seen.file, number=seen.number, of=seen.of, statement=seen.statement, message=seen.message
+    )
+    reason = Reason.WAITING_FOR_LOCK if seen.is_blocked else Reason.MIGRATION_IN_PROGRESS
+    decision = _report(observed, replace(run, progress=progress), reason, seen.message)
+    return replace(decision, requeue_after=after)
+
+
+def _is_look_due(observed: Observed, run: Run, pod: PodView) -> bool:
+    after = _next_look(observed, run, pod)
+    return after is not None and after <= 0
+
+
+def _next_look(observed: Observed, run: Run, pod: PodView | None) -> float | None:
+    """Seconds until what a pod at work says is read; None where nothing is."""
+    since = pod.migrate.running_since if pod else None
+    if pod is None or since is None or not engines.named(run.engine).tells_progress:
+        return None
+    looked = observed.progress
+    last = max(looked.at, since) if looked and looked.job_uid == pod.job_uid else since
+    waited = observed.now - last
+    # A clock may be set back.
+    return (LOOK_AFTER - waited).total_seconds() if waited >= timedelta() else 0.0
 
 
 def _report(observed: Observed, run: Run, reason: Reason, message: str) -> Decision:

@@ -23,13 +23,20 @@ class ReadReport:
 
 
 @dataclass(frozen=True)
+class ReadProgress:
+    """What the runner in a pod at work says that it is doing."""
+
+    pod: PodView
+
+
+@dataclass(frozen=True)
 class ReadEnds:
     """Whether these Jobs have ended: each was at work on the database, and no watch will show its end."""
 
     jobs: tuple[UnendedJob, ...]
 
 
-Need = ReadRun | ReadSecret | ReadReport | ReadEnds
+Need = ReadRun | ReadSecret | ReadReport | ReadProgress | ReadEnds
 
-LOOKS = 6
+LOOKS = 7
 """How often a decision may be asked for before it is made: each need is met once, and `ReadEnds` again if more Jobs got lost."""

@@ -20,6 +20,7 @@ from dbupgrade.decide.platform import Platform
 from dbupgrade.decide.validation import parse
 from dbupgrade.decide.versions import AppPod
 from dbupgrade.objects import Object
+from dbupgrade.pod.progress import Seen
 from dbupgrade.pod.redact import clean
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
@@ -233,6 +234,15 @@ class UnendedJob:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """A look at the log of a pod at work, `at` a time in UTC; `seen` is None when it said nothing."""
+
+    job_uid: str
+    at: datetime
+    seen: Seen | None
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything that one decision depends on. `now` is in UTC, in whole seconds."""
 
@@ -259,6 +269,8 @@ class Observed:
     """When this process has last written the token of the run's Job; None when it has not."""
     report: Report | None = None
     """What the ended container printed; None until it was needed."""
+    progress: Looked | None = None
+    """The last look at what the run's Job is doing."""
     busy: str = ""
     """Who else works on the database, for the message; empty when nobody is seen to."""
     unended: tuple[UnendedJob, ...] = ()

@@ -21,6 +21,9 @@ class MigrationEngine(Protocol):
     waits: ClassVar[bool] = False
     """Whether it waits for the database itself."""
 
+    tells_progress: ClassVar[bool] = False
+    """Whether its log is the runner's, of which every line is the runner's own."""
+
     def container(self, context: Context) -> Object:
         """The container."""
         ...

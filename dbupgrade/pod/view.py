@@ -13,6 +13,8 @@ class ContainerView:
     waiting_reason: str = ""
     waiting_message: str = ""
     started: bool = False
+    running_since: datetime | None = None
+    """When it started, as long as it runs."""
     exit_code: int | None = None
     end_reason: str = ""
     message: str = ""
@@ -40,6 +42,6 @@ def container_from(statuses: Iterable[dict[str, Any]] | None, name: str) -> Cont
             finished=timestamp(ended.get("finishedAt")),
         )
     if "running" in state:
-        return ContainerView(started=True)
+        return ContainerView(started=True, running_since=timestamp(state["running"].get("startedAt")))
     waiting = state.get("waiting") or {}
     return ContainerView(waiting_reason=waiting.get("reason", ""), waiting_message=waiting.get("message", ""))

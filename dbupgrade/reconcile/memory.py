@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dbupgrade.api.status import CheckStatus
-from dbupgrade.decide.observed import JobView
+from dbupgrade.decide.observed import JobView, Looked
 from dbupgrade.objects import Key
 
 EXPECTATION_SECONDS = 5.0
@@ -22,6 +22,7 @@ class Memory:
     `expired`: names of the Jobs that were given their TTL.
     `started_jobs`: uids of the Jobs in whose pods `migrate` was seen started.
     `unread`: how often the log of the ended pod could not be read.
+    `progress`: the last look at what the run's Job is doing.
     `token`: the Secret with the run's AWS token, and when it was last written (UTC).
     `checks`: what was last known of the checks; None when nothing was, since the process began.
     """
@@ -34,6 +35,7 @@ class Memory:
     started_jobs: set[str] = field(default_factory=set)
     unread: int = 0
     checks: tuple[CheckStatus, ...] | None = None
+    progress: Looked | None = None
     token: tuple[str, datetime] | None = None
 
     def expects(self, job_name: str, now: float) -> bool:

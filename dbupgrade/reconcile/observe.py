@@ -14,9 +14,10 @@ from dbupgrade.api.spec.database import UrlSecretRef
 from dbupgrade.api.spec.migrations import KeyReference
 from dbupgrade.api.status import Run
 from dbupgrade.clock import utc_now
-from dbupgrade.decide.needs import ReadReport, ReadRun, ReadSecret
+from dbupgrade.decide.needs import ReadProgress, ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.observed import (
     JobView,
+    Looked,
     Observed,
     PodView,
     Resource,
@@ -29,7 +30,7 @@ from dbupgrade.decide.observed import (
 from dbupgrade.decide.platform import Platform
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
 from dbupgrade.objects import Key, Object, key_of
-from dbupgrade.pod import engines, redact
+from dbupgrade.pod import engines, progress, redact
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.pod.connection.secrets import AUTHORITY, URL, USER, secret_references
 from dbupgrade.pod.identity import KEY_URL
@@ -97,13 +98,14 @@ class Observer:
             aws_enabled=self._tokens.enabled,
             platform=self._platform,
             token_written=_token_written(run, memory),
+            progress=memory.progress,
             pods=self._views(self._own(self.stores.pods, resource)),
             checks=resource.status.checks if memory.checks is None else memory.checks,
         )
         return self.inputs.add_seen(key_of(obj), observed)
 
     async def fetch(
-        self, need: ReadRun | ReadSecret | ReadReport, observed: Observed, memory: Memory
+        self, need: ReadRun | ReadSecret | ReadReport | ReadProgress, observed: Observed, memory: Memory
     ) -> Observed:
         """`observed` with what is needed. Raises a KubeError."""
         match need:
@@ -113,6 +115,9 @@ class Observer:
                 return replace(observed, secret=await self._secret(observed.resource))
             case ReadReport(pod):
                 return replace(observed, report=await self._report(observed.resource, pod, memory))
+            case ReadProgress(pod):
+                memory.progress = await self._progress(observed, pod)
+                return replace(observed, progress=memory.progress)
 
     async def has_ended(self, job: UnendedJob) -> bool:
         """Whether neither the Job nor a pod of its resource is at work, as the API server has it. Raises a KubeError."""
@@ -183,6 +188,14 @@ class Observer:
         text = await self._log(resource.namespace, pod, memory)
         secrets = () if exit_code == 0 else await self._known_secrets(resource)
         return engines.named(run.engine).parse(text, exit_code=exit_code, secrets=secrets)
+
+    async def _progress(self, observed: Observed, pod: PodView) -> Looked:
+        """What the pod does. A log that cannot be read says nothing: the run does not depend on it."""
+        try:
+            log = await self._reads.log(observed.resource.namespace, pod.name)
+        except KubeError:
+            log = ""
+        return Looked(pod.job_uid, observed.now, progress.read(log))
 
     async def _log(self, namespace: str, pod: PodView, memory: Memory) -> str:
         """The log, or nothing when it cannot be had: a run whose log is lost is still a run that ended."""

@@ -145,7 +145,9 @@ class World:
     def wait_migrating(self, name: str = "app") -> Upgrade:
         """Wait until the migration itself runs."""
         return self.wait_for(
-            lambda upgrade: upgrade.verdict.reason == "MigrationInProgress", name, what="it runs"
+            lambda upgrade: upgrade.verdict.reason in ("MigrationInProgress", "WaitingForLock"),
+            name,
+            what="it runs",
         )
 
     def wait_gone(self, kind: str, name: str) -> None:

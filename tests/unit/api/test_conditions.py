@@ -68,4 +68,5 @@ def test_the_reasons_that_users_have_alerts_on() -> None:
         "PreCheckMetricFailed",
         "SecretNotFound",
         "Suspended",
+        "WaitingForLock",
     ]

@@ -18,9 +18,9 @@ from dbupgrade.decide.decision import (
     SetTtl,
     WriteStatus,
 )
-from dbupgrade.decide.needs import LOOKS, Need, ReadEnds, ReadReport, ReadRun, ReadSecret
+from dbupgrade.decide.needs import LOOKS, Need, ReadEnds, ReadProgress, ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.next_step import next_step
-from dbupgrade.decide.observed import JobView, Observed, PodView, Resource, SecretView
+from dbupgrade.decide.observed import JobView, Looked, Observed, PodView, Resource, SecretView
 from dbupgrade.pod.context import JobSettings
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
@@ -164,6 +164,8 @@ def answered(observed: Observed, need: Need) -> Observed:
             return replace(observed, secret=SECRET)
         case ReadReport():
             return replace(observed, report=Report())
+        case ReadProgress(pod):
+            return replace(observed, progress=Looked(pod.job_uid, observed.now, None))
         case ReadEnds():
             return replace(observed, unended=())
 

@@ -8,7 +8,9 @@ from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult, Status
 from dbupgrade.decide.migration import not_created, refused
-from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
+from dbupgrade.decide.needs import ReadProgress
+from dbupgrade.decide.observed import JobView, Looked, Observed, PodView, Resource
+from dbupgrade.pod.progress import Seen
 from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
     FETCHED,
@@ -30,6 +32,7 @@ from tests.unit.decide.builders import (
     decide,
     later,
     message,
+    needs,
     observe,
     the_run,
     words,
@@ -254,6 +257,62 @@ def test_a_run_that_has_migrated_says_the_same_when_its_pod_is_replaced(pods: tu
     observed = again(observe(STARTED, job=a_job(), pods=pods, now=later(600)), migrating)
     assert decide(observed).status == migrating.status
     assert words(decide(observed).actions) == []
+
+
+LONG = (a_pod(fetch=FETCHED, migrate=ContainerView(started=True, running_since=NOW)),)
+BLOCKED = Seen("2_b.sql", 2, 3, "2_b.sql (2 of 3): waiting 40 s for a lock", is_blocked=True, statement=4)
+
+
+def test_what_a_run_does_is_looked_at_when_it_takes_long() -> None:
+    for seconds, expected in (
+        (0, []),
+        (14, []),
+        (15, [ReadProgress(LONG[0])]),
+        (600, [ReadProgress(LONG[0])]),
+    ):
+        assert needs(observe(STARTED, job=a_job(), pods=LONG, now=later(seconds))) == expected
+    first = decide(observe(STARTED, job=a_job(), pods=LONG, now=later(5)))
+    assert first.requeue_after == 10
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason", "text"),
+    [
+        (None, Reason.MIGRATION_IN_PROGRESS, f"Job {JOB} is migrating with {IMAGE_1}"),
+        (BLOCKED, Reason.WAITING_FOR_LOCK, BLOCKED.message),
+        (replace(BLOCKED, is_blocked=False), Reason.MIGRATION_IN_PROGRESS, BLOCKED.message),
+    ],
+)
+def test_what_was_seen_is_told_until_the_next_look(seen: Seen | None, reason: Reason, text: str) -> None:
+    looked = Looked("job-uid", later(60), seen)
+    observed = observe(STARTED, job=a_job(), pods=LONG, now=later(65), progress=looked)
+    decision = decide(observed)
+    assert needs(observed) == []
+    assert (conditions(decision.status)[2], message(decision.status)) == (reason, text)
+    assert decision.requeue_after == 10
+    progress = the_run(decision).progress
+    assert (progress and progress.message) == (seen and seen.message)
+
+
+def test_what_another_job_did_is_not_told() -> None:
+    looked = Looked("another", later(60), BLOCKED)
+    observed = observe(STARTED, job=a_job(), pods=LONG, now=later(5), progress=looked)
+    assert the_run(decide(observed)).progress is None
+
+
+def test_a_run_that_ends_has_no_progress_any_more() -> None:
+    looked = Looked("job-uid", later(60), BLOCKED)
+    on = decide(observe(STARTED, job=a_job(), pods=LONG, now=later(65), progress=looked))
+    assert the_run(on).progress
+    ended = observe(
+        STARTED, job=a_job(succeeded=True), pods=(an_ended_pod(0),), now=later(70), progress=looked
+    )
+    assert the_run(decide(again(ended, on))).progress is None
+
+
+def test_what_a_command_prints_is_no_progress() -> None:
+    run = an_intent(job_uid="job-uid", engine="Command")
+    assert needs(observe(a_resource(run=run), job=a_job(run), pods=LONG, now=later(60))) == []
 
 
 def test_what_the_process_remembers_of_the_migration_is_stored() -> None:

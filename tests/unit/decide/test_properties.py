@@ -13,10 +13,11 @@ from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import HISTORY_LENGTH, Failure, Status
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RemoveToken, SetTtl, WriteStatus
 from dbupgrade.decide.metric_values import Sample
-from dbupgrade.decide.needs import LOOKS, Need, ReadEnds, ReadReport, ReadRun, ReadSecret
+from dbupgrade.decide.needs import LOOKS, Need, ReadEnds, ReadProgress, ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import (
     JobView,
+    Looked,
     Observed,
     PodsSeen,
     PodView,
@@ -24,6 +25,7 @@ from dbupgrade.decide.observed import (
     UnendedJob,
 )
 from dbupgrade.decide.versions import AppPod, check_pods
+from dbupgrade.pod import progress
 from dbupgrade.pod.job import job
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.view import ContainerView
@@ -198,6 +200,9 @@ def answered(seen: Seen, observed: Observed, need: Need) -> Observed:
             return replace(observed, secret=seen.secret)
         case ReadReport():
             return replace(observed, report=seen.report)
+        case ReadProgress(pod):
+            seen_now = progress.Seen("1_a.sql", 1, 2, "waiting", is_blocked=seen.remembered)
+            return replace(observed, progress=Looked(pod.job_uid, observed.now, seen_now))
         case ReadEnds(jobs):
             asked = {replace(job, may_be_asked=False) for job in jobs} if seen.still_unended else set()
             return replace(observed, unended=tuple(asked))

@@ -1,15 +1,17 @@
 """What is observed of a resource: from the caches first, from the API server where a decision needs it."""
 
+import json
 from typing import Any
 
 import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
-from dbupgrade.decide.needs import ReadReport, ReadRun, ReadSecret
+from dbupgrade.decide.needs import ReadProgress, ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.observed import Observed, SecretView, UnendedJob
 from dbupgrade.kube.errors import Forbidden, NotFound, TooManyRequests, Unreachable
 from dbupgrade.objects import Key
+from dbupgrade.pod.progress import Seen
 from dbupgrade.reconcile.memory import Memory
 from tests.unit.reconcile.world import World, key
 
@@ -137,6 +139,28 @@ async def test_a_log_that_cannot_be_read_is_tried_again_and_then_given_up() -> N
             await report(world, orders, memory)
     assert (await report(world, orders, memory)).report
     assert memory.unread == 0
+
+
+async def test_what_a_run_does_is_read_from_its_log_and_remembered() -> None:
+    world = World()
+    orders = await started(world)
+    pod = world.start_pod(orders, running={"startedAt": "2026-01-02T12:00:01Z"})["metadata"]["name"]
+    world.sync()
+    memory = Memory()
+    line = {"event": "blocked", "file": "1_a.sql", "number": 1, "of": 2, "message": "waiting"}
+    world.server.logs[pod] = json.dumps(line)
+    observed = observe(world, orders)
+    found = await world.observer.fetch(ReadProgress(observed.pods[-1]), observed, memory)
+    assert found.progress
+    assert (found.progress.at, found.progress.seen) == (
+        observed.now,
+        Seen("1_a.sql", 1, 2, "waiting", is_blocked=True),
+    )
+    assert memory.progress == found.progress
+    world.server.failures["read log"].append(Unreachable("reset"))
+    again = await world.observer.fetch(ReadProgress(observed.pods[-1]), observed, memory)
+    assert again.progress
+    assert again.progress.seen is None
 
 
 async def test_a_log_that_has_gone_is_given_up_at_once() -> None:
