@@ -112,6 +112,12 @@ BROKEN: list[tuple[str, Object, list[str]]] = [
     ("a threshold that cannot be read", metric(threshold={"operator": "<", "value": "1e101"}), [f"{T}.threshold.value"]),
     ("a wait as long as the Job", {"runner": {"waitForDatabaseSeconds": 600}}, ["spec.runner.waitForDatabaseSeconds"]),
     ("Psql for MySQL", {"migrations": {"engine": "Psql"}, "database": MYSQL}, [f"{M}.engine"]),
+    ("a wait for locks as long as the Job", {"policy": {"lockTimeout": "10m"}}, ["spec.policy.lockTimeout"]),
+    (
+        "a limit that MySQL does not have",
+        {"policy": {"statementTimeout": "1h"}, "database": MYSQL},
+        ["spec.policy.statementTimeout"],
+    ),
     ("a lint for Psql", {"policy": {"lint": "warn"}, "migrations": {"engine": "Psql"}}, ["spec.policy.lint"]),
 ]  # fmt: skip
 

@@ -45,6 +45,7 @@ class Failure(StrEnum):
     JOB_REFUSED = "JobRefused"
     DATABASE_UNREACHABLE = "DatabaseUnreachable"
     DATABASE_LOCKED = "DatabaseLocked"
+    LOCK_TIMEOUT = "LockTimeout"
     TOKEN_REFUSED = "TokenRefused"  # noqa: S105 - a class, not a token
     TLS_FAILED = "TLSFailed"
     MISSING_FOLDER = "MissingFolder"
@@ -69,6 +70,7 @@ class Failure(StrEnum):
     LINT_UNUSABLE = "LintUnusable"
     UNUSABLE_FILE = "UnusableFile"
     SQL = "SQLError"
+    STATEMENT_TIMEOUT = "StatementTimeout"
     COMMAND = "CommandFailed"
     OUT_OF_MEMORY = "OutOfMemory"
     NOT_STARTED = "NotStarted"

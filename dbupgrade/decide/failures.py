@@ -113,6 +113,14 @@ KINDS: dict[Failure, FailureKind] = {
         result="Busy",
         exit_code=ExitCode.LOCK,
     ),
+    Failure.LOCK_TIMEOUT: FailureKind(
+        Retry.BACKOFF,
+        "a statement did not get a lock that others hold, although it was tried again until shortly before the deadline; the file "
+        "was undone",
+        "Find out which session holds the lock (pg_stat_activity, pg_locks), usually a long transaction, and end it; or raise "
+        "spec.policy.lockTimeout.",
+        exit_code=ExitCode.LOCK,
+    ),
     Failure.TOKEN_REFUSED: FailureKind(
         Retry.BACKOFF,
         "the database rejected the AWS token",
@@ -263,6 +271,12 @@ KINDS: dict[Failure, FailureKind] = {
         Retry.NEVER,
         "a statement failed",
         "Correct the migration and set an image that contains the correction.",
+        exit_code=ExitCode.SQL,
+    ),
+    Failure.STATEMENT_TIMEOUT: FailureKind(
+        Retry.NEVER,
+        "a statement took longer than spec.policy.statementTimeout and was ended",
+        "Split the statement into smaller ones, or raise spec.policy.statementTimeout; that retries the run.",
         exit_code=ExitCode.SQL,
     ),
     Failure.OUT_OF_MEMORY: FailureKind(

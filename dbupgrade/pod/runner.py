@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, timedelta
 from enum import StrEnum
 
 from dbupgrade.api import names
@@ -39,7 +40,9 @@ def container(context: Context) -> Object:
         "MIGRATE_EXEC_ORDER": _unless_default(spec.migrations.exec_order, ExecOrder.LINEAR),
         "ATLAS_REVISIONS_SCHEMA": spec.migrations.revisions_schema,
         "MIGRATE_LINT": _unless_default(spec.policy.lint, LintMode.OFF),
-        "MIGRATE_LOCK_TIMEOUT": "0",
+        "MIGRATE_LOCK_TIMEOUT": spec.policy.lock_timeout,
+        "MIGRATE_STATEMENT_TIMEOUT": spec.policy.statement_timeout,
+        "MIGRATE_DEADLINE": _deadline(context),
         "ATLAS_BIN": ATLAS_PATH if brought else None,
     }
     return {
@@ -48,6 +51,12 @@ def container(context: Context) -> Object:
         "volumeMounts": [folder.mount(spec), TEMPORARY, *atlas, *context.access.mounts],
         **_program(context, given),
     }
+
+
+def _deadline(context: Context) -> str:
+    """When the Job is ended at the earliest: its own clock begins a little after the run was intended."""
+    limit = timedelta(seconds=context.spec.runner.active_deadline_seconds)
+    return (context.run.started_at + limit).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _unless_default(value: StrEnum, default: StrEnum) -> str | None:

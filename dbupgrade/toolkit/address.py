@@ -1,8 +1,8 @@
-"""Database URLs: built from parts with everything escaped, and given a lock time-out. Pure."""
+"""Database URLs: built from parts with everything escaped, and given settings of the session. Pure."""
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from dbupgrade.pod.redact import MASK
@@ -93,20 +93,16 @@ def normalise(url: str) -> str:
     return "postgres://" + url.removeprefix("postgresql://") if url.startswith("postgresql://") else url
 
 
-def with_lock_timeout(url: str, milliseconds: int) -> str:
-    """`url` with `lock_timeout` among its session settings, those that are there kept; 0 sets none.
-
-    A `lock_timeout` that is there already stays: it was somebody's decision.
-    """
-    if not milliseconds or not is_postgresql(url):
+def with_settings(url: str, settings: Mapping[str, int]) -> str:
+    """`url` with settings of the session among its options, those that are there kept; what comes last holds."""
+    if not settings or not is_postgresql(url):
         return url
     parts = urlsplit(url)
     pairs = [pair for pair in parts.query.split("&") if pair]
     given = next((i for i, pair in enumerate(pairs) if pair.partition("=")[0] == "options"), None)
-    existing = "" if given is None else unquote(pairs[given].partition("=")[2].replace("+", " ")).strip()
-    if "lock_timeout" in existing:
-        return url
-    options = f"options={quote(f'{existing} -c lock_timeout={milliseconds}'.strip(), safe='=')}"
+    existing = "" if given is None else unquote(pairs[given].partition("=")[2].replace("+", " "))
+    words = [existing.strip(), *(f"-c {name}={value}" for name, value in settings.items())]
+    options = f"options={quote(' '.join(filter(None, words)), safe='=')}"
     if given is None:
         pairs.append(options)
     else:

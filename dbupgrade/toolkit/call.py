@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.pod.redact import url_secrets
 from dbupgrade.toolkit import address, call_metrics, folder
+from dbupgrade.toolkit.bounds import Bounds
 from dbupgrade.toolkit.environment import BadEnvironmentError, Environment
 from dbupgrade.toolkit.exits import ADVICE
 from dbupgrade.toolkit.folder import misread
@@ -31,10 +34,14 @@ class Call:
         """The files of the folder that are applied as other files."""
         self.measured = call_metrics.Measured()
         dev_url = address.normalise(getattr(given, "dev_url", "") or os.environ.get("DEV_DATABASE_URL", ""))
-        url = address.with_lock_timeout(settings.url, round(settings.lock_seconds * 1000))
-        output.secrets = (*url_secrets(settings.url), *url_secrets(url), *url_secrets(dev_url))
+        self.bounds = Bounds()
+        """The limits of the statements of files; known when the database has been asked."""
+        self.is_pooled = False
+        """Whether a connection pooler is between us and the database."""
+        self.deadline = time.monotonic() + settings.seconds_left(datetime.now(UTC))
+        output.secrets = (*url_secrets(settings.url), *url_secrets(dev_url))
         self.atlas = Atlas(
-            settings.atlas, work, url, dev_url=dev_url, revisions_schema=settings.revisions_schema
+            settings.atlas, work, settings.url, dev_url=dev_url, revisions_schema=settings.revisions_schema
         )
 
     def prepare(self) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dbupgrade.api.spec.migrations import ExecOrder
@@ -10,8 +11,8 @@ from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.toolkit import address
 
-LOCK_SECONDS = 30.0
 RUN_LOCK_SECONDS = 30.0
+DEADLINE_SECONDS = 600.0
 WAIT_SECONDS = 60.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -33,7 +34,12 @@ class Environment:
     revisions_schema: str = ""
     exec_order: ExecOrder = ExecOrder.LINEAR
     baseline: str = ""
-    lock_seconds: float = LOCK_SECONDS
+    lock_seconds: float | None = None
+    """How long a statement may wait for a lock, 0 without a limit; None where nobody has said anything."""
+    statement_seconds: float = 0.0
+    """How long a statement may take; 0 without a limit."""
+    deadline: float | datetime = DEADLINE_SECONDS
+    """When the run must be over: seconds from its start, or a time."""
     run_lock_seconds: float = RUN_LOCK_SECONDS
     """How long to wait for another migration of the database to finish."""
     wait_seconds: float = WAIT_SECONDS
@@ -44,6 +50,12 @@ class Environment:
     psql: str = "psql"
     metrics_file: str = ""
     pushgateway: str = ""
+
+    def seconds_left(self, now: datetime) -> float:
+        """From the start of the call, which is now, to its deadline."""
+        if isinstance(self.deadline, datetime):
+            return (self.deadline - now).total_seconds()
+        return self.deadline
 
     @property
     def database(self) -> str:
@@ -61,7 +73,11 @@ def read(variables: Mapping[str, str], read_file: Callable[[str], str]) -> Envir
         revisions_schema=variables.get("ATLAS_REVISIONS_SCHEMA", ""),
         exec_order=ExecOrder(_one_of(variables, "MIGRATE_EXEC_ORDER", [order.value for order in ExecOrder])),
         baseline=variables.get("MIGRATE_BASELINE_VERSION", ""),
-        lock_seconds=_seconds(variables, "MIGRATE_LOCK_TIMEOUT", LOCK_SECONDS),
+        lock_seconds=_seconds(variables, "MIGRATE_LOCK_TIMEOUT")
+        if variables.get("MIGRATE_LOCK_TIMEOUT")
+        else None,
+        statement_seconds=_seconds(variables, "MIGRATE_STATEMENT_TIMEOUT"),
+        deadline=_deadline(variables),
         run_lock_seconds=_seconds(variables, "MIGRATE_RUN_LOCK_TIMEOUT", RUN_LOCK_SECONDS),
         wait_seconds=_seconds(variables, "MIGRATE_WAIT_TIMEOUT", WAIT_SECONDS),
         engine=variables.get("MIGRATE_ENGINE") or "Atlas",
@@ -119,7 +135,18 @@ def _password(variables: Mapping[str, str], read_file: Callable[[str], str]) -> 
         raise BadEnvironmentError(f"DB_PASSWORD_FILE {path} is not UTF-8") from None
 
 
-def _seconds(variables: Mapping[str, str], name: str, default: float) -> float:
+def _deadline(variables: Mapping[str, str]) -> float | datetime:
+    text = variables.get("MIGRATE_DEADLINE", "")
+    if "T" not in text:
+        return _seconds(variables, "MIGRATE_DEADLINE", DEADLINE_SECONDS)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadEnvironmentError(f"MIGRATE_DEADLINE is {text!r}; it must be a duration or a time") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _seconds(variables: Mapping[str, str], name: str, default: float = 0.0) -> float:
     text = variables.get(name, "")
     if not text:
         return default

@@ -83,7 +83,10 @@ locals {
     env = concat(local.runner_env[key], [for name, value in merge(local.operator.runnerVariables, { MIGRATE_ENGINE = migration.engine }) : { name = name, value = value }], [
       for name, field in { ATLAS_REVISIONS_SCHEMA = "revisionsSchema", MIGRATE_BASELINE_VERSION = "baseline", MIGRATE_EXEC_ORDER = "execOrder" } :
       { name = name, value = local.specs[key].migrations[field] } if can(local.specs[key].migrations[field])
-    ])
+      ], [
+      for name, field in { MIGRATE_LOCK_TIMEOUT = "lockTimeout", MIGRATE_STATEMENT_TIMEOUT = "statementTimeout" } :
+      { name = name, value = local.specs[key].policy[field] } if can(local.specs[key].policy[field])
+    ], [{ name = "MIGRATE_DEADLINE", value = "${try(local.runners[key].activeDeadlineSeconds, 600)}s" }])
     volumeMounts = concat([local.migrations_mounts[key], local.temporary], local.authority_mounts[key])
   }) }
 

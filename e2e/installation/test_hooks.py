@@ -265,11 +265,11 @@ def test_the_operator_lints_what_is_new_before_anything_is_applied(shop: Shop) -
     # The change of policy tries again; the files come as a volume.
     world.upgrade(image, policy={"lint": "warn"}, migrations={"delivery": "ImageVolume"})
     upgrade = world.wait_for(DONE)
-    assert upgrade.message.endswith("; the lint found 1 error, 4 warnings: see status.run.lint")
+    assert upgrade.message.endswith("; the lint found 1 error, 2 warnings: see status.run.lint")
     found = upgrade.run["lint"]
     assert (found["files"], [each["rule"] for each in found["findings"]]) == (
         2,
-        ["ban-drop-table", "naming", "naming", "require-timeout-settings", "require-timeout-settings"],
+        ["ban-drop-table", "naming", "naming"],
     )
     assert world.database.tables == ["orders"]
     world.wait(lambda: world.events()["LintFindings"] == 2, "both runs have told what the lint found")

@@ -46,7 +46,7 @@ func apply(ctx context.Context, o *options, io streams) (err error) {
 		return err
 	}
 	defer log.close()
-	s.dry = o.dryRun
+	s.dry, s.bounds = o.dryRun, o.bounds
 	if err := s.stated(files, o.statements); err != nil {
 		return err
 	}

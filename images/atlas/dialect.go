@@ -24,6 +24,10 @@ type dialect struct {
 	hasExtensions      bool
 	// backend asks for the number of a session as the server lists it.
 	backend string
+	// bound are the commands that give a session its limits.
+	bound func(bounds) []string
+	// lift takes a limit of ours for locks from a session, if it has that; %d is the limit.
+	lift string
 	// cancel ends what a session does; %d is its number.
 	cancel string
 	// renew are the commands that undo what a session was told, if there are any.
@@ -54,9 +58,12 @@ var postgres = dialect{
 	placeholder:   "$1",
 	hasExtensions: true,
 	backend:       "SELECT pg_catalog.pg_backend_pid()",
-	cancel:        "SELECT pg_catalog.pg_cancel_backend(%d)",
-	renew:         []string{"DISCARD ALL", "RESET ROLE"},
-	schemaExists:  "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)",
+	bound:         boundPostgres,
+	lift: "SELECT pg_catalog.set_config('lock_timeout', '0', false) FROM pg_catalog.pg_settings" +
+		" WHERE name = 'lock_timeout' AND setting = '%d'",
+	cancel:       "SELECT pg_catalog.pg_cancel_backend(%d)",
+	renew:        []string{"DISCARD ALL", "RESET ROLE"},
+	schemaExists: "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)",
 	tableExists: "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace" +
 		" WHERE n.nspname = $1 AND c.relname = $2)",
 	table: `CREATE TABLE %s ("version" character varying NOT NULL, "description" character varying NOT NULL,
@@ -76,6 +83,7 @@ var mysqlAndMariaDB = dialect{
 	begin:        "START TRANSACTION",
 	placeholder:  "?",
 	backend:      "SELECT CONNECTION_ID()",
+	bound:        boundMySQL,
 	cancel:       "KILL QUERY %d",
 	schemaExists: "SELECT EXISTS (SELECT 1 FROM information_schema.schemata WHERE schema_name = ?)",
 	tableExists:  "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?)",

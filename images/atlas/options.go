@@ -19,6 +19,7 @@ type options struct {
 	execOrder, events, repeatBegun        string
 	statements                            string
 	lockTimeout                           time.Duration
+	bounds                                bounds
 	allowDirty, dryRun                    bool
 	// What stands without a flag: N for apply, the version for set.
 	arguments []string
@@ -82,6 +83,9 @@ func flagsOf(command string, o *options) *flag.FlagSet {
 	text(&o.format, "", "Go template of the output", "format")
 	if command == "apply" {
 		set.DurationVar(&o.lockTimeout, "lock-timeout", 10*time.Second, "how long to wait for another run")
+		set.DurationVar(&o.bounds.lock, "session-lock-timeout", 0, "how long a statement may wait for a lock (MySQL: at most, in whole seconds)")
+		set.DurationVar(&o.bounds.statement, "session-statement-timeout", 0, "how long a statement may take; PostgreSQL only")
+		set.BoolVar(&o.bounds.unlimited, "no-session-lock-timeout", false, "let statements wait for locks without a limit, whatever the server says")
 		text(&o.baseline, "", "version up to which a database without history has everything", "baseline")
 		text(&o.txMode, "file", "a transaction for each file (file), for all files (all) or none (none)", "tx-mode")
 		text(&o.execOrder, "linear", "what to do with files out of order: linear (an error), linear-skip, non-linear", "exec-order")
@@ -109,8 +113,8 @@ func (o *options) check(command string) error {
 	case len(o.arguments) > most:
 		return fmt.Errorf("%s takes at most %d arguments", command, most)
 	}
-	if o.lockTimeout < 0 {
-		return errors.New("the lock-timeout is negative")
+	if o.lockTimeout < 0 || o.bounds.lock < 0 || o.bounds.statement < 0 {
+		return errors.New("a timeout is negative")
 	}
 	if _, err := parseFormat(o.format); err != nil {
 		return err

@@ -35,6 +35,8 @@ type server struct {
 	session *session
 	// dry is set when nothing may be executed.
 	dry bool
+	// bounds are the limits of the sessions.
+	bounds bounds
 	// executed hears of each statement of a file, when it has ended.
 	executed func(error)
 	// lost is set when it is not known how the last statement of a file ended.
@@ -130,7 +132,11 @@ func (s *server) newSession(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	found := &session{Conn: conn}
-	if err := conn.QueryRowContext(ctx, s.dialect.backend).Scan(&found.backend); err != nil {
+	err = conn.QueryRowContext(ctx, s.dialect.backend).Scan(&found.backend)
+	if err == nil {
+		err = s.bound(ctx, found)
+	}
+	if err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
@@ -165,7 +171,7 @@ func (s *server) reset(ctx context.Context) bool {
 			return false
 		}
 	}
-	return len(s.dialect.renew) > 0
+	return len(s.dialect.renew) > 0 && s.bound(ctx, s.session) == nil
 }
 
 // replace takes another connection for the next file. Where the server refuses the login that it took before, as with a
@@ -205,7 +211,9 @@ func (s *server) ExecContext(ctx context.Context, query string, arguments ...any
 	if s.session == nil {
 		return nil, errors.New("there is no session")
 	}
+	restore := s.lift(ctx, query)
 	result, err := s.interruptible(ctx, query, arguments)
+	restore()
 	s.lost = !endKnown(err)
 	if s.executed != nil {
 		s.executed(err)

@@ -244,6 +244,9 @@ def test_a_value_reaches_the_container(helm: Helm, setting: str, where: str, wan
     ("setting", "variable", "wanted"),
     [
         ('migration.baselineVersion="20250101000000"', "MIGRATE_BASELINE_VERSION", "20250101000000"),
+        ("migration.lockTimeout=2s", "MIGRATE_LOCK_TIMEOUT", "2s"),
+        ("migration.statementTimeout=30m", "MIGRATE_STATEMENT_TIMEOUT", "30m"),
+        ("migration.activeDeadlineSeconds=900", "MIGRATE_DEADLINE", "900s"),
         ("log.format=text", "MIGRATE_FORMAT", "text"),
         ("metrics.pushgatewayUrl=http://push:9091", "MIGRATE_PUSHGATEWAY_URL", "http://push:9091"),
         ('migration.extraEnv=[{"name":"MIGRATE_LOCK_TIMEOUT","value":"5s"}]', "MIGRATE_LOCK_TIMEOUT", "5s"),

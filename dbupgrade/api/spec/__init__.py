@@ -12,10 +12,11 @@ from dbupgrade.api.spec.base import Model, Rule
 from dbupgrade.api.spec.checks import Checks
 from dbupgrade.api.spec.database import Database, Dialect
 from dbupgrade.api.spec.migrations import Engine, Migrations
-from dbupgrade.api.spec.policy import LintMode, Policy
+from dbupgrade.api.spec.policy import LintMode, Policy, seconds
 from dbupgrade.api.spec.runner import Runner
 
 _LINTS = '(has(self.policy) && self.policy.lint != "off")'
+_DEADLINE = "(has(self.runner) ? self.runner.activeDeadlineSeconds : 600)"
 _MYSQL = '(has(self.database.aws) && self.database.aws.dialect == "mysql")'
 
 
@@ -34,6 +35,18 @@ class Spec(Model):
             'must be "off" with engines other than Atlas: only Atlas knows which files are new to the database',
             f'!{_LINTS} || self.migrations.engine == "Atlas"',
             lambda spec: spec.policy.lint is LintMode.OFF or spec.migrations.engine is Engine.ATLAS,
+        ),
+        Rule(
+            "policy.lockTimeout",
+            "must be less than spec.runner.activeDeadlineSeconds, which limits the whole Job",
+            f"!has(self.policy) || !has(self.policy.lockTimeout) || duration(self.policy.lockTimeout).getSeconds() < {_DEADLINE}",
+            lambda spec: seconds(spec.policy.lock_timeout or "0s") < spec.runner.active_deadline_seconds,
+        ),
+        Rule(
+            "policy.statementTimeout",
+            "must not be set with dialect mysql: MySQL cannot limit how long a statement of a migration takes",
+            f"!has(self.policy) || !has(self.policy.statementTimeout) || !{_MYSQL}",
+            lambda spec: spec.policy.statement_timeout is None or not spec.uses_mysql,
         ),
     )
 

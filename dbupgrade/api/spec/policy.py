@@ -1,10 +1,24 @@
 """spec.policy: what is asked of migrations before they are applied."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
-from dbupgrade.api.spec.base import Model
+from dbupgrade.api.spec.base import Model, Pattern
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = Pattern(
+    r"([0-9]{1,9}ms|[0-9]{1,6}s|[0-9]{1,4}m|[0-9]{1,2}h)",
+    "must be a duration, for example 500ms, 5s, 2m or 1h",
+)
+Duration = Annotated[str, Field(max_length=11), _DURATION]
+
+
+def seconds(duration: str) -> float:
+    """A duration in seconds."""
+    number = duration.rstrip("msh")
+    return float(number) * _UNITS[duration.removeprefix(number)]
 
 
 class LintMode(StrEnum):
@@ -38,4 +52,15 @@ class Policy(Model):
         description="Whether files that are new to the database are checked for statements that are dangerous in production: "
         '"off" (write it in quotes: YAML takes off for false), warn (findings are reported) or error (findings are reported, and if one of '
         "them is an error, nothing is applied). Engine Atlas only. Defaults to off.",
+    )
+    lock_timeout: Duration | None = Field(
+        None,
+        description="How long a statement may wait for a lock, while everybody else waits behind it; a file that ran into it is undone "
+        "and tried again, until a minute before spec.runner.activeDeadlineSeconds. 0s sets no limit. Builds with CONCURRENTLY are exempt. "
+        "Defaults to 5s, unless the database, its user, its URL or the file sets a limit of its own. MySQL: files are not "
+        "tried again.",
+    )
+    statement_timeout: Duration | None = Field(
+        None,
+        description="How long a statement may take; then it is ended, and the run fails. PostgreSQL only. By default, there is no limit.",
     )

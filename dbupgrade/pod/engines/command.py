@@ -9,10 +9,19 @@ from typing import ClassVar
 
 from dbupgrade.api import names
 from dbupgrade.api.spec.migrations import KeyReference, Variable
+from dbupgrade.api.spec.policy import Policy, seconds
 from dbupgrade.api.status import Failure, Run
 from dbupgrade.objects import Object
 from dbupgrade.pod.connection import environment, url
-from dbupgrade.pod.container import HOME, TEMPORARY, UNREACHABLE_EXIT_CODE, defaults, escape, temporary_volume
+from dbupgrade.pod.container import (
+    HOME,
+    TEMPORARY,
+    UNREACHABLE_EXIT_CODE,
+    defaults,
+    escape,
+    temporary_volume,
+    values,
+)
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.redact import MAX_BYTES, mask_error, remove_secrets
@@ -43,7 +52,12 @@ class Command(MigrationEngine):
         migrations = context.spec.migrations
         words = {"command": migrations.command, "args": migrations.args}
         # The user's HOME wins over ours, since the last of one name does.
-        variables = [HOME, *environment.command(context.access), *map(_variable, migrations.env)]
+        variables = [
+            HOME,
+            *environment.command(context.access),
+            *values({"PGOPTIONS": _options(context.spec.policy)}),
+            *map(_variable, migrations.env),
+        ]
         return {
             "name": names.CONTAINER_MIGRATE,
             "image": migrations.image,
@@ -76,6 +90,13 @@ class Command(MigrationEngine):
     def done(self, run: Run) -> str:
         """Only that it ended: what it did is not known."""
         return f"the command of {run.image} ended with success"
+
+
+def _options(policy: Policy) -> str | None:
+    """The limits that the spec asks for, for clients on libpq; options in the URL take their place."""
+    asked = {"lock_timeout": policy.lock_timeout, "statement_timeout": policy.statement_timeout}
+    known = [f"-c {name}={round(seconds(text) * 1000)}" for name, text in asked.items() if text]
+    return " ".join(known) or None
 
 
 def _end(log: str) -> str:

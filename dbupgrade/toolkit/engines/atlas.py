@@ -1,6 +1,7 @@
 """The engine Atlas: applies what is pending, file by file, by Atlas's command line."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,12 +10,14 @@ from itertools import takewhile
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit import address, outcome
+from dbupgrade.toolkit.bounds import was_ended_by_lock
 from dbupgrade.toolkit.call import Call, any_concurrent
 from dbupgrade.toolkit.history import indexes, lock
-from dbupgrade.toolkit.history.atlas import AtlasError, File, State
+from dbupgrade.toolkit.history.atlas import Atlas, AtlasError, File, State
 from dbupgrade.toolkit.history.compare import examine, record, with_database
 from dbupgrade.toolkit.lint import gate
 from dbupgrade.toolkit.progress.watch import Watch
+from dbupgrade.toolkit.tries import Tries
 
 
 def apply(call: Call) -> Report:
@@ -51,9 +54,10 @@ def _apply_all(call: Call, state: State, ensure_lock: Callable[[], None]) -> Rep
     """
     total, done, version, queue = len(state.pending), 0, state.current, deque(state.pending)
     call.measured.applied = 0
-    ours = call.atlas.is_ours()
+    tries = Tries(call)
     while queue:
-        report = _next(call, queue, _batch(call, queue) if ours else 1, ensure_lock)
+        tries.begin()
+        report = _next(call, queue, ensure_lock)
         if report.failure is Failure.NOT_CLEAN and call.settings.baseline:
             report, version = _apply_baseline(call), call.settings.baseline
             queue = deque(_left(call, queue, version))
@@ -61,25 +65,38 @@ def _apply_all(call: Call, state: State, ensure_lock: Callable[[], None]) -> Rep
             version = queue.popleft().version
             done += 1
             _tell(call, version, done, total)
+            tries.next_file()
         version = report.to_version or version
         call.measured.applied, call.measured.pending = done, len(queue)
         if report.failure:
-            return replace(report, to_version=version or None, applied=done, pending=len(queue))
-        if not report.applied:
+            ended = tries.pause(report, repeatable=_may_be_repeated(call, queue, report))
+            if isinstance(ended, Report):
+                return replace(ended, to_version=version or None, applied=done, pending=len(queue))
+            time.sleep(ended)
+        elif not report.applied:
             break  # somebody else was faster
     return Report(to_version=version or None, applied=done, pending=len(queue))
 
 
-def _next(call: Call, queue: deque[File], batch: int, ensure_lock: Callable[[], None]) -> Report:
-    """Apply the next `batch` files of `queue`, under the lock."""
+def _next(call: Call, queue: deque[File], ensure_lock: Callable[[], None]) -> Report:
+    """Apply the next files of `queue`, under the lock."""
     try:
         ensure_lock()
     except AtlasError as error:
         return outcome.refused(error)
-    report = _apply_files(call, queue[0], batch)
+    report = _apply_files(call, queue[0], _batch(call, queue) if call.atlas.is_ours() else 1)
     if report.failure is None and report.applied is None:
         return Report(failure=Failure.UNKNOWN, error="the engine left no report that can be read")
     return report
+
+
+def _may_be_repeated(call: Call, queue: deque[File], report: Report) -> bool:
+    """Whether the file that a lock has ended can be applied again. MySQL undoes less."""
+    if not (queue and was_ended_by_lock(report) and address.is_postgresql(call.atlas.url)):
+        return False
+    from dbupgrade.toolkit.sql import repeating  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
+
+    return queue[0].name == report.failed_file and repeating.may_be_repeated(_text(call, queue[0]))
 
 
 def _left(call: Call, queue: deque[File], baseline: str) -> Iterator[File]:
@@ -105,28 +122,45 @@ def _batch(call: Call, queue: deque[File]) -> int:
 def _needs_care(call: Call, file: File) -> bool:
     if not address.is_postgresql(call.atlas.url):
         return False
-    return any_concurrent([(file.name, (call.source / file.name).read_bytes().decode())])
+    return any_concurrent([(file.name, _text(call, file))])
 
 
 def _apply_files(call: Call, file: File, batch: int) -> Report:
     """Apply the next files, of which `file` is the first; what a failed concurrent build has left goes before."""
-    lock_seconds = call.settings.run_lock_seconds
+    lock_seconds = lock.patience(call)
     if not _needs_care(call, file):
-        return call.atlas.apply_next(call.source, batch, lock_seconds=lock_seconds)
+        return _engine(call).apply_next(call.source, batch, lock_seconds=lock_seconds)
     from dbupgrade.toolkit.sql import concurrently  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
 
-    text = (call.source / file.name).read_bytes().decode()
+    text = _text(call, file)
     found = concurrently.builds(text)
     repeatable = file.version if concurrently.may_be_repeated(text) else ""
+    engine = _engine(call, patient=bool(found))
     if not found:
-        return call.atlas.apply_next(call.source, lock_seconds=lock_seconds, repeatable=repeatable)
-    # A concurrent build waits for old transactions, and keeps nobody waiting: to give up would leave it invalid.
-    patient = replace(call.atlas, url=call.settings.url)
-    asyncio.run(indexes.clear(patient.url, found, lock_seconds, call.output))
-    report = patient.apply_next(call.source, lock_seconds=lock_seconds, repeatable=repeatable)
+        return engine.apply_next(call.source, lock_seconds=lock_seconds, repeatable=repeatable)
+    asyncio.run(indexes.clear(call.settings.url, found, lock_seconds, call.output))
+    report = engine.apply_next(call.source, lock_seconds=lock_seconds, repeatable=repeatable)
     if not report.failure:
-        asyncio.run(indexes.check(patient.url, found))
+        asyncio.run(indexes.check(call.settings.url, found))
     return report
+
+
+def _engine(call: Call, *, patient: bool = False) -> Atlas:
+    """The engine, which limits the statements of files.
+
+    A concurrent build waits for old transactions, and keeps nobody waiting: to give up would leave it invalid. Our engine
+    knows such a statement; others have the limits in the URL, for all statements of a file.
+    """
+    if call.atlas.is_ours():
+        return replace(call.atlas, bounds=call.bounds)
+    if call.is_pooled:
+        return call.atlas  # it accepts no settings with the connection
+    bounds = replace(call.bounds, lock=None) if patient else call.bounds
+    return replace(call.atlas, url=address.with_settings(call.atlas.url, bounds.settings))
+
+
+def _text(call: Call, file: File) -> str:
+    return (call.source / file.name).read_bytes().decode()
 
 
 def _apply_baseline(call: Call) -> Report:
@@ -138,4 +172,4 @@ def _apply_baseline(call: Call) -> Report:
     call.output.event("baseline", f"the database has tables: it is taken to be at {version}", version=version)
     # What is there has no parts.
     call.use({name: parts for name, parts in call.changed.items() if parts[0].version > version})
-    return call.atlas.apply_next(call.source, lock_seconds=call.settings.run_lock_seconds, baseline=version)
+    return _engine(call).apply_next(call.source, lock_seconds=lock.patience(call), baseline=version)

@@ -1,5 +1,6 @@
 """Runs Atlas. The URLs reach it through its environment: arguments can be read by every process of the machine."""
 
+import functools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from dbupgrade.pod.engines.atlas import report
 from dbupgrade.pod.engines.atlas.report import Text
 from dbupgrade.pod.redact import cut, mask_error, mask_statement, url_secrets
 from dbupgrade.pod.report import Report, classify
+from dbupgrade.toolkit.bounds import Bounds, milliseconds
 from dbupgrade.toolkit.child import EVENTS, Ended, run
 
 _CONFIG = 'env "run" {\n  url = getenv("DATABASE_URL")\n  dev = getenv("DEV_URL")\n}\n'
@@ -135,13 +137,14 @@ class Atlas:
     exec_order: ExecOrder = ExecOrder.LINEAR
     places: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     """Where the statements of some files stand, in bytes: for our engine, which would cut these files elsewhere."""
-
+    bounds: Bounds = field(default_factory=Bounds)
+    """The limits of the statements of files; only our engine sets them, others have them in the URL."""
     hear: Callable[[str], None] | None = None
     """What takes the events of a run, which only our engine writes."""
 
     def version(self) -> str:
         """What the binary says of itself."""
-        return self._run("version").stdout.partition("\n")[0].removeprefix("atlas version").strip()
+        return _version(self.binary, self.work)
 
     def is_ours(self) -> bool:
         """Whether it is our engine."""
@@ -203,8 +206,10 @@ class Atlas:
             arguments += ["--baseline", baseline]
         if self.exec_order is not ExecOrder.LINEAR:
             arguments += ["--exec-order", _ORDERS[self.exec_order]]
-        if repeatable and self.is_ours():  # others execute whatever it is again
-            arguments += ["--repeat-begun", repeatable]
+        if self.is_ours():
+            arguments += _limits(self.bounds)
+            if repeatable:  # others execute whatever it is again
+                arguments += ["--repeat-begun", repeatable]
         if self.hear:
             arguments += ["--events", EVENTS]
         done = self._run(*arguments, hear=self.hear)
@@ -282,6 +287,19 @@ def _masked(text: str) -> str:
         statement = match[1]
     error, masked = mask_error(match[3].strip(), statement), mask_statement(statement)
     return f"version {match[2]}: {cut(error)}\n  {cut(masked)}\n"
+
+
+@functools.cache
+def _version(binary: str, work: Path) -> str:
+    said = Atlas(binary, work)._run("version").stdout  # noqa: SLF001 - of this module
+    return said.partition("\n")[0].removeprefix("atlas version").strip()
+
+
+def _limits(bounds: Bounds) -> list[str]:
+    """The flags of our engine for them."""
+    flags = {"--session-lock-timeout": bounds.lock, "--session-statement-timeout": bounds.statement}
+    given = [f"{flag}={milliseconds(seconds)}ms" for flag, seconds in flags.items() if seconds]
+    return [*given, "--no-session-lock-timeout"] if bounds.lock == 0 else given
 
 
 _USUAL_PATHS = ("atlas", "usr/local/bin/atlas", "usr/bin/atlas", "bin/atlas")

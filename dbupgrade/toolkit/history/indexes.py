@@ -45,6 +45,8 @@ async def clear(url: str, builds: Sequence[Build], seconds: float, output: Outpu
     try:
         if not await _invalid(connection, builds):
             return
+        # It waits for old transactions and keeps nobody waiting, as the build does.
+        await connection.execute("set lock_timeout = 0")
         # Under Atlas's lock: an index that somebody builds right now is invalid as well.
         await _lock(connection, seconds)
         await _until_built(connection, builds, seconds)
@@ -56,8 +58,6 @@ async def clear(url: str, builds: Sequence[Build], seconds: float, output: Outpu
                 index=name,
             )
             await connection.execute(f"drop index concurrently if exists {name}")
-    except asyncpg.LockNotAvailableError:
-        raise AtlasError(Failure.DATABASE_LOCKED, "an INVALID index could not be dropped") from None
     except asyncpg.PostgresError as error:
         raise AtlasError(
             Failure.SQL, f"an INVALID index could not be dropped ({type(error).__name__})"

@@ -13,7 +13,8 @@ from typing import Any, Self
 import asyncpg
 
 from dbupgrade.api.status import Failure
-from dbupgrade.toolkit import address
+from dbupgrade.toolkit import address, bounds
+from dbupgrade.toolkit.bounds import Given
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.history import database
 from dbupgrade.toolkit.history.atlas import AtlasError
@@ -40,13 +41,19 @@ SHARED = (
 )
 
 
+_GIVEN = "SELECT setting::int, source FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'"
+
+
 class Held:
     """The lock, and the connection that holds it."""
 
-    def __init__(self, connection: asyncpg.Connection, holder: int) -> None:
+    def __init__(self, connection: asyncpg.Connection, holder: int, given: Given) -> None:
         self._connection = connection
         self.holder = holder
-        """The process that holds the lock in the server; behind a pooler, it is not the one of the connection."""
+        """The process that holds the lock in the server."""
+        self.is_pooled = holder != connection.get_server_pid()
+        """Whether a pooler is in between: it gives each client a number of its own for that process."""
+        self.given = given
         self._one_at_a_time = asyncio.Lock()
         self.lost = asyncio.Event()
         """Set when the connection is gone, and the lock with it."""
@@ -84,13 +91,13 @@ async def held(url: str, seconds: float, waiting: Callable[[], None]) -> AsyncIt
         holder = await _holder(url, connection)
         deadline, asked = time.monotonic() + seconds, False
         while not await _take(connection):
-            if time.monotonic() + _PAUSE_SECONDS > deadline:
-                raise AtlasError(Failure.DATABASE_LOCKED)
             if not asked:
                 waiting()
             asked = True
+            if time.monotonic() + _PAUSE_SECONDS > deadline:
+                raise AtlasError(Failure.DATABASE_LOCKED)
             await asyncio.sleep(_PAUSE_SECONDS)
-        lock = Held(connection, holder)
+        lock = Held(connection, holder, Given(*(await connection.fetchrow(_GIVEN))))
         watching = asyncio.create_task(lock.watch())
         try:
             yield lock
@@ -128,10 +135,10 @@ class Keeper:
 
     async def _take(self) -> None:
         await self._holding.aclose()
-        settings = self._call.settings
-        self._held = await self._holding.enter_async_context(
-            held(settings.database, settings.run_lock_seconds, lambda: tell(self._call))
-        )
+        call = self._call
+        opening = held(call.settings.database, patience(call), lambda: tell(call))
+        self._held = await self._holding.enter_async_context(opening)
+        limit(call, self._held)
 
     def run_beside(self, work: Callable[[Fetch], Coroutine[Any, Any, None]]) -> None:
         """Run `work`, which may ask the server, until the lock is released."""
@@ -169,13 +176,29 @@ class Keeper:
 def of_run(call: Call) -> Iterator[Keeper | None]:
     """Hold the lock of a run. Raises AtlasError.
 
-    MySQL's engine is the only one that holds a lock there: no other program of ours speaks with that server.
+    From then on, the limits of the statements of files are known. MySQL's engine is the only one that holds a lock there: no
+    other program of ours speaks with that server.
     """
-    if not address.is_postgresql(call.settings.database):
+    settings = call.settings
+    if not address.is_postgresql(settings.database):
+        call.bounds = bounds.of_mysql(settings.lock_seconds, settings.database)
         yield None
         return
     with Keeper(call) as keeper:
         yield keeper
+
+
+def limit(call: Call, held: Held) -> None:
+    """Find out the limits of the statements of files."""
+    call.bounds = bounds.of_postgresql(
+        call.settings.lock_seconds, call.settings.statement_seconds, held.given
+    )
+    call.is_pooled = held.is_pooled
+
+
+def patience(call: Call) -> float:
+    """How long to wait for the lock."""
+    return bounds.patience(call.settings.run_lock_seconds, call.deadline - time.monotonic())
 
 
 async def _connect(url: str) -> asyncpg.Connection:

@@ -52,7 +52,7 @@ def asked_for(call: Call) -> settings.LintSettings:
 
 def has_timeout(call: Call) -> bool:
     """Whether a statement waits for a lock within bounds."""
-    return call.settings.lock_seconds > 0 or "lock_timeout" in call.settings.url
+    return call.settings.lock_seconds != 0
 
 
 def _names(call: Call, state: State) -> set[str]:

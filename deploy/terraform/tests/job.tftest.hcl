@@ -156,7 +156,7 @@ run "every_engine_with_parts" {
   assert {
     condition = { for variable in local.job_manifests["atlas"].spec.template.spec.containers[0].env : variable.name => try(variable.value, variable.valueFrom.secretKeyRef.key) } == {
       DB_HOST       = "postgres", DB_PORT = "5432", DB_NAME = "shop", DB_USER = "atlas_db_user", DB_PASSWORD = "atlas_db_password", DB_SCHEMA = "app", DB_SSLMODE = "require"
-      MIGRATION_DIR = "/migrations", MIGRATE_ENGINE = "Atlas", MIGRATE_FORMAT = "json", MIGRATE_LOCK_TIMEOUT = "0", MIGRATE_WAIT_TIMEOUT = "300s", HOME = "/tmp"
+      MIGRATION_DIR = "/migrations", MIGRATE_ENGINE = "Atlas", MIGRATE_FORMAT = "json", MIGRATE_DEADLINE = "600s", MIGRATE_WAIT_TIMEOUT = "300s", HOME = "/tmp"
     }
     error_message = "The environment of the runner is wrong."
   }
@@ -173,7 +173,7 @@ run "every_engine_with_parts" {
   assert {
     condition = { for variable in local.job_manifests["psql"].spec.template.spec.containers[0].env : variable.name => try(variable.value, variable.valueFrom.secretKeyRef.key) } == {
       DB_HOST                  = "postgres", DB_PORT = "5432", DB_NAME = "shop", DB_USER = "psql_db_user", DB_PASSWORD = "psql_db_password", DB_SCHEMA = "app"
-      MIGRATION_DIR            = "/migrations", MIGRATE_ENGINE = "Psql", MIGRATE_FORMAT = "json", MIGRATE_LOCK_TIMEOUT = "0", MIGRATE_WAIT_TIMEOUT = "300s", HOME = "/tmp"
+      MIGRATION_DIR            = "/migrations", MIGRATE_ENGINE = "Psql", MIGRATE_FORMAT = "json", MIGRATE_DEADLINE = "600s", MIGRATE_WAIT_TIMEOUT = "300s", HOME = "/tmp"
       MIGRATE_BASELINE_VERSION = "2025"
     }
     error_message = "The environment of the runner is wrong with engine Psql."

@@ -14,9 +14,9 @@ import asyncpg
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A migration with this statement waits at the gate: it ends when the test says so, not after some time.
+# A migration with this statement waits at the gate, without a limit: it ends when the test says so, not after some time.
 GATE = 4711
-WAIT_AT_GATE = f"SELECT pg_advisory_lock_shared({GATE});"
+WAIT_AT_GATE = f"SELECT set_config('lock_timeout', '0', false), pg_advisory_lock_shared({GATE});"
 VERSIONS = "SELECT version FROM atlas_schema_revisions.atlas_schema_revisions ORDER BY version"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
 
@@ -79,6 +79,17 @@ class Database:
             yield gate
         finally:
             gate.open()
+
+    @contextlib.contextmanager
+    def transaction(self, statement: str) -> Iterator[None]:
+        """Keep a transaction open in which a statement was executed."""
+        with asyncio.Runner() as runner:
+            connection = runner.run(asyncpg.connect(self.url()))
+            runner.run(connection.execute(f"BEGIN; {statement}"))
+            try:
+                yield
+            finally:
+                runner.run(connection.close())
 
     def _as_admin(self, *statements: str) -> None:
         asyncio.run(self._run(self.admin_url, *statements))

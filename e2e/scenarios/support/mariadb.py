@@ -21,6 +21,9 @@ NAME = "shop"
 # A migration with this statement waits at the gate, see `closed_gate`.
 WAIT_AT_GATE = "SELECT GET_LOCK('gate', 300);"
 GATE_IS_CLOSED = "SELECT IS_USED_LOCK('gate') IS NOT NULL"
+SLEEPERS = (
+    "SELECT id FROM information_schema.processlist WHERE info = 'SELECT SLEEP(600)' AND id <> CONNECTION_ID()"
+)
 # Nothing here has to survive a crash, and the machine is shared.
 LEAN = ("--innodb-buffer-pool-size=8M", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin")
 
@@ -48,18 +51,22 @@ class MariaDb:
     @contextlib.contextmanager
     def closed_gate(self) -> Iterator[None]:
         """Hold every migration that waits at the gate until the block ends."""
-        guard = subprocess.Popen(self._client("SELECT GET_LOCK('gate', 0); SELECT SLEEP(600)"))
-        try:
+        with self.session("SELECT GET_LOCK('gate', 0)"):
             wait_until(lambda: self.rows(GATE_IS_CLOSED) == ["1"], "the gate is closed")
             yield
+
+    @contextlib.contextmanager
+    def session(self, statements: str) -> Iterator[None]:
+        """Keep a session open that executes these statements and then sleeps."""
+        client = subprocess.Popen(self._client(f"{statements}; SELECT SLEEP(600)"))
+        try:
+            wait_until(lambda: bool(self.rows(SLEEPERS)), "the statements are executed")
+            yield
         finally:
-            guard.kill()
-            guard.wait()
-            self.rows("SELECT IS_USED_LOCK('gate')")
+            client.kill()
+            client.wait()
             # The server does not notice by itself that the sleeper has gone.
-            for sleeper in self.rows(
-                "SELECT id FROM information_schema.processlist WHERE info LIKE '%SLEEP(600)' AND id <> CONNECTION_ID()"
-            ):
+            for sleeper in self.rows(SLEEPERS):
                 with contextlib.suppress(subprocess.CalledProcessError):  # it has just ended
                     self.rows(f"KILL {sleeper}")
 

@@ -159,7 +159,7 @@ def test_a_lock_is_not_waited_for_without_end(toolkit: Toolkit) -> None:
     assert toolkit.run("apply").code == 0
     toolkit.write(v2="alter table a add column b int;")
     with toolkit.hold("lock table a in access share mode"):
-        failed = toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="300ms")
+        failed = toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="300ms", MIGRATE_DEADLINE="1m")
     assert failed.code == 8
     with toolkit.hold("select pg_advisory_lock(2686470616)"):
         assert toolkit.run("apply", MIGRATE_RUN_LOCK_TIMEOUT="300ms").code == 8

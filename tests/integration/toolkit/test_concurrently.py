@@ -24,6 +24,9 @@ MIXED = (
 VALID = "select indexrelid::regclass::text || ' ' || indisvalid from pg_index where indexrelid::regclass::text like 't\\_%'"
 
 
+DROPPING = "select pid from pg_stat_activity where query like 'drop index concurrently%' and wait_event_type = 'Lock'"
+
+
 def plain_atlas(toolkit: Toolkit) -> str:
     command = [str(tools.binary("engine")), "migrate", "status", "--dir", f"file://{toolkit.folder}"]
     return subprocess.run(
@@ -115,16 +118,20 @@ def test_what_a_failed_reindex_left_is_dropped_before_the_next(toolkit: Toolkit)
     assert toolkit.fetch(VALID) == ["t_a true"]
 
 
-def test_a_lock_that_ends_a_concurrent_build_is_told_and_the_build_done_again(toolkit: Toolkit) -> None:
+def test_a_build_that_a_limit_of_the_url_ends_is_done_again(toolkit: Toolkit) -> None:
     toolkit.execute(TABLE)
     toolkit.write(v1="select 1;", v2="create index concurrently if not exists t_a on t (a);")
     own = f"{toolkit.server.url(toolkit.database)}&options=-c%20lock_timeout%3D300"
     baseline = {"MIGRATE_BASELINE_VERSION": "1"}
     with toolkit.hold("insert into t values (1)"):
-        failed = toolkit.run("apply", DATABASE_URL=own, **baseline)
-    assert (failed.code, failed.event("failed")["file"]) == (8, "2_x.sql")
-    assert toolkit.fetch(VALID) == ["t_a false"]
-    assert toolkit.run("apply").event("invalid_index")["index"] == "public.t_a"
+        failed = toolkit.run("apply", DATABASE_URL=own, MIGRATE_DEADLINE="1m", **baseline)
+        assert (failed.code, failed.event("failed")["file"]) == (8, "2_x.sql")
+        assert toolkit.fetch(VALID) == ["t_a false"]
+        process = toolkit.start("apply", DATABASE_URL=own)
+        toolkit.until(DROPPING)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert '"invalid_index"' in output
     assert toolkit.fetch(VALID) == ["t_a true"]
 
 

@@ -78,6 +78,23 @@ def test_what_keeps_us_out(maria: MariaDb, tmp_path: Path) -> None:
     assert toolkit.run("status", DATABASE_URL=away, MIGRATE_WAIT_TIMEOUT="1s").code == 75
 
 
+def test_waits_are_limited_and_nothing_is_repeated(maria: MariaDb, tmp_path: Path) -> None:
+    maria.rows("create or replace database waits; grant all on waits.* to shop")
+    toolkit = OnMariaDb.of(maria, tmp_path, "waits")
+    seen = "insert into seen select @@lock_wait_timeout, @@innodb_lock_wait_timeout;"
+    toolkit.write(v1="create table seen (tables bigint, row_locks bigint);", v2=seen, v3=seen)
+    assert toolkit.run("apply").code == 0
+    toolkit.write(v4=seen)
+    assert toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="10m").code == 0
+    assert maria.rows("select * from waits.seen") == ["5\t5", "5\t5", "600\t50"]
+    toolkit.write(v5="alter table seen add column a int;")
+    with maria.session("start transaction; select * from waits.seen"):
+        failed = toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="1s")
+    assert (failed.code, failed.event("failed")["failure"]) == (8, "SQLError"), failed.text
+    assert "lock_timeout" not in [event["event"] for event in failed.events]
+    assert toolkit.run("apply").event("finished")["applied"] == 1
+
+
 BLOCKING = (
     "modify a bigint",
     "add column b int as (a * 2) stored",

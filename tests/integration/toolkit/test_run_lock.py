@@ -74,16 +74,11 @@ def through(toolkit: Toolkit, port: int) -> str:
 def test_a_pooler_in_session_mode_is_as_good_as_the_server(toolkit: Toolkit) -> None:
     toolkit.write(v1="create table t (a int);", v2=INDEX, v3="insert into t values (1);")
     with pgbouncer(toolkit.server.port, ("admin", PASSWORD), "session") as port:
-        done = toolkit.run("apply", DATABASE_URL=through(toolkit, port), MIGRATE_LOCK_TIMEOUT="0")
+        done = toolkit.run("apply", DATABASE_URL=through(toolkit, port))
         assert (done.code, done.event("finished")["applied"]) == (0, 3), done.text
         with toolkit.hold(f"select pg_advisory_lock({KEY})"):
             url = through(toolkit, port)
-            assert (
-                toolkit.run(
-                    "apply", DATABASE_URL=url, MIGRATE_LOCK_TIMEOUT="0", MIGRATE_RUN_LOCK_TIMEOUT="300ms"
-                ).code
-                == LOCKED
-            )
+            assert toolkit.run("apply", DATABASE_URL=url, MIGRATE_RUN_LOCK_TIMEOUT="300ms").code == LOCKED
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])

@@ -325,6 +325,7 @@ STALLS = [
             Failure.NOT_STARTED,
             Failure.SUPERSEDED,
             Failure.DATABASE_UNREACHABLE,
+            Failure.LOCK_TIMEOUT,
             Failure.TOKEN_REFUSED,
             Failure.TLS_FAILED,
         )
@@ -356,6 +357,7 @@ STALLS = [
             Failure.LINT_UNUSABLE,
             Failure.COMMAND,
             Failure.SQL,
+            Failure.STATEMENT_TIMEOUT,
             Failure.OUT_OF_MEMORY,
             Failure.DEADLINE,
             Failure.CANCELLED,

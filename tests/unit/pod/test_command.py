@@ -70,3 +70,18 @@ def test_the_end_of_a_long_log_is_kept_and_a_secret_at_the_cut_is_not_seen() -> 
     assert report.error.endswith("the end")
     assert "pw-1" not in report.error
     assert len(report.error.encode()) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("policy", "options"),
+    [
+        ({}, None),
+        ({"lockTimeout": "500ms"}, "-c lock_timeout=500"),
+        ({"lockTimeout": "0s", "statementTimeout": "1h"}, "-c lock_timeout=0 -c statement_timeout=3600000"),
+    ],
+)
+def test_limits_that_the_spec_asks_for_are_options_of_the_connection(
+    policy: dict[str, str], options: str | None
+) -> None:
+    (container,) = pod(migrations=COMMAND, policy=policy)["spec"]["containers"]
+    assert {one["name"]: one.get("value") for one in container["env"]}.get("PGOPTIONS") == options

@@ -253,7 +253,7 @@ def test_the_migration_is_the_runner_which_leaves_a_report() -> None:
         "MIGRATION_DIR": "/migrations",
         "MIGRATE_ENGINE": "Atlas",
         "MIGRATE_FORMAT": "json",
-        "MIGRATE_LOCK_TIMEOUT": "0",
+        "MIGRATE_DEADLINE": "2026-01-02T12:10:00Z",
         "MIGRATE_WAIT_TIMEOUT": "0s",
         "HOME": "/tmp",
     }
@@ -264,6 +264,9 @@ def test_the_migration_is_the_runner_which_leaves_a_report() -> None:
     [
         ({"migrations": {"baseline": "20240101000000"}}, "MIGRATE_BASELINE_VERSION", "20240101000000"),
         ({"policy": {"lint": "warn"}}, "MIGRATE_LINT", "warn"),
+        ({"policy": {"lockTimeout": "2s"}}, "MIGRATE_LOCK_TIMEOUT", "2s"),
+        ({"policy": {"lockTimeout": "0s"}}, "MIGRATE_LOCK_TIMEOUT", "0s"),
+        ({"policy": {"statementTimeout": "1h"}}, "MIGRATE_STATEMENT_TIMEOUT", "1h"),
         ({"migrations": {"execOrder": "NonLinear"}}, "MIGRATE_EXEC_ORDER", "NonLinear"),
         ({"migrations": {"revisionsSchema": "public"}}, "ATLAS_REVISIONS_SCHEMA", "public"),
         ({"runner": {"waitForDatabaseSeconds": 30}}, "MIGRATE_WAIT_TIMEOUT", "30s"),

@@ -1,4 +1,4 @@
-"""URLs from parts, and the lock time-out in them."""
+"""URLs from parts, and settings of the session in them."""
 
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -98,39 +98,21 @@ def test_whatever_the_parts_hold_comes_back_out_of_the_url(user: str, password: 
     [
         ("postgres://u@h/d", "-c lock_timeout=30000"),
         ("postgres://u@h/d?sslmode=disable", "-c lock_timeout=30000"),
-        (
-            "postgres://u@h/d?options=-c%20statement_timeout%3D5s",
-            "-c statement_timeout=5s -c lock_timeout=30000",
-        ),
+        ("postgres://u@h/d?options=-c%20geqo%3Doff", "-c geqo=off -c lock_timeout=30000"),
         ("postgres://u@h/d?options=-c+geqo%3Doff&sslmode=disable", "-c geqo=off -c lock_timeout=30000"),
         ("postgres://u@h/d?options=", "-c lock_timeout=30000"),
-        ("postgres://u@h/d?options=-c%20lock_timeout%3D1s", "-c lock_timeout=1s"),
+        ("postgres://u@h/d?options=-c%20lock_timeout%3D1s", "-c lock_timeout=1s -c lock_timeout=30000"),
     ],
 )
-def test_the_lock_timeout_joins_the_options(url: str, options: str) -> None:
-    given = address.with_lock_timeout(url, 30_000)
+def test_settings_join_the_options(url: str, options: str) -> None:
+    given = address.with_settings(url, {"lock_timeout": 30_000})
     assert parse_qs(urlsplit(given).query)["options"] == [options]
-    assert address.with_lock_timeout(given, 30_000) == given
     before, after = (parse_qs(urlsplit(u).query) for u in (url, given))
     assert before.get("sslmode") == after.get("sslmode")
 
 
-@pytest.mark.parametrize(("url", "milliseconds"), [("mysql://u@h/d", 30_000), ("postgres://u@h/d?x=%20", 0)])
-def test_without_a_lock_timeout_a_url_stays(url: str, milliseconds: int) -> None:
-    assert address.with_lock_timeout(url, milliseconds) == url
-
-
 @pytest.mark.parametrize(
-    ("schema", "parameter"),
-    [
-        ("app_1", "&search_path=app_1"),
-        ("MyApp", "&search_path=%22MyApp%22"),
-        ("my-app", "&search_path=%22my-app%22"),
-        ('a"b', "&search_path=%22a%22%22b%22"),
-        ("", ""),
-    ],
+    ("url", "settings"), [("mysql://u@h/d", {"lock_timeout": 1}), ("postgres://u@h/d?x=%20", {})]
 )
-def test_a_schema_is_quoted_where_the_server_would_read_another_name(schema: str, parameter: str) -> None:
-    url = address.with_schema("postgres://u@h:1/d?sslmode=disable", schema)
-    assert url == f"postgres://u@h:1/d?sslmode=disable{parameter}"
-    assert address.schema(url) == schema
+def test_without_settings_a_url_stays(url: str, settings: dict[str, int]) -> None:
+    assert address.with_settings(url, settings) == url

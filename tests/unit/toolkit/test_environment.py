@@ -1,5 +1,6 @@
 """What the environment says."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def test_the_database(variables: dict[str, str], url: str) -> None:
         ({"MIGRATE_LOCK_TIMEOUT": "soon"}, "MIGRATE_LOCK_TIMEOUT is 'soon'"),
         ({"MIGRATE_EXEC_ORDER": "any"}, "MIGRATE_EXEC_ORDER is 'any'; it must be one of Linear, LinearSkip"),
         ({"MIGRATE_WAIT_TIMEOUT": "-1"}, "MIGRATE_WAIT_TIMEOUT"),
+        ({"MIGRATE_DEADLINE": "Today"}, "MIGRATE_DEADLINE is 'Today'; it must be a duration or a time"),
+        ({"MIGRATE_DEADLINE": "soon"}, "MIGRATE_DEADLINE is 'soon'; it must be a duration such as"),
     ],
 )
 def test_what_cannot_be_used_is_named(variables: dict[str, str], says: str) -> None:
@@ -65,7 +68,23 @@ def test_a_command_that_needs_a_database_says_how_to_name_one() -> None:
 def test_defaults_and_times() -> None:
     settings = environment.read({}, no_file)
     assert settings.directory == Path("/migrations")
-    assert (settings.lock_seconds, settings.run_lock_seconds) == (30, 30)
+    assert (settings.lock_seconds, settings.statement_seconds, settings.run_lock_seconds) == (None, 0, 30)
     assert (settings.wait_seconds, settings.atlas) == (60, "atlas")
     given = environment.read({"MIGRATE_LOCK_TIMEOUT": "500ms", "MIGRATE_WAIT_TIMEOUT": "2m"}, no_file)
     assert (given.lock_seconds, given.wait_seconds) == (0.5, 120)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("", 600),
+        ("90s", 90),
+        ("0", 0),
+        ("2026-11-29T01:00:30Z", 30),
+        ("2026-11-29T02:00:30+01:00", 30),
+        ("2026-11-29T00:59:50", -10),
+    ],
+)
+def test_the_deadline_is_a_duration_or_a_time(text: str, left: float) -> None:
+    settings = environment.read({"MIGRATE_DEADLINE": text}, no_file)
+    assert settings.seconds_left(datetime(2026, 11, 29, 1, tzinfo=UTC)) == left

@@ -19,6 +19,7 @@ from dbupgrade.toolkit.engines.psql.history import History
 from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.history import lock
 from dbupgrade.toolkit.history.compare import connect
+from dbupgrade.toolkit.tries import Tries
 
 
 def apply(call: Call) -> Report:
@@ -43,8 +44,8 @@ def apply(call: Call) -> Report:
 
 async def _apply(call: Call, migrations: Sequence[Migration], applying: Applying) -> Report:
     """Apply under the lock, from the first look at the history to the end."""
-    seconds = call.settings.run_lock_seconds
-    async with lock.held(call.settings.database, seconds, lambda: lock.tell(call)) as held:
+    async with lock.held(call.settings.database, lock.patience(call), lambda: lock.tell(call)) as held:
+        lock.limit(call, held)
         try:
             found = await history.look(held)
             if refused := history.compare(found, migrations, call.settings.baseline):
@@ -85,7 +86,7 @@ async def _apply_all(
     for number, migration in enumerate(pending, 1):
         call.measured.applied, call.measured.pending = number - 1, total - number + 1
         began = time.monotonic()
-        if failed := await applying.apply(held, found, migration):
+        if failed := await _apply_one(call, held, found, migration, applying):
             return replace(
                 failed,
                 from_version=current,
@@ -104,3 +105,19 @@ async def _apply_all(
         )
     call.measured.applied, call.measured.pending = total, 0
     return report
+
+
+async def _apply_one(
+    call: Call, held: lock.Held, found: History, migration: Migration, applying: Applying
+) -> Report | None:
+    """Apply a file, also after a lock has ended it; returns why it failed."""
+    tries = Tries(call)
+    while True:
+        tries.begin()
+        failed = await applying.apply(held, found, migration)
+        if failed is None:
+            return None
+        ended = tries.pause(failed, repeatable=migration.repeatable)
+        if isinstance(ended, Report):
+            return ended
+        await asyncio.sleep(ended)

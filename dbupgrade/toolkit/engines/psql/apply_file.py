@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
@@ -45,7 +45,9 @@ class Applying:
         path = str(root / migration.name)
         reporter = Reporter(migration.name, path, self.call.output.secrets)
         printed = _Printed(self.call, migration.name, f"{root}/")
-        target = steps.Target(found.schema, held.holder)
+        bounds = self.call.bounds
+        limits = replace(bounds, lock=None) if migration.builds_concurrently else bounds
+        target = steps.Target(found.schema, held.holder, limits.settings)
         async with started(
             self.program, self.environment, self.call.folder, f"{root}/", printed.show
         ) as session:

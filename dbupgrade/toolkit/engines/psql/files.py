@@ -34,6 +34,11 @@ class Migration:
     transaction: bool = True
     """Whether it runs in a transaction of ours."""
 
+    repeatable: bool = False
+    """Whether all that it does is undone when it fails: psql's commands may do more than the server knows."""
+    builds_concurrently: bool = False
+    """Whether it does nothing else, and nobody waits behind it."""
+
     @property
     def version(self) -> str:
         """The part of its name before the first `_`."""
@@ -66,7 +71,21 @@ def _read(path: Path) -> Migration:
     headers = _headers(data)
     if headers and headers != [_WITHOUT_TRANSACTION]:
         raise UnusableFileError(name, "the only header that a file may have is: -- dbupgrade:txmode none")
-    return Migration(name, hashlib.sha256(data).hexdigest(), transaction=not headers)
+    return Migration(
+        name,
+        hashlib.sha256(data).hexdigest(),
+        transaction=not headers,
+        repeatable=not headers and b"\\" not in data,
+        builds_concurrently=bool(headers) and _builds_concurrently(data.decode(errors="replace")),
+    )
+
+
+def _builds_concurrently(text: str) -> bool:
+    if "concurrently" not in text.lower():
+        return False
+    from dbupgrade.toolkit.sql import concurrently  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
+
+    return concurrently.may_be_repeated(text)
 
 
 def _headers(data: bytes) -> list[bytes]:

@@ -1,6 +1,7 @@
 """What psql is told for one file, step by step. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -25,11 +26,19 @@ class Target:
     schema: str
     holder: int
     """The process in the server that holds the lock of the run."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Settings of the session, which limit what statements wait and take."""
 
 
 def begin(migration: Migration, target: Target, mark: str) -> Step:
     """Enter the file into the history; the answer is the session's process in the server, or what is wrong."""
-    return Step(mark, _values(migration, target, dbupgrade_mark=mark) + _scripts("settle", "lock", "enter"))
+    return Step(
+        mark,
+        _values(migration, target, dbupgrade_mark=mark)
+        + _scripts("settle", "lock")
+        + _limits(target)
+        + _scripts("enter"),
+    )
 
 
 def run(script: Path, migration: Migration, mark: str) -> Step:
@@ -56,7 +65,7 @@ def outer(path: Path, success: str) -> str:
 def end(migration: Migration, target: Target, mark: str, session: str) -> Step:
     """Complete the file in the history; the answer is Done, or what is wrong."""
     values = _values(migration, target, dbupgrade_mark=mark, dbupgrade_session=session)
-    return Step(mark, values + _scripts("settle", "restore", "lock", "complete"))
+    return Step(mark, values + _scripts("settle", "restore") + _limits(target) + _scripts("lock", "complete"))
 
 
 def _values(migration: Migration, target: Target, **more: str) -> str:
@@ -72,6 +81,10 @@ def _values(migration: Migration, target: Target, **more: str) -> str:
         **more,
     }
     return "".join(f"\\set {name} {_quoted(value)}\n" for name, value in values.items())
+
+
+def _limits(target: Target) -> str:
+    return "".join(f"SET {name} = {value};\n" for name, value in target.limits.items())
 
 
 def _quoted(value: str) -> str:

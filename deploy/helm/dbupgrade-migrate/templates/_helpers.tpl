@@ -139,6 +139,16 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 - name: MIGRATE_BASELINE_VERSION
   value: {{ . | quote }}
 {{- end }}
+{{- with .Values.migration.lockTimeout }}
+- name: MIGRATE_LOCK_TIMEOUT
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.migration.statementTimeout }}
+- name: MIGRATE_STATEMENT_TIMEOUT
+  value: {{ . | quote }}
+{{- end }}
+- name: MIGRATE_DEADLINE
+  value: {{ printf "%ds" (int .Values.migration.activeDeadlineSeconds) }}
 {{- end }}
 {{- end }}
 
