@@ -14,6 +14,7 @@ AWS = {
 MYSQL = {"type": "awsRds", "aws": {**AWS, "dialect": "mysql"}}
 COMMAND = {"engine": "Command", "args": ["up"]}
 SECRET = {"secretKeyRef": {"name": "a", "key": "b"}}
+LONG_KEY = {"k" * 318: "1"}
 PARTS = {"host": "db", "database": "d", "userSecretRef": {"name": "a"}, "passwordSecretRef": {"name": "a"}}
 
 
@@ -111,6 +112,12 @@ BROKEN: list[tuple[str, Object, list[str]]] = [
     ("External asked for Pods", metric(source="External"), [f"{T}.target.type"]),
     ("a threshold that cannot be read", metric(threshold={"operator": "<", "value": "1e101"}), [f"{T}.threshold.value"]),
     ("a wait as long as the Job", {"runner": {"waitForDatabaseSeconds": 600}}, ["spec.runner.waitForDatabaseSeconds"]),
+    ("a node's label that is long", {"runner": {"nodeSelector": LONG_KEY}}, ["spec.runner.nodeSelector"]),
+    ("a label that is long", {"runner": {"podLabels": LONG_KEY}}, ["spec.runner.podLabels"]),
+    ("an annotation that is long", {"runner": {"podAnnotations": LONG_KEY}}, ["spec.runner.podAnnotations"]),
+    ("a resource that is long", {"runner": {"resources": {"requests": LONG_KEY}}}, ["spec.runner.resources.requests"]),
+    ("a limit that is long", {"runner": {"resources": {"limits": LONG_KEY}}}, ["spec.runner.resources.limits"]),
+    ("an affinity that is huge", {"runner": {"affinity": {"podAffinity": {"a": "x" * 20_000}}}}, ["spec.runner.affinity"]),
     ("Psql for MySQL", {"migrations": {"engine": "Psql"}, "database": MYSQL}, [f"{M}.engine"]),
     ("a wait for locks as long as the Job", {"policy": {"lockTimeout": "10m"}}, ["spec.policy.lockTimeout"]),
     (

@@ -112,6 +112,9 @@ QUANTITY = Pattern(
 )
 
 
+_MAX_QUANTITY = 256
+
+
 class _QuantityType:
     """A text or an integer, whatever is wrong with it told in one message."""
 
@@ -122,11 +125,13 @@ class _QuantityType:
         )
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"pattern": QUANTITY.anchored, "x-kubernetes-int-or-string": True}
+        return {"pattern": QUANTITY.anchored, "maxLength": _MAX_QUANTITY, "x-kubernetes-int-or-string": True}
 
     def checked(self, value: int | str) -> int | str:
         if isinstance(value, str):
-            QUANTITY.checked(value)
+            QUANTITY.checked(value[: _MAX_QUANTITY + 1])
+            if len(value) > _MAX_QUANTITY:
+                raise PydanticCustomError("quantity", "{message}", {"message": QUANTITY.message})
         return value
 
 

@@ -25,6 +25,17 @@ VERSION = Pattern(
 """A version as it is read leniently; see `decide.versions`."""
 
 
+_API_VERSION = Pattern(
+    r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[a-z0-9]+",
+    "must be the API version of an object, for example apps/v1",
+    cel=False,
+)
+_KIND = Pattern(r"[A-Za-z][A-Za-z0-9]*", "must be a kind, for example Deployment", cel=False)
+_SEGMENT = Pattern(
+    r"[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?", "must be the name of an object, for example web", cel=False
+)
+
+
 class LabelSelectorOperator(StrEnum):
     """Operators of a label selector requirement."""
 
@@ -75,7 +86,9 @@ class LabelSelector(Model):
         ),
     )
 
-    match_labels: dict[str, str] = Field({}, description="Labels that must be there with exactly this value.")
+    match_labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(
+        {}, max_length=_MAX_LABELS, description="Labels that must be there with exactly this value."
+    )
     match_expressions: tuple[LabelSelectorRequirement, ...] = Field(
         (), max_length=_MAX_LABELS, description="Requirements on labels, all of which must be satisfied."
     )
@@ -90,7 +103,7 @@ class MinPodVersion(Model):
     min_version: Annotated[str, Field(min_length=1, max_length=256), VERSION] = Field(
         description="Lowest version that the tags of the pods' images may have, for example 1.2.3, 1.2 or 1.2.3-rc.1."
     )
-    container_name: str | None = Field(
+    container_name: Annotated[str, Field(max_length=63)] | None = Field(
         None,
         description="Name of the container whose image is looked at. By default, the images of all containers are.",
     )
@@ -130,9 +143,13 @@ class PodsTarget(Model):
 class ObjectReference(Model):
     """An object that a metric describes."""
 
-    api_version: str = Field(description="API version of the object, for example apps/v1.")
-    kind: str = Field(description="Kind of the object, for example Deployment.")
-    name: str = Field(
+    api_version: Annotated[str, Field(max_length=317), _API_VERSION] = Field(
+        description="API version of the object, for example apps/v1."
+    )
+    kind: Annotated[str, Field(max_length=63), _KIND] = Field(
+        description="Kind of the object, for example Deployment."
+    )
+    name: Annotated[str, Field(max_length=253), _SEGMENT] = Field(
         description="Name of the object: one of the namespace of the DBUpgrade, or one of a kind that has no namespace."
     )
 

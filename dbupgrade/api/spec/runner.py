@@ -1,40 +1,75 @@
 """spec.runner: the Job and the pod of a run."""
 
+import json
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from dbupgrade.api.spec.base import MAX_PULL_SECRETS, LocalReference, Model, Quantity, Rule, list_map
+from dbupgrade.api.spec.base import (
+    MAX_PULL_SECRETS,
+    MAX_TEXT,
+    LocalReference,
+    Model,
+    Quantity,
+    Rule,
+    list_map,
+)
 
 _MAX_ID = 2**31 - 1
 
+_MAX_ENTRIES = 64
+_MAX_KEY = 317  # a domain, a slash and a name
+_MAX_AFFINITY_BYTES = 16 * 1024
+
+LabelValue = Annotated[str, Field(max_length=63)]
+Word = Annotated[str, Field(max_length=_MAX_KEY)]
 Opaque = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
 """An object that goes to the pod as it is; the API server validates it there."""
+
+
+def _short_keys(path: str, entries: Callable[[Any], dict[str, Any]]) -> Rule[Any]:
+    """A rule that the keys of a map are no longer than Kubernetes allows."""
+    return Rule(
+        path,
+        f"must have keys of at most {_MAX_KEY} characters",
+        f"!has(self.{path}) || self.{path}.all(key, size(key) <= {_MAX_KEY})",
+        lambda model: all(len(key) <= _MAX_KEY for key in entries(model)),
+    )
 
 
 class Resources(Model):
     """Compute resources of each container of the run's pod."""
 
+    RULES: ClassVar["tuple[Rule[Resources], ...]"] = (
+        _short_keys("requests", lambda resources: resources.requests),
+        _short_keys("limits", lambda resources: resources.limits),
+    )
+
     requests: dict[str, Quantity] = Field(
-        {}, description="Resources that each container is guaranteed, for example cpu: 100m, memory: 64Mi."
+        {},
+        max_length=_MAX_ENTRIES,
+        description="Resources that each container is guaranteed, for example cpu: 100m, memory: 64Mi.",
     )
     limits: dict[str, Quantity] = Field(
-        {}, description="Resources that each container may use at most, for example memory: 256Mi."
+        {},
+        max_length=_MAX_ENTRIES,
+        description="Resources that each container may use at most, for example memory: 256Mi.",
     )
 
 
 class Toleration(Model):
     """A toleration, as in the spec of a pod."""
 
-    key: str | None = Field(
+    key: Word | None = Field(
         None, description="Key of the taint. Without it, and with operator Exists, all taints are tolerated."
     )
-    operator: str | None = Field(
+    operator: Word | None = Field(
         None,
         description="How value is compared with that of the taint: Equal or Exists. Kubernetes takes Equal by default.",
     )
-    value: str | None = Field(None, description="Value of the taint, with operator Equal.")
-    effect: str | None = Field(
+    value: Word | None = Field(None, description="Value of the taint, with operator Equal.")
+    effect: Word | None = Field(
         None,
         description="Effect of the taint: NoSchedule, PreferNoSchedule or NoExecute. By default, all effects are tolerated.",
     )
@@ -53,6 +88,15 @@ class Runner(Model):
             "must be less than activeDeadlineSeconds, which limits the whole Job",
             "self.waitForDatabaseSeconds < self.activeDeadlineSeconds",
             lambda runner: runner.wait_for_database_seconds < runner.active_deadline_seconds,
+        ),
+        _short_keys("nodeSelector", lambda runner: runner.node_selector),
+        _short_keys("podLabels", lambda runner: runner.pod_labels),
+        _short_keys("podAnnotations", lambda runner: runner.pod_annotations),
+        Rule(
+            "affinity",
+            f"must have at most {_MAX_AFFINITY_BYTES} bytes",
+            None,  # CEL does not see fields that the schema does not know
+            lambda runner: len(json.dumps(runner.affinity)) <= _MAX_AFFINITY_BYTES,
         ),
     )
 
@@ -81,8 +125,12 @@ class Runner(Model):
         description="Secrets with the credentials of private registries, in addition to spec.migrations.imagePullSecrets.",
         json_schema_extra=list_map("name"),
     )
-    node_selector: dict[str, str] = Field({}, description="Labels that a node must have to run the pod.")
-    tolerations: tuple[Toleration, ...] = Field((), description="Taints of nodes that the pod tolerates.")
+    node_selector: dict[str, LabelValue] = Field(
+        {}, max_length=_MAX_ENTRIES, description="Labels that a node must have to run the pod."
+    )
+    tolerations: tuple[Toleration, ...] = Field(
+        (), max_length=_MAX_ENTRIES, description="Taints of nodes that the pod tolerates."
+    )
     affinity: Opaque = Field(
         {},
         description="Affinity of the pod, as in the spec of a pod (nodeAffinity, podAffinity, podAntiAffinity).",
@@ -92,11 +140,13 @@ class Runner(Model):
         max_length=253,
         description="Priority class of the pod. By default, it is the cluster's default class.",
     )
-    pod_labels: dict[str, str] = Field(
-        {}, description="Labels of the pod, in addition to those of the operator."
+    pod_labels: dict[str, LabelValue] = Field(
+        {}, max_length=_MAX_ENTRIES, description="Labels of the pod, in addition to those of the operator."
     )
-    pod_annotations: dict[str, str] = Field(
-        {}, description="Annotations of the pod, in addition to those of the operator."
+    pod_annotations: dict[str, Annotated[str, Field(max_length=MAX_TEXT)]] = Field(
+        {},
+        max_length=_MAX_ENTRIES,
+        description="Annotations of the pod, in addition to those of the operator.",
     )
     wait_for_database_seconds: int = Field(
         0,

@@ -26,6 +26,26 @@ DENIED: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     "folder-not-absolute": (("migrations", "dir"), "migrations", "spec.migrations.dir"),
     "folder-that-climbs": (("migrations", "dir"), "/a/../b", "spec.migrations.dir"),
     "folder-is-the-root": (("migrations", "dir"), "/", "spec.migrations.dir"),
+    "api-version-with-a-path": (
+        ("checks", "pre", "metrics", 0, "target", "object", "ref", "apiVersion"),
+        "v1%2Fnamespaces%2Fother%2Fsecrets%2Fdb",
+        "spec.checks.pre.metrics[0].target.object.ref.apiVersion",
+    ),
+    "object-with-a-path": (
+        ("checks", "pre", "metrics", 0, "target", "object", "ref", "name"),
+        "../../secrets/db",
+        "spec.checks.pre.metrics[0].target.object.ref.name",
+    ),
+    "annotation-that-is-huge": (
+        ("runner", "podAnnotations", "note"),
+        "x" * 5000,
+        "spec.runner.podAnnotations",
+    ),
+    "quantity-that-is-huge": (
+        ("runner", "resources", "limits", "memory"),
+        "1" * 300,
+        "spec.runner.resources.limits",
+    ),
     "delivery-unknown": (("migrations", "delivery"), "Copy", "spec.migrations.delivery"),
     "baseline-with-an-option": (("migrations", "baseline"), "--force", "spec.migrations.baseline"),
     "pull-secret-named-twice": (
@@ -173,6 +193,7 @@ async def test_what_is_wrong_is_denied_with_its_path(admin: Client, namespace: s
 
 
 ONLY_WEBHOOK_AND_OPERATOR = {
+    "an affinity that is huge",
     "a long user name in bytes",  # CEL counts characters
     "a label that is none",  # a map without a limit would cost too much
     "a threshold that cannot be read",  # the schema's pattern is that of Kubernetes, which lets more pass
