@@ -41,7 +41,7 @@ demo: up ## Migrate a shop's database twice, and show each step
 	$(PYTHON) -m e2e.demo --state $(STATE)
 
 .PHONY: test
-test: lint types unit build packaging integration matrix e2e installation ## Everything: lint, types, all tests
+test: lint types unit build packaging integration matrix clusters ## Everything: lint, types, all tests
 
 .PHONY: lint
 lint: venv ## Style, import direction, and whether generated files are up to date
@@ -92,6 +92,10 @@ versions: build ## Long suite: every PostgreSQL and MariaDB with every engine; o
 .PHONY: debian-13
 debian-13: ## Long suite: the demo on Debian 13, with its Python and its PostgreSQL, in a root folder of its own
 	bash e2e/chroot.sh trixie make demo
+
+.PHONY: clusters
+clusters: build ## e2e and installation side by side, on a cluster each: one waits for its cluster while the other works
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going e2e installation
 
 .PHONY: e2e
 e2e: build-e2e ## Real pods and a real PostgreSQL on a local cluster of its own

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from e2e.scenarios.support.world import World
 
 # A run that cannot start is given up 15 s before the Job's own deadline, if that comes before its grace of 60 s.
-SHORT = {"activeDeadlineSeconds": 25}
+SHORT = {"activeDeadlineSeconds": 40}
 
 
 def test_migrations_in_an_image_volume_are_applied_without_an_init_container(world: World) -> None:

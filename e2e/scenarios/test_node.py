@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 GATED = {**FIRST, "20250102000000_wait.sql": WAIT_AT_GATE}
 # A run that cannot start is given up 15 s before the Job's own deadline, if that comes before its grace of 10 min.
-SHORT = {"activeDeadlineSeconds": 25}
+SHORT = {"activeDeadlineSeconds": 40}
 SMALL = {"limits": {"memory": "64Mi"}}
 deliveries = pytest.mark.parametrize("delivery", ["Extract", "ImageVolume"])
 
