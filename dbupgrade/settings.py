@@ -76,6 +76,10 @@ class Settings(BaseSettings):
         "", description="file with the CA certificates of AWS databases; empty: these are not verified"
     )
     leader_election_enabled: bool = Field(False, description="elect one leader among replicas")
+    image_loosens_lint: bool = Field(
+        False,
+        description="let an .atlas.hcl in an image make the lint of spec.policy.lint: error less strict",
+    )
     allowed_pod_annotations: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="comma-separated prefixes of annotations that runs' pods may have though others act on them; * is any",

@@ -106,6 +106,9 @@ class Lint(Record):
     files: Annotated[int, Field(description="Number of files that are new to the database.")]
     errors: Annotated[int, Field(description="Number of findings that are errors.")]
     warnings: Annotated[int, Field(description="Number of findings that are warnings.")]
+    suppressed: Annotated[
+        int, Field(description="Number of findings that comments in the files suppress. Defaults to 0.")
+    ] = 0
     findings: Annotated[
         tuple[Finding, ...],
         Field(

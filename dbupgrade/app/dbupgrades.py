@@ -86,6 +86,7 @@ class DBUpgrades:
             crane_image=settings.crane_image,
             runner_image=settings.runner_image,
             atlas_image=settings.atlas_image,
+            image_loosens_lint=settings.image_loosens_lint,
             insecure_registries=settings.insecure_registries,
             verifies_cloud_databases=bool(settings.aws_ca_bundle),
         )

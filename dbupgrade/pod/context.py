@@ -36,6 +36,8 @@ class JobSettings:
     runner_image: str
     atlas_image: str = ""
     """An image whose `atlas` the runner uses instead of its own engine; none when empty."""
+    image_loosens_lint: bool = False
+    """Whether an .atlas.hcl in an image may make the lint of policy.lint: error less strict."""
     insecure_registries: bool = False
     verifies_cloud_databases: bool = False
     """Whether the Secret with a token holds the certificates used to verify the server."""

@@ -8,12 +8,14 @@ ERROR = "error"
 _NAMED = 3  # findings in a message
 
 
-def lint_of(files: int, findings: Sequence[Finding]) -> Lint:
+def lint_of(files: int, findings: Sequence[Finding], suppressed: int = 0) -> Lint:
     """What was found in so many files, errors first."""
     errors = [finding for finding in findings if finding.level == ERROR]
     warnings = [finding for finding in findings if finding.level != ERROR]
     first = tuple([*errors, *warnings][:LINT_FINDINGS])
-    return Lint(files=files, errors=len(errors), warnings=len(warnings), findings=first)
+    return Lint(
+        files=files, errors=len(errors), warnings=len(warnings), suppressed=suppressed, findings=first
+    )
 
 
 def where(lint: Lint) -> str:

@@ -40,6 +40,7 @@ def container(context: Context) -> Object:
         "MIGRATE_EXEC_ORDER": _unless_default(spec.migrations.exec_order, ExecOrder.LINEAR),
         "ATLAS_REVISIONS_SCHEMA": spec.migrations.revisions_schema,
         "MIGRATE_LINT": _unless_default(spec.policy.lint, LintMode.OFF),
+        "MIGRATE_LINT_FLOOR": "true" if _has_floor(context) else None,
         "MIGRATE_LOCK_TIMEOUT": spec.policy.lock_timeout,
         "MIGRATE_STATEMENT_TIMEOUT": spec.policy.statement_timeout,
         "MIGRATE_DEADLINE": _deadline(context),
@@ -57,6 +58,10 @@ def _deadline(context: Context) -> str:
     """When the Job is ended at the earliest: its own clock begins a little after the run was intended."""
     limit = timedelta(seconds=context.spec.runner.active_deadline_seconds)
     return (context.run.started_at + limit).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _has_floor(context: Context) -> bool:
+    return context.spec.policy.lint is LintMode.ERROR and not context.settings.image_loosens_lint
 
 
 def _unless_default(value: StrEnum, default: StrEnum) -> str | None:

@@ -46,6 +46,8 @@ class Environment:
     engine: str = "Atlas"
     lint: LintMode = LintMode.OFF
     """Of what `apply` is about to apply."""
+    lint_floor: bool = False
+    """Whether settings beside the files may only make the lint stricter."""
     atlas: str = "atlas"
     psql: str = "psql"
     metrics_file: str = ""
@@ -82,6 +84,7 @@ def read(variables: Mapping[str, str], read_file: Callable[[str], str]) -> Envir
         wait_seconds=_seconds(variables, "MIGRATE_WAIT_TIMEOUT", WAIT_SECONDS),
         engine=variables.get("MIGRATE_ENGINE") or "Atlas",
         lint=LintMode(_one_of(variables, "MIGRATE_LINT", [mode.value for mode in LintMode])),
+        lint_floor=_one_of(variables, "MIGRATE_LINT_FLOOR", ["false", "true"]) == "true",
         atlas=variables.get("ATLAS_BIN") or "atlas",
         psql=variables.get("PSQL_BIN") or "psql",
         metrics_file=variables.get("MIGRATE_METRICS_FILE", ""),

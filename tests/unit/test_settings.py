@@ -61,6 +61,7 @@ NAMES = [
         "vault.hashicorp.com/,dapr.io/",
         ("vault.hashicorp.com/", "dapr.io/"),
     ),
+    ("DBUPGRADE_IMAGE_LOOSENS_LINT", "--image-loosens-lint", "image_loosens_lint", "true", True),
     ("DBUPGRADE_ALLOWED_POD_LABELS", "--allowed-pod-labels", "allowed_pod_labels", "*", ("*",)),
     (
         "DBUPGRADE_ALLOWED_PRIORITY_CLASSES",

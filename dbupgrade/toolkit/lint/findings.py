@@ -89,12 +89,15 @@ class _File:
 
     def findings(self) -> list[Finding]:
         """Take in the file, and say what is found in it."""
-        suppressions = Suppressions(self._file.text, self._statements)
-        found = [
-            self._finding(line, hit)
-            for number, line, hit in dict.fromkeys(self._hits())
-            if not suppressions.covers(number, hit.rule)
-        ]
+        reasons = self._known.settings.reasons
+        suppressions = Suppressions(self._file.text, self._statements, reasons=reasons)
+        found = []
+        for number, line, hit in dict.fromkeys(self._hits()):
+            covering = suppressions.covering(number, hit.rule)
+            if not covering:
+                found.append(self._finding(line, hit))
+            elif reasons:
+                found.append(self._finding(line, hit).as_suppressed(covering[0].reason))
         if not self._known.asked:  # what the database says may be why nothing is found
             found += [
                 self._finding(comment.line, Hit(of_files.UNUSED, what))

@@ -27,7 +27,8 @@ def look(call: Call, state: State) -> tuple[Report | None, Lint | None]:
         raise AtlasError(Failure.LINT_UNUSABLE, cut(str(error))) from None
     for finding in found:
         formats.tell(call.output, finding)
-    result = lint.lint_of(len(names), formats.for_status(found))
+    suppressed = sum(bool(finding.suppressed) for finding in found)
+    result = lint.lint_of(len(names), formats.for_status(found), suppressed)
     if not result.errors or mode is not LintMode.ERROR:
         return None, result
     refused = Report(failure=Failure.LINT, failed_file=result.findings[0].file, error=cut(lint.where(result)))

@@ -37,16 +37,20 @@ def _file(file: File, settings: LintSettings) -> list[Finding]:
     except SqlglotError:
         hit = Hit(files.UNREAD, "cannot be read: nothing in it was checked", level=Level.WARNING)
         return [_finding(file.name, 1, hit, settings)]
-    suppressions = Suppressions(file.text, statements)
+    suppressions = Suppressions(file.text, statements, reasons=settings.reasons)
     new: set[Name] = set()
     found = []
     for number, statement in enumerate(statements):
         text = file.text[statement.start : statement.stop]
-        found += [
-            _finding(file.name, statement.line, hit, settings)
-            for hit in _look(statement.tree, text)
-            if not (hit.table in new or suppressions.covers(number, hit.rule))
-        ]
+        for hit in _look(statement.tree, text):
+            if hit.table in new:
+                continue
+            covering = suppressions.covering(number, hit.rule)
+            finding = _finding(file.name, statement.line, hit, settings)
+            if not covering:
+                found.append(finding)
+            elif settings.reasons:
+                found.append(finding.as_suppressed(covering[0].reason))
         new = _still_new(new, statement.tree)
     for comment in suppressions.comments:
         found += [

@@ -18,7 +18,7 @@ def look(tree: Any, rules: Mapping[str, Naming]) -> Iterator[Hit]:
     """Names that are not allowed."""
     for resource, name in _names(tree) if rules else ():
         rule = rules.get(resource)
-        if rule and not rule.match.search(name):
+        if rule and not rule.allows(name):
             yield Hit(NAMING, f"names {resource.replace('_', ' ')} {name}: {rule.message}")
 
 

@@ -45,6 +45,8 @@ def asked_for(call: Call) -> settings.LintSettings:
     """What the repository or the image asks of the lint; what is not followed is said."""
     config = getattr(call.given, "config", None)
     asked = settings.find(config, [Path.cwd(), call.folder, call.folder.parent])
+    if call.settings.lint_floor:
+        asked = asked.stricter()
     for name in asked.unread:
         call.output.event("not_read", name, level="warning")
     return asked

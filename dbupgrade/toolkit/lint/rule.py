@@ -1,6 +1,6 @@
 """What a rule is, and what it finds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dbupgrade.toolkit.sql.names import Name
@@ -60,8 +60,16 @@ class Finding:
     what: str
     why: str
     instead: str = ""
+    suppressed: str = ""
+    """The reason for which a comment suppresses it, where that is reported."""
+
+    def as_suppressed(self, reason: str) -> "Finding":
+        """The finding as it is reported where a comment suppresses it."""
+        return replace(self, level=Level.INFO, suppressed=reason)
 
     @property
     def message(self) -> str:
-        """What, why and what instead, in one line."""
+        """What, why and what instead, in one line; of one that is suppressed, what and the reason."""
+        if self.suppressed:
+            return f"{self.what}: suppressed, because {self.suppressed}"
         return f"{self.what}: {self.why}; safer: {self.rule.safer}"

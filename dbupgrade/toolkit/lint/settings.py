@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import hcl2
+import regex
 
 from dbupgrade.toolkit.environment import BadEnvironmentError
 
@@ -15,12 +16,26 @@ FILES = (".atlas.hcl", "atlas.hcl")
 RESOURCES = ("table", "column", "index", "foreign_key", "check")
 
 
+_MAX_BYTES = 64 * 1024
+_MAX_EXPRESSION = 1000
+_MATCH_SECONDS = 0.5
+
+
 @dataclass(frozen=True)
 class Naming:
     """What a name has to match."""
 
-    match: re.Pattern[str]
+    expression: str
     message: str
+
+    def allows(self, name: str) -> bool:
+        """Whether the name matches. Raises BadEnvironmentError for an expression that does not come to an end."""
+        try:
+            return regex.search(self.expression, name, timeout=_MATCH_SECONDS) is not None
+        except TimeoutError:
+            raise BadEnvironmentError(
+                f"the regular expression {self.expression!r} takes too long: write it without nested repetitions"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,17 @@ class LintSettings:
     """Bytes: on a table below it, what hurts only large tables is a warning."""
     unread: tuple[str, ...] = ()
     """What the file says and is not followed, in words."""
+    reasons: bool = False
+    """Whether a comment suppresses a finding only if it gives a reason."""
+
+    def stricter(self) -> "LintSettings":
+        """As much of the settings as makes the lint stricter: under the operator's floor, an image may not loosen it."""
+        errors = {category: True for category, error in self.errors.items() if error}
+        ignored = [f"lint.{category}.error = false" for category in self.errors if category not in errors]
+        ignored += ["lint.threshold"] if self.threshold is not None else []
+        told = f"{', '.join(ignored)} of the image would loosen the lint, which the platform does not allow"
+        unread = (*self.unread, told) if ignored else self.unread
+        return replace(self, errors=errors, threshold=None, unread=unread, reasons=True)
 
 
 def read(text: str, name: str) -> LintSettings:
@@ -93,11 +119,15 @@ def _naming(block: dict[str, Any], name: str) -> dict[str, Naming]:
             if "match" not in own:
                 continue
             pattern = _text(own["match"])
+            if len(pattern) > _MAX_EXPRESSION:
+                raise BadEnvironmentError(
+                    f"{name}: a regular expression must have at most {_MAX_EXPRESSION} characters"
+                )
             try:
-                compiled = re.compile(pattern)
-            except re.error:
+                regex.compile(pattern)
+            except regex.error:
                 raise BadEnvironmentError(f"{name}: {pattern!r} is not a valid regular expression") from None
-            found[resource] = Naming(compiled, _text(own.get("message", "")) or f"must match {pattern}")
+            found[resource] = Naming(pattern, _text(own.get("message", "")) or f"must match {pattern}")
             break
     return found
 
@@ -118,6 +148,8 @@ def find(explicit: Path | None, places: Sequence[Path]) -> LintSettings:
     candidates = [explicit] if explicit else [place / name for place in places for name in FILES]
     for path in candidates:
         if path.is_file():
+            if path.stat().st_size > _MAX_BYTES:
+                raise BadEnvironmentError(f"{path} is larger than {_MAX_BYTES // 1024} KiB")
             return read(path.read_text(), str(path))
     if explicit:
         raise BadEnvironmentError(f"there is no file {explicit}")

@@ -33,6 +33,8 @@ class Comment:
     """Rules and categories; none means everything."""
     own: bool
     """Whether it is of our own kind: what it names must be ours."""
+    reason: str = ""
+    """What it says behind a colon; only our own kind has one."""
     used: set[str] = field(default_factory=set)
 
     def covers(self, rule: LintRule) -> bool:
@@ -58,7 +60,8 @@ class Comment:
 class Suppressions:
     """Those of one file."""
 
-    def __init__(self, text: str, statements: Sequence[Statement]) -> None:
+    def __init__(self, text: str, statements: Sequence[Statement], *, reasons: bool = False) -> None:
+        self._reasons = reasons
         top = text.replace("\r\n", "\n").partition("\n\n")
         alone = top[1] and all(
             not line.strip() or line.lstrip().startswith("--") for line in top[0].splitlines()
@@ -79,10 +82,15 @@ class Suppressions:
     def _enter(self, match: re.Match[str], line: int, statement: int | None) -> None:
         own, rest = bool(match[1]), match[4]
         names = frozenset(_WORDS.findall(rest.partition(":")[0] if own or match[3] else rest))
-        if names or not own:
-            self.comments.append(Comment(line, statement, names, own))
+        reason = rest.partition(":")[2].strip() if own else ""
+        if (names or not own) and (reason or not self._reasons):
+            self.comments.append(Comment(line, statement, names, own, reason))
 
     def covers(self, statement: int, rule: LintRule) -> bool:
         """Whether a finding in a statement is suppressed."""
-        found = [each.covers(rule) for each in self.comments if each.statement in (None, statement)]
-        return any(found)
+        return bool(self.covering(statement, rule))
+
+    def covering(self, statement: int, rule: LintRule) -> list[Comment]:
+        """The comments that suppress a finding in a statement."""
+        here = [each for each in self.comments if each.statement in (None, statement)]
+        return [each for each in here if each.covers(rule)]

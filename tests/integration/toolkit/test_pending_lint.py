@@ -138,6 +138,25 @@ def test_an_apply_that_lints_applies_nothing_when_there_are_errors(toolkit: Tool
     assert report.lint.errors == 1
 
 
+LOOSE = 'lint { destructive { error = false } }\nlint { threshold = "100GB" }'
+
+
+def test_under_the_operators_floor_the_image_cannot_loosen_the_lint(toolkit: Toolkit, tmp_path: Path) -> None:
+    toolkit.write(v1="create table a (id int, note text);")
+    (toolkit.folder / ".atlas.hcl").write_text(LOOSE)
+    assert apply(toolkit, tmp_path)[0] == 0
+    toolkit.write(v2="-- atlas:nolint\nalter table a drop column note;")
+    code, report = apply(toolkit, tmp_path, MIGRATE_LINT="error", MIGRATE_LINT_FLOOR="true")
+    assert (code, report.failure, report.failed_file) == (10, Failure.LINT, "2_x.sql")
+    toolkit.write(
+        v2="-- dbupgrade:lint-ignore ban-drop-column: nobody reads it\nalter table a drop column note;"
+    )
+    code, report = apply(toolkit, tmp_path, MIGRATE_LINT="error", MIGRATE_LINT_FLOOR="true")
+    assert (code, report.failure, report.applied) == (0, None, 1)
+    assert report.lint
+    assert (report.lint.errors, report.lint.suppressed) == (0, 1)
+
+
 def test_an_apply_that_cannot_lint_applies_nothing(toolkit: Toolkit, tmp_path: Path) -> None:
     toolkit.write(v1="create table a (id int);")
     (toolkit.folder / ".atlas.hcl").write_text("lint { hunter2")

@@ -278,6 +278,18 @@ def test_what_the_spec_asks_for_reaches_the_runner(changes: Object, variable: st
     assert [one["name"] for one in pod_of(made(**changes))["initContainers"]] == ["fetch-migrations"]
 
 
+@pytest.mark.parametrize(
+    ("mode", "loosens", "floor"),
+    [("error", False, "true"), ("error", True, None), ("warn", False, None), ("off", False, None)],
+)
+def test_an_image_cannot_loosen_a_lint_that_may_hold_a_run_back(
+    mode: str, loosens: bool, floor: str | None
+) -> None:
+    settings = replace(SETTINGS, image_loosens_lint=loosens)
+    body = job(a_resource(a_spec(policy={"lint": mode})), an_intent(), settings)
+    assert environment(migrate(body)).get("MIGRATE_LINT_FLOOR") == floor
+
+
 def test_dollars_are_escaped_wherever_kubernetes_expands_them() -> None:
     body = made()
     for container in (fetching(body), migrate(body)):

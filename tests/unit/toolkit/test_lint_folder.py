@@ -256,6 +256,63 @@ def test_settings_that_cannot_be_read_and_where_they_are_looked_for(tmp_path: Pa
         settings.find(tmp_path / "none.hcl", [tmp_path])
 
 
+def test_under_a_floor_settings_make_the_lint_stricter_only() -> None:
+    text = """
+lint {
+  destructive { error = false }
+  concurrent_index { error = true }
+  threshold = "100MB"
+  naming { match = "^[a-z_]+$" }
+}"""
+    asked = settings.read(text, ".atlas.hcl")
+    floor = asked.stricter()
+    assert (floor.errors, floor.threshold, floor.naming) == ({"concurrent_index": True}, None, asked.naming)
+    (told,) = floor.unread
+    assert told.startswith(
+        "lint.destructive.error = false, lint.threshold of the image would loosen the lint"
+    )
+    assert LintSettings().stricter().unread == ()
+    drop = "drop table orders;"
+    assert short(look(drop, known=Known(asked))) == ["1 warning ban-drop-table"]
+    assert short(look(drop, known=Known(floor))) == ["1 error ban-drop-table"]
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        ("-- dbupgrade:lint-ignore ban-drop-table: nobody reads it", ["2 info ban-drop-table"]),
+        ("-- dbupgrade:lint-ignore ban-drop-table", ["2 error ban-drop-table"]),
+        ("-- dbupgrade:lint-ignore ban-drop-table:  ", ["2 error ban-drop-table"]),
+        ("-- atlas:nolint destructive", ["2 error ban-drop-table"]),
+        ("-- squawk-ignore ban-drop-table", ["2 error ban-drop-table"]),
+    ],
+)
+def test_under_a_floor_a_suppression_needs_a_reason_and_is_reported(
+    comment: str, expected: list[str]
+) -> None:
+    text = f"{comment}\ndrop table orders;"
+    found = look(text, known=Known(LintSettings().stricter(), asked=True))
+    assert short(found) == expected
+    if expected == ["2 info ban-drop-table"]:
+        assert found[0].message == "drops table orders: suppressed, because nobody reads it"
+    assert short(look(text, known=Known(LintSettings(), asked=True))) == []
+
+
+@pytest.mark.parametrize("expression", ["^(a|aa)+$", "^(a|a)*$"])
+def test_an_expression_that_never_ends_is_given_up(expression: str) -> None:
+    asked = settings.read(f'lint {{ naming {{ match = "{expression}" }} }}', ".atlas.hcl")
+    with pytest.raises(BadEnvironmentError, match="takes too long"):
+        look(f"create table {'a' * 60}1 (id int);", known=Known(asked))
+
+
+def test_settings_that_are_huge_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadEnvironmentError, match="at most 1000 characters"):
+        settings.read(f'lint {{ naming {{ match = "{"a" * 1001}" }} }}', ".atlas.hcl")
+    (tmp_path / ".atlas.hcl").write_text("#" * 70_000)
+    with pytest.raises(BadEnvironmentError, match="larger than 64 KiB"):
+        settings.find(None, [tmp_path])
+
+
 def test_sarif_keeps_to_its_format() -> None:
     """What the schema of 2.1.0 asks of us, and what it cannot say: a path is a URI, and an index leads to its rule."""
     files = [File(f"{number:03d}_a b%.sql", each.sql) for number, each in enumerate(FOUND)]
