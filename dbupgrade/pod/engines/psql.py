@@ -16,6 +16,7 @@ class Psql(MigrationEngine):
 
     schemes: ClassVar[tuple[str, ...]] = url.POSTGRESQL
     waits: ClassVar[bool] = True
+    tells_progress: ClassVar[bool] = True
 
     def container(self, context: Context) -> Object:
         """The runner."""

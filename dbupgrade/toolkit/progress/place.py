@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,18 @@ class Tracker:
         except ValueError:
             return
         match event:
-            case {"event": "file", "file": str(name)}:
-                self._begin(name, event)
+            case {"event": "file", "file": str(name), "backend": int(backend)}:
+                self.begin(name, backend, event.get("statements", 0))
             case {"event": "statement", "statement": int(number)} if self.place:
                 self._go_on(self.place, number, event.get("line", 0))
             case {"event": "error"}:
                 self._failed, self.place = self.place, None
             case {"event": "fileEnd" | "runEnd"}:
-                self.place = None
+                self.end()
+
+    def end(self) -> None:
+        """The file is over."""
+        self.place = None
 
     def _go_on(self, place: Place, number: int, line: int) -> None:
         """A statement that is tried again has been going on since the first try."""
@@ -68,16 +71,11 @@ class Tracker:
             since = failed.since
         self.place = replace(place, statement=number, line=line, since=since)
 
-    def _begin(self, name: str, event: dict[str, Any]) -> None:
-        number, backend = self._numbers.get(name, 0), event.get("backend", 0)
-        if not number or not isinstance(backend, int):
+    def begin(self, name: str, backend: int, statements: int = 0) -> None:
+        """A file is begun by the process `backend` of the server; of an engine that runs it as a whole, no statement is known."""
+        number = self._numbers.get(name)
+        if number is None:
             return
-        self.place = Place(
-            name,
-            number,
-            len(self._numbers),
-            backend,
-            statements=event.get("statements", 0),
-            since=self._clock(),
-        )
+        of, now = len(self._numbers), self._clock()
+        self.place = Place(name, number, of, backend, statements=statements, since=now)
         self._began(self.place)

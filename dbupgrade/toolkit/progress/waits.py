@@ -94,7 +94,8 @@ def waiting_words(place: Place, found: Wait, seconds: float) -> str:
 
 def running_words(place: Place, seconds: float, row: Mapping[str, Any] | None) -> str:
     """What is executed, since when, and how far it is where the server says so."""
-    text = f"{place.words}: statement {place.statement} of {place.statements} has been running for {span(seconds)}"
+    what = f"statement {place.statement} of {place.statements}" if place.statement else "it"
+    text = f"{place.words}: {what} has been running for {span(seconds)}"
     if row is None:
         return text
     share = f", {100 * row['done'] // row['total']} %" if row["total"] else ""

@@ -1,9 +1,10 @@
 """Looks now and then at what the session of the engine does, through the connection that holds the lock of the run."""
 
 import asyncio
+import contextlib
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -32,6 +33,15 @@ class Watch:
         self._told_at = 0.0
         self._blind = False
 
+    @contextlib.asynccontextmanager
+    async def looking(self, fetch: Fetch) -> AsyncIterator[None]:
+        """Look as long as the block runs."""
+        task = asyncio.create_task(self.look_forever(fetch))
+        try:
+            yield
+        finally:
+            task.cancel()
+
     async def look_forever(self, fetch: Fetch) -> None:
         """Look until cancelled. A look that fails does not disturb the run; the first one is reported."""
         while True:
@@ -55,7 +65,7 @@ class Watch:
             self._output.event("not_watched", text, level="warning")
 
     def _began(self, place: Place) -> None:
-        text = f"{place.words}: applying {place.statements} statements"
+        text = f"{place.words}: applying {place.statements or 'all'} statements"
         self._output.event("applying", text, file=place.file, number=place.number, of=place.of)
 
     def _tell(self, place: Place, found: waits.Wait | None, row: Mapping[str, Any] | None) -> None:
@@ -71,7 +81,7 @@ class Watch:
         self._told, self._told_at = what, now
         values: dict[str, Any] = {
             **{
-                name: getattr(place, name)
+                name: getattr(place, name) or None
                 for name in ("file", "number", "of", "statement", "statements", "line")
             },
             "seconds": round(seconds),

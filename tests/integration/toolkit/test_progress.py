@@ -63,3 +63,19 @@ def test_a_lock_that_is_waited_for_is_told_with_who_holds_it(toolkit: Toolkit) -
     assert blocker["statement"] == "begin; select id from orders where note = '***'"
     assert told["message"].startswith("3_x.sql (2 of 2): waiting ")
     assert "for a lock on orders, held by application 'reporting' (pid " in told["message"]
+
+
+def test_engine_psql_tells_it_too(toolkit: Toolkit) -> None:
+    toolkit.variables["MIGRATE_ENGINE"] = "Psql"
+    toolkit.write(v1="create table orders (id int);")
+    assert toolkit.run("apply").code == 0
+    toolkit.write(v2="alter table orders add column total int;")
+    with toolkit.hold("select id from orders"), toolkit.start("apply", **PATIENCE) as process:
+        told = event(process, "blocked", lambda found: bool(found["relation"]))
+        where = (told["file"], told["number"], told["of"], told["relation"], "statement" in told)
+        toolkit.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where query like 'begin; select id%'"
+        )
+        process.communicate(timeout=300)
+    assert where == ("2_x.sql", 1, 1, "orders", False)
+    assert process.returncode == 0

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import asyncpg
@@ -19,7 +19,11 @@ from dbupgrade.toolkit.engines.psql.history import History
 from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.history import lock
 from dbupgrade.toolkit.history.compare import connect
+from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
+
+ApplyFile = Callable[[Migration], Awaitable[Report | None]]
+"""Applies a file once; returns why it failed."""
 
 
 def apply(call: Call) -> Report:
@@ -83,10 +87,25 @@ async def _apply_all(
         pending=total,
         current=current,
     )
+    watch = Watch(call.output, [migration.name for migration in pending])
+    async with watch.looking(held.fetch):
+        return await _each(
+            call, report, pending, lambda file: applying.apply(held, found, file, watch.tracker)
+        )
+
+
+async def _each(
+    call: Call,
+    report: Report,
+    pending: Sequence[Migration],
+    apply_file: ApplyFile,
+) -> Report:
+    """Apply the files one after the other; `report` is that of a run that has not applied any."""
+    total, current = len(pending), report.from_version
     for number, migration in enumerate(pending, 1):
         call.measured.applied, call.measured.pending = number - 1, total - number + 1
         began = time.monotonic()
-        if failed := await _apply_one(call, held, found, migration, applying):
+        if failed := await _apply_one(call, migration, apply_file):
             return replace(
                 failed,
                 from_version=current,
@@ -107,14 +126,12 @@ async def _apply_all(
     return report
 
 
-async def _apply_one(
-    call: Call, held: lock.Held, found: History, migration: Migration, applying: Applying
-) -> Report | None:
+async def _apply_one(call: Call, migration: Migration, apply_file: ApplyFile) -> Report | None:
     """Apply a file, also after a lock has ended it; returns why it failed."""
     tries = Tries(call)
     while True:
         tries.begin()
-        failed = await applying.apply(held, found, migration)
+        failed = await apply_file(migration)
         if failed is None:
             return None
         ended = tries.pause(failed, repeatable=migration.repeatable)

@@ -17,6 +17,7 @@ from dbupgrade.toolkit.engines.psql.history import History
 from dbupgrade.toolkit.engines.psql.reports import Reporter
 from dbupgrade.toolkit.engines.psql.session import CONNECTION_LOST, Session, new_mark, started
 from dbupgrade.toolkit.history.lock import BROKEN, Held
+from dbupgrade.toolkit.progress.place import Tracker
 
 _SHOWN_LINES = 100
 _SHOWN_BYTES = 512
@@ -35,7 +36,9 @@ class Applying:
     program: str
     environment: Mapping[str, str]
 
-    async def apply(self, held: Held, found: History, migration: Migration) -> Report | None:
+    async def apply(
+        self, held: Held, found: History, migration: Migration, tracker: Tracker
+    ) -> Report | None:
         """Apply the file; returns why it failed."""
         # No file knows where it is: so what psql says of that place comes from psql.
         place = self.call.work / new_mark()
@@ -51,12 +54,13 @@ class Applying:
         async with started(
             self.program, self.environment, self.call.folder, f"{root}/", printed.show
         ) as session:
-            file = _File(session, held, migration, target, reporter)
+            file = _File(session, held, migration, target, reporter, tracker)
             try:
                 return await file.apply(place, found)
             except _LockLostError:
                 return reporter.problem("LockLost")
             finally:
+                tracker.end()
                 await session.stop()
                 await file.forget()
 
@@ -70,6 +74,7 @@ class _File:
     migration: Migration
     target: steps.Target
     reporter: Reporter
+    tracker: Tracker
     process: str = ""
     """The session's process in the server."""
 
@@ -80,6 +85,7 @@ class _File:
         self.process = "".join(answer)
         if not self.process.isdecimal():
             return self.reporter.problem(self.process)
+        self.tracker.begin(self.migration.name, int(self.process))
         if failed := await self._run(place):
             return failed
         return await self._complete(found)
