@@ -12,6 +12,8 @@ MARGIN_SECONDS = 60.0
 """How long before the deadline of a run nothing is tried again: there must be time to say so."""
 ENDED_BY_LOCK = frozenset({"55P03", "40P01"})
 """SQLSTATEs of a statement that has not got its lock in time, and of one that was part of a deadlock."""
+_LOCK_WORDS = frozenset({"pq: canceling statement due to lock timeout", "pq: deadlock detected"})
+"""What Atlas's command line before 1.0 says in their place. Any SQL can say so too; to try that again does no harm."""
 _QUERY_CANCELED = "57014"
 _OF_SOMEBODY = frozenset({"client", "user", "database", "database user"})
 """Where a setting comes from that was made for this database or its user, or in the URL."""
@@ -69,7 +71,8 @@ def classified(report: Report, bounds: Bounds) -> Report:
 
 def was_ended_by_lock(report: Report) -> bool:
     """Whether the statement failed because of others that use the same table or row."""
-    return report.failure is Failure.SQL and report.sqlstate in ENDED_BY_LOCK
+    known = report.sqlstate in ENDED_BY_LOCK if report.sqlstate else report.error in _LOCK_WORDS
+    return report.failure is Failure.SQL and known
 
 
 def pause(attempt: int, took: float, left: float, jitter: float) -> float | None:

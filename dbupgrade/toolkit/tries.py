@@ -36,7 +36,8 @@ class Tries:
         seconds = bounds.pause(self.count, now - self.began, self.call.deadline - now, random.random())  # noqa: S311
         if seconds is None:
             return replace(report, failure=Failure.LOCK_TIMEOUT)
-        what = "was part of a deadlock" if report.sqlstate == "40P01" else "did not get a lock in time"
+        deadlock = report.sqlstate == "40P01" or "deadlock" in (report.error or "")
+        what = "was part of a deadlock" if deadlock else "did not get a lock in time"
         self.call.output.event(
             "lock_timeout",
             f"{report.failed_file} {what} and was undone: it is tried again in {seconds:.1f} s",

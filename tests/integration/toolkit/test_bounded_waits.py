@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from e2e.cluster import tools
 from tests.integration.harness.pgbouncer import pgbouncer
 from tests.integration.toolkit.conftest import PASSWORD, Server
 
@@ -250,3 +251,16 @@ def test_psql_builds_with_concurrently_without_our_limit(toolkit: Toolkit) -> No
         toolkit.until(f"{WAITING} and now() - query_start > '2s'")
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
+
+
+def test_the_official_command_line_has_limits_too(table: Toolkit) -> None:
+    table.variables["ATLAS_BIN"] = str(tools.binary("atlas"))
+    table.execute("create table seen (lock text, statement text)")
+    table.write(v2=SEEN, v3=ALTER)
+    with table.hold("select * from t"):
+        process = table.start("apply", MIGRATE_STATEMENT_TIMEOUT="1h", MIGRATE_LOCK_TIMEOUT="500ms")
+        assert event(process, "lock_timeout")["file"] == "3_x.sql"
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert table.fetch("select lock || ' ' || statement from seen") == ["500ms 1h"]
+    assert table.fetch(COLUMN) == ["b"]

@@ -52,7 +52,10 @@ def test_the_limit_for_locks_of_mysql(lock: float | None, url: str, told: float 
     [
         (Report(failure=Failure.SQL, sqlstate="55P03"), True),
         (Report(failure=Failure.SQL, sqlstate="40P01"), True),
-        (Report(failure=Failure.SQL, sqlstate="42P01", error="deadlock detected"), False),
+        (Report(failure=Failure.SQL, sqlstate="42P01", error="pq: deadlock detected"), False),
+        (Report(failure=Failure.SQL, error="pq: deadlock detected"), True),
+        (Report(failure=Failure.SQL, error="pq: canceling statement due to lock timeout"), True),
+        (Report(failure=Failure.SQL, error="pq: no deadlock detected"), False),
         (Report(failure=Failure.INTERRUPTED, sqlstate="55P03"), False),
         (Report(sqlstate="55P03"), False),
     ],
