@@ -63,3 +63,20 @@ def _end(child: "subprocess.Popen[str]") -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.communicate()
+
+
+def start(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    """Start `command`, which ends when its input does. Raises OSError when it cannot be run."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True, errors="replace"
+    )
+
+
+def end(child: "subprocess.Popen[str]") -> str:
+    """Close the input of such a program; returns what it said of errors."""
+    try:
+        return child.communicate(timeout=GRACE_SECONDS)[1]
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.communicate()[1]

@@ -42,6 +42,8 @@ type dialect struct {
 	literal func(string) string
 	// take asks for the lock of a file, and release gives it back; the argument is the schema of the history.
 	take, release func(string) string
+	// runLock is the name of the lock of a run, which only MySQL's runner leaves to us.
+	runLock func(string) string
 	// write records a row; with true it must not be there.
 	write func(context.Context, *history, *migrate.Revision, string, bool) error
 }
@@ -98,6 +100,7 @@ var mysqlAndMariaDB = dialect{
 	literal: func(text string) string { return fmt.Sprintf("CONVERT(X'%x' USING utf8mb4)", text) },
 	take:    func(schema string) string { return "SELECT GET_LOCK(" + fileLockOf(schema) + ", 0)" },
 	release: func(schema string) string { return "SELECT RELEASE_LOCK(" + fileLockOf(schema) + ")" },
+	runLock: runLockOf,
 	write:   writeMySQL,
 }
 

@@ -18,7 +18,7 @@ const password = "hunter2"
 func call(t *testing.T, environment map[string]string, arguments ...string) (int, string) {
 	t.Helper()
 	var output strings.Builder
-	code := run(context.Background(), arguments, streams{&output, &output, func(name string) string { return environment[name] }})
+	code := run(context.Background(), arguments, streams{nil, &output, &output, func(name string) string { return environment[name] }})
 	return code, output.String()
 }
 

@@ -27,6 +27,7 @@ Usage:
   atlas migrate apply [N] [flags]     apply the next N files, or all that are pending
   atlas migrate status [flags]        compare folder and history
   atlas migrate set VERSION [flags]   record everything up to VERSION as applied
+  atlas migrate hold [flags]          hold the lock of a run until the input ends (MySQL)
   atlas migrate hash [flags]          write atlas.sum
   atlas migrate validate [flags]      compare atlas.sum with the files; with a dev database, run them there
   atlas version                       print the version
@@ -46,6 +47,7 @@ and commit atlas.sum with the files.
 
 // streams are where a command reads its settings and writes its output.
 type streams struct {
+	in       io.Reader
 	out, err io.Writer
 	getenv   func(string) string
 }
@@ -57,7 +59,7 @@ func main() {
 	// A terminal sends its signal to all processes, and whoever started this one passes its own on: more of them say no more.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdout, os.Stderr, os.Getenv}))
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr, os.Getenv}))
 }
 
 // run executes one command and returns the exit code.
@@ -110,6 +112,7 @@ var commands = map[string]func(context.Context, *options, streams) error{
 	"status":   status,
 	"set":      set,
 	"hash":     hash,
+	"hold":     hold,
 	"validate": validate,
 }
 

@@ -81,6 +81,9 @@ func flagsOf(command string, o *options) *flag.FlagSet {
 	text(&o.url, "", "URL of the database; with --config it can come from the environment", "url", "u")
 	text(&o.revisionsSchema, "", "schema of the history", "revisions-schema")
 	text(&o.format, "", "Go template of the output", "format")
+	if command == "hold" {
+		set.DurationVar(&o.lockTimeout, "lock-timeout", 10*time.Second, "how long to wait for another run")
+	}
 	if command == "apply" {
 		set.DurationVar(&o.lockTimeout, "lock-timeout", 10*time.Second, "how long to wait for another run")
 		set.DurationVar(&o.bounds.lock, "session-lock-timeout", 0, "how long a statement may wait for a lock (MySQL: at most, in whole seconds)")

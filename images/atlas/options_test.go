@@ -10,7 +10,7 @@ import (
 )
 
 func nowhere() streams {
-	return streams{io.Discard, io.Discard, func(string) string { return "" }}
+	return streams{nil, io.Discard, io.Discard, func(string) string { return "" }}
 }
 
 func TestFlagsMayStandOnBothSidesOfArguments(t *testing.T) {
@@ -96,7 +96,7 @@ func TestURLsComeFromTheConfiguration(t *testing.T) {
 			if err := os.WriteFile(file, []byte(test.config), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			io := streams{io.Discard, io.Discard, func(name string) string { return environment[name] }}
+			io := streams{nil, io.Discard, io.Discard, func(name string) string { return environment[name] }}
 			o, err := parse("apply", []string{"--config", "file://" + file, "--env", "run"}, io)
 			switch {
 			case test.err != "":

@@ -27,7 +27,7 @@ def apply(call: Call) -> Report:
         return _apply(call, with_database(call, *found), keeper)
 
 
-def _apply(call: Call, state: State, keeper: lock.Keeper | None) -> Report:
+def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) -> Report:
     total = len(state.pending)
     refused, lint = gate.look(call, state)
     if refused:
@@ -38,11 +38,11 @@ def _apply(call: Call, state: State, keeper: lock.Keeper | None) -> Report:
         pending=total,
         current=state.current or None,
     )
-    if keeper and call.atlas.is_ours():
+    if isinstance(keeper, lock.Keeper) and call.atlas.is_ours():
         watch = Watch(call.output, [file.name for file in state.pending])
         call.atlas = replace(call.atlas, hear=watch.tracker.hear)
         keeper.run_beside(watch.look_forever)
-    report = _apply_all(call, state, keeper.ensure if keeper else lambda: None)
+    report = _apply_all(call, state, keeper.ensure)
     record(call, state)
     return replace(report, from_version=state.current or None, lint=lint)
 

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from subprocess import Popen
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
@@ -19,6 +20,7 @@ from dbupgrade.pod.engines.atlas import report
 from dbupgrade.pod.engines.atlas.report import Text
 from dbupgrade.pod.redact import cut, mask_error, mask_statement, url_secrets
 from dbupgrade.pod.report import Report, classify
+from dbupgrade.toolkit import child
 from dbupgrade.toolkit.bounds import Bounds, milliseconds
 from dbupgrade.toolkit.child import EVENTS, Ended, run
 
@@ -226,6 +228,20 @@ class Atlas:
             ends_with_state=done.returncode != 0 and not self.is_before_1(),
         )
 
+    def hold(self, lock_seconds: float, waiting: Callable[[], None]) -> Popen[str]:
+        """Have our engine hold the lock of a run in MySQL, until its input ends. Raises AtlasError."""
+        limit = f"{round(lock_seconds * 1000)}ms"
+        words = [self.binary, "migrate", "hold", "--lock-timeout", limit, *self._environment()]
+        try:
+            holder = child.start(words, self._variables())
+        except OSError as error:
+            raise self._unusable(error) from None
+        for line in holder.stdout or ():
+            if line == "held\n":
+                return holder
+            waiting()
+        raise _refused(child.end(holder), self.url)
+
     def set_version(self, folder: Path, version: str) -> None:
         """Record everything up to `version` as applied. Raises AtlasError."""
         done = self._run("migrate", "set", version, "--dir", f"file://{folder}", *self._target())
@@ -257,14 +273,17 @@ class Atlas:
         return done
 
     def _run(self, *arguments: str, hear: Callable[[str], None] | None = None) -> Ended:
-        own = {"DATABASE_URL": self.url, "DEV_URL": self.dev_url, "HOME": str(self.work)}
         try:
-            environment = os.environ | own | {"ATLAS_NO_UPDATE_NOTIFIER": "1"}
-            return run([self.binary, *arguments], environment, hear)
+            return run([self.binary, *arguments], self._variables(), hear)
         except OSError as error:
-            raise AtlasError(
-                Failure.ATLAS_UNUSABLE, f"{self.binary} cannot be run ({error.strerror})"
-            ) from None
+            raise self._unusable(error) from None
+
+    def _variables(self) -> dict[str, str]:
+        own = {"DATABASE_URL": self.url, "DEV_URL": self.dev_url, "HOME": str(self.work)}
+        return os.environ | own | {"ATLAS_NO_UPDATE_NOTIFIER": "1"}
+
+    def _unusable(self, error: OSError) -> AtlasError:
+        return AtlasError(Failure.ATLAS_UNUSABLE, f"{self.binary} cannot be run ({error.strerror})")
 
 
 def _refused(output: str, url: str = "") -> AtlasError:

@@ -8,16 +8,19 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 
 from dbupgrade.api.status import Failure
-from dbupgrade.toolkit import address, bounds
+from dbupgrade.toolkit import address, bounds, child
 from dbupgrade.toolkit.bounds import Given
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.history import database
 from dbupgrade.toolkit.history.atlas import AtlasError
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 KEY = 7233473077142774116
 """Of the lock; PostgreSQL keeps those of each database apart."""
@@ -172,20 +175,43 @@ class Keeper:
         self._loop.close()
 
 
+class EngineKeeper:
+    """Holds the lock in MySQL, for which we have no driver: a second process of our engine does."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._holder: Popen[str] | None = None
+
+    def ensure(self) -> None:
+        """Take the lock again if it was lost. Raises AtlasError. Other engines than ours hold theirs alone."""
+        if self._call.atlas.is_ours() and (self._holder is None or self._holder.poll() is not None):
+            self.release()
+            self._holder = self._call.atlas.hold(patience(self._call), lambda: tell(self._call))
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._holder:
+            child.end(self._holder)
+
+
 @contextlib.contextmanager
-def of_run(call: Call) -> Iterator[Keeper | None]:
+def of_run(call: Call) -> Iterator[Keeper | EngineKeeper]:
     """Hold the lock of a run. Raises AtlasError.
 
-    From then on, the limits of the statements of files are known. MySQL's engine is the only one that holds a lock there: no
-    other program of ours speaks with that server.
+    From then on, the limits of the statements of files are known.
     """
     settings = call.settings
-    if not address.is_postgresql(settings.database):
-        call.bounds = bounds.of_mysql(settings.lock_seconds, settings.database)
-        yield None
+    if address.is_postgresql(settings.database):
+        with Keeper(call) as keeper:
+            yield keeper
         return
-    with Keeper(call) as keeper:
-        yield keeper
+    call.bounds = bounds.of_mysql(settings.lock_seconds, settings.database)
+    by_engine = EngineKeeper(call)
+    try:
+        by_engine.ensure()
+        yield by_engine
+    finally:
+        by_engine.release()
 
 
 def limit(call: Call, held: Held) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from dbupgrade.toolkit.lint.settings import LintSettings
 from dbupgrade.toolkit.sql.concurrently import File
 from e2e.ports import free_port
 from e2e.scenarios.support.mariadb import MariaDb, mariadb
+from e2e.scenarios.support.world import wait_until
 from tests.integration.toolkit.conftest import Server, Toolkit
 
 if TYPE_CHECKING:
@@ -78,6 +80,32 @@ def test_what_keeps_us_out(maria: MariaDb, tmp_path: Path) -> None:
     assert toolkit.run("status", DATABASE_URL=away, MIGRATE_WAIT_TIMEOUT="1s").code == 75
 
 
+def run_lock(database: str) -> str:
+    """The name of the lock of a run, which is one of the server's."""
+    return f"'dbupgrade_run_{hashlib.sha256(database.encode()).hexdigest()[:32]}'"
+
+
+def test_one_run_at_a_time_from_its_first_look(maria: MariaDb, tmp_path: Path) -> None:
+    maria.rows("create or replace database runs; grant all on runs.* to shop")
+    toolkit = OnMariaDb.of(maria, tmp_path, "runs")
+    toolkit.write(**GOOD)
+    with maria.session(f"select get_lock({run_lock('runs')}, 0)"):
+        failed = toolkit.run("apply", MIGRATE_RUN_LOCK_TIMEOUT="300ms")
+        assert (failed.code, failed.event("failed")["failure"]) == (8, "DatabaseLocked"), failed.text
+        assert failed.event("waiting_for_lock")
+        assert maria.rows("show tables from runs") == []
+    gate = "select get_lock('gate', 300);"
+    toolkit.write(v2=gate)
+    with maria.closed_gate():
+        process = toolkit.start("apply")
+        wait_until(lambda: maria.rows(WAITING_AT_GATE) != [], "the file waits at the gate")
+        (holder,) = maria.rows(f"select is_used_lock({run_lock('runs')})")
+        assert holder != "NULL"
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert maria.rows(f"select is_used_lock({run_lock('runs')})") == ["NULL"]
+
+
 def test_waits_are_limited_and_nothing_is_repeated(maria: MariaDb, tmp_path: Path) -> None:
     maria.rows("create or replace database waits; grant all on waits.* to shop")
     toolkit = OnMariaDb.of(maria, tmp_path, "waits")
@@ -95,6 +123,9 @@ def test_waits_are_limited_and_nothing_is_repeated(maria: MariaDb, tmp_path: Pat
     assert toolkit.run("apply").event("finished")["applied"] == 1
 
 
+WAITING_AT_GATE = (
+    "select id from information_schema.processlist where info = 'select get_lock(''gate'', 300)'"
+)
 BLOCKING = (
     "modify a bigint",
     "add column b int as (a * 2) stored",
