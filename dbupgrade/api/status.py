@@ -113,7 +113,7 @@ class Lint(Record):
         tuple[Finding, ...],
         Field(
             max_length=LINT_FINDINGS,
-            description=f"The first {LINT_FINDINGS} findings, errors first. The log of the pod has all of them.",
+            description=f"The first {LINT_FINDINGS} findings, errors first. The log of the pod contains all of them.",
         ),
     ] = ()
 
@@ -143,39 +143,37 @@ class Run(Record):
 
     job_name: Annotated[str, Field(description="Name of the Job.")]
     sequence: Annotated[
-        int, Field(description="Number of the run, counted from the first run of this DBUpgrade.")
+        int, Field(description="Number of the run. The first run of the DBUpgrade is number 1.")
     ]
     attempt: Annotated[
         int,
-        Field(description="Number of the run among those in a row that have the same runId. Defaults to 1."),
+        Field(description="Number of the attempt among consecutive runs with the same runId. Defaults to 1."),
     ] = 1
     run_id: Annotated[
         str,
         Field(
-            description="Identifies what is run: image, folder, baseline, engine, command and database. When it changes, a new run starts."
+            description="Identifies what the run applies: image, folder, baseline, engine, command and database. When it changes, a new run starts."
         ),
     ]
     runner_hash: Annotated[
         str,
         Field(
-            description="Identifies how it is run (delivery, policy, runner and the like). When it changes, a failed run is retried. "
+            description="Identifies how the run is executed (delivery, policy, runner and so on). When it changes, a failed run is retried. "
             'Defaults to "".'
         ),
     ] = ""
     job_uid: Annotated[
         str | None,
-        Field(description="UID of the Job, once it has been seen. Until then, the Job may still be created."),
+        Field(description="UID of the Job. Not set until the operator has seen the Job."),
     ] = None
     migrate_seen: Annotated[
         bool,
-        Field(
-            description="Whether the container that migrates has been seen to have started. Defaults to false."
-        ),
+        Field(description="Whether the container migrate is known to have started. Defaults to false."),
     ] = False
     database: Annotated[
         str,
         Field(
-            description="Identifies the database, in the same way as the label of the Job. "
+            description="Identifies the database, as does the label of the Job. "
             'Runs with the same value wait for each other. Defaults to "".'
         ),
     ] = ""
@@ -194,14 +192,12 @@ class Run(Record):
     token_secret: Annotated[
         str | None,
         Field(
-            description="Name of the Secret with the AWS token of the run. It is removed when the run has ended."
+            description="Name of the Secret with the AWS token of the run. It is deleted when the run ends."
         ),
     ] = None
     creation_problem: Annotated[
         str | None,
-        Field(
-            max_length=1024, description="Why the Job could not be created so far. The creation is retried."
-        ),
+        Field(max_length=1024, description="Why the Job could not be created yet. The creation is retried."),
     ] = None
     started_at: Annotated[datetime, Field(description="Time at which the run started.")]
     finished_at: Annotated[
@@ -217,7 +213,7 @@ class Run(Record):
     failure: Annotated[
         Failure | None,
         Field(
-            description="Class of the failure, if the run failed or is being given up, for example SQLError."
+            description="Class of the failure, for example SQLError. Set if the run failed or is being abandoned."
         ),
     ] = None
     from_version: Annotated[str | None, Field(description="Version of the database before the run.")] = None
@@ -226,21 +222,23 @@ class Run(Record):
         str | None, Field(description="Version of the last migration file in the image.")
     ] = None
     applied_count: Annotated[int | None, Field(description="Number of files that the run applied.")] = None
-    lint: Annotated[Lint | None, Field(description="What the lint found, with spec.policy.lint.")] = None
+    lint: Annotated[Lint | None, Field(description="Findings of the lint, if spec.policy.lint is set.")] = (
+        None
+    )
     failed_file: Annotated[str | None, Field(description="Name of the file that failed.")] = None
     failed_statement: Annotated[
         str | None,
         Field(
-            description="Beginning of the statement that failed, without string literals that may be secret."
+            description="Beginning of the statement that failed. String literals are masked, because they may be secret."
         ),
     ] = None
     sqlstate: Annotated[
-        str | None, Field(description="SQLSTATE of the statement that failed, five characters.")
+        str | None, Field(description="Five-character SQLSTATE of the statement that failed.")
     ] = None
     error: Annotated[
         str | None,
         Field(
-            description="Error message, free of credentials, with as much as spec.policy.errorDetail allows."
+            description="Error message, in as much detail as spec.policy.errorDetail allows. Credentials are masked."
         ),
     ] = None
 
@@ -282,14 +280,12 @@ class CheckStatus(Record):
     """What was last seen of one check."""
 
     phase: Annotated[
-        CheckPhase, Field(description="When the check is made: Pre (before a run) or Post (after it).")
+        CheckPhase, Field(description="When the check is evaluated: Pre (before a run) or Post (after it).")
     ]
-    kind: Annotated[CheckKind, Field(description="What the check looks at: PodVersion or Metric.")]
+    kind: Annotated[CheckKind, Field(description="What is checked: PodVersion or Metric.")]
     name: Annotated[
         str,
-        Field(
-            description="Name of a check of a metric; selector and container of a check of pods' versions."
-        ),
+        Field(description="Name of a metric check, or selector and container of a pod version check."),
     ]
     verdict: Annotated[
         Verdict,
@@ -301,31 +297,31 @@ class CheckStatus(Record):
         str | None,
         Field(
             description="Last value of the metric, or lowest version of the pods. "
-            "Without a change of the verdict it is updated once a minute at most."
+            "While the verdict stays the same, it is updated at most once a minute."
         ),
     ] = None
     message: Annotated[
-        str, Field(max_length=1024, description='What was seen and what is wanted. Defaults to "".')
+        str, Field(max_length=1024, description='Observed and required state. Defaults to "".')
     ] = ""
     since: Annotated[
         datetime,
         Field(
-            description="Time of the last change of the verdict. With the verdict Waiting, time from which bakeSeconds are counted."
+            description="Time of the last change of the verdict. With verdict Waiting, the time from which bakeSeconds are counted."
         ),
     ]
-    observed_at: Annotated[datetime | None, Field(description="Time at which the check was last made.")] = (
-        None
-    )
+    observed_at: Annotated[
+        datetime | None, Field(description="Time at which the check was last evaluated.")
+    ] = None
     definition: Annotated[
         str,
         Field(
-            description='Identifies the check as it is written in the spec. When it changes, the check starts again. Defaults to "".'
+            description='Identifies the definition of the check in the spec. When it changes, the check starts again. Defaults to "".'
         ),
     ] = ""
     highest: Annotated[
         dict[str, str],
         Field(
-            description="Highest version of each container with which the check let a run start, for disallowDowngrade."
+            description="Highest version of each container with which the check has passed, for disallowDowngrade."
         ),
     ] = field(default_factory=dict)
 
@@ -346,14 +342,14 @@ class Status(Record):
         Field(
             max_length=8,
             description="Ready (migrated, and all checks hold), Progressing (a run or its checks are in progress) and Stalled (nothing "
-            "will happen until somebody intervenes).",
+            "happens until somebody intervenes).",
             json_schema_extra=list_map("type"),
         ),
     ] = ()
     checks: Annotated[
         tuple[CheckStatus, ...],
         Field(
-            description="What was last seen of each check in spec.checks.",
+            description="Last result of each check in spec.checks.",
             json_schema_extra=list_map("phase", "kind", "name"),
         ),
     ] = ()
@@ -373,7 +369,7 @@ class Status(Record):
         str | None,
         Field(description=f"Last value of the annotation {names.ANNOTATION_RETRY} that caused a retry."),
     ] = None
-    run: Annotated[Run | None, Field(description="The run that is active, or else the last one.")] = None
+    run: Annotated[Run | None, Field(description="The active run, or else the last one.")] = None
     history: Annotated[
         tuple[Run, ...],
         Field(max_length=HISTORY_LENGTH, description=f"The last {HISTORY_LENGTH} runs, newest first."),

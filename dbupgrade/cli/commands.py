@@ -72,13 +72,16 @@ def logs(target: Target, container: str | None, *, follow: bool) -> None:
     epilog=_examples("wait shop", "wait shop --image registry.example.com/shop:2.0.0 --timeout 30m"),
     short_help="Wait until a resource is ready, and show its progress",
 )
-@click.option("--image", help="Wait for the migrations of this image, not for those of an earlier one.")
+@click.option(
+    "--image",
+    help="Wait until the migrations of this image are applied, even if the resource still has an earlier one.",
+)
 @options.timeout
 @options.resource()
 def wait(target: Target, image: str | None, timeout: float) -> None:
     """Wait until a DBUpgrade is ready, and print each change.
 
-    Fails as soon as nothing more happens without somebody changing the resource, and explains why.
+    Fails, and explains why, as soon as the DBUpgrade is stalled: nothing more happens until somebody changes it.
     """
     from dbupgrade.cli.actions import waiting
 
@@ -96,7 +99,7 @@ def wait(target: Target, image: str | None, timeout: float) -> None:
 def apply(target: Target, path: Path | None, timeout: float) -> None:
     """Apply the one DBUpgrade in FILE (YAML or JSON; - is standard input), and wait until it is ready.
 
-    A failure of the same image is retried. A run in progress, which locks the spec, is waited for.
+    If a run with the same image has failed, it is retried. If a run is in progress, which locks the spec, the command waits for it.
     """
     from dbupgrade.cli.actions import apply as action
 
@@ -109,7 +112,7 @@ def apply(target: Target, path: Path | None, timeout: float) -> None:
 @click.command(epilog=_examples("retry shop"), short_help="Retry a failed run")
 @options.resource()
 def retry(target: Target) -> None:
-    """Retry a failed run. Says what happens, or why there is nothing to retry."""
+    """Retry a failed run. Reports what happens, or why there is nothing to retry."""
     from dbupgrade.cli.actions import change
 
     change.retry(target)
@@ -124,10 +127,10 @@ def suspend(target: Target) -> None:
     change.suspend(target)
 
 
-@click.command(epilog=_examples("resume shop"), short_help="End a suspension")
+@click.command(epilog=_examples("resume shop"), short_help="Let a suspended resource start runs again")
 @options.resource()
 def resume(target: Target) -> None:
-    """Let a suspended DBUpgrade start runs again. Says which run starts, if one does."""
+    """Let a suspended DBUpgrade start runs again. Reports which run starts, if any."""
     from dbupgrade.cli.actions import change
 
     change.resume(target)

@@ -72,7 +72,9 @@ def deleted(old: Object, *, namespace_terminating: bool | None) -> AdmissionVerd
         return ALLOWED
     message = lock.DELETION_LOCKED.format(**_words(old))
     if namespace_terminating is None:
-        message += " (it is not known whether the namespace is being deleted, too: if it is, try again)"
+        message += (
+            " (the operator could not check whether the namespace is being deleted: if it is, try again)"
+        )
     return _denied(HTTPStatus.FORBIDDEN, Problem("metadata", message))
 
 
@@ -103,7 +105,7 @@ def _warnings(spec: Spec) -> tuple[str, ...]:
     tag = image.rpartition("/")[2].partition(":")[2]
     if "@" not in image and tag in {"", "latest"}:
         found.append(
-            f"spec.migrations.image has no fixed tag ({image}): tags are taken as immutable, so pushing new content under "
+            f"spec.migrations.image has no fixed tag ({image}): tags are treated as immutable, so pushing new content under "
             "the same tag does not start a run"
         )
     if spec.database.uses_aws and spec.database.connection:

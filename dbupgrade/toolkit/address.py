@@ -85,7 +85,7 @@ def unknown_parameters(names: Sequence[str]) -> str:
 
 def _advised(name: str) -> str:
     instead = _INSTEAD_OF.get(name.lower())
-    return f"{name} (say {instead})" if instead else name
+    return f"{name} (use {instead})" if instead else name
 
 
 def normalise(url: str) -> str:

@@ -9,12 +9,12 @@ from dbupgrade.toolkit.output import DOCUMENTS, Format
 DIALECTS = ("postgresql", "mysql", "mariadb")
 COMMANDS = {
     "status": "compare the folder with the database (read-only)",
-    "validate": "check the folder and atlas.sum offline; with --dev-url, the SQL too",
-    "lint": "report what in new files is dangerous in production, and a safer way",
+    "validate": "check the folder and atlas.sum offline; with --dev-url, also run the SQL",
+    "lint": "report statements in new files that are dangerous in production, and safer alternatives",
     "apply": "apply what is pending",
     "wait": "wait until the database accepts connections",
-    "hash": "write atlas.sum, after a change of the folder",
-    "convert": "put each CONCURRENTLY statement alone into a file without a transaction; writes atlas.sum",
+    "hash": "write atlas.sum after a change of the folder",
+    "convert": "move each CONCURRENTLY statement into a separate file without a transaction, and write atlas.sum",
     "baseline": "record a database that has tables but no history as being at VERSION",
     "rollback": "explain how to write a reverse migration (there is no rollback)",
 }
@@ -24,7 +24,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line; ends the program as argparse does when it is wrong."""
     parser = argparse.ArgumentParser(
         prog="dbupgrade migrate",
-        description="Database migrations of a folder, without the operator. The database comes from DATABASE_URL, or from "
+        description="Run the database migrations in a folder, without the operator. The database is that of DATABASE_URL, or of "
         "DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD_FILE or DB_PASSWORD, and DB_SSLMODE.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
@@ -34,7 +34,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _add(parser: argparse.ArgumentParser, command: str) -> None:
-    parser.add_argument("--dir", type=Path, help="the folder (default: MIGRATION_DIR, else /migrations)")
+    parser.add_argument(
+        "--dir", type=Path, help="folder of the migrations (default: MIGRATION_DIR, else /migrations)"
+    )
     formats = [form for form in Format if command == "lint" or form not in DOCUMENTS]
     parser.add_argument(
         "--format", type=Format, choices=formats, help="output format (default: MIGRATE_FORMAT, else text)"
@@ -43,8 +45,8 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
         parser.add_argument(
             "--dev-url",
             default="",
-            help="an empty database on which the files are run; best given as DEV_DATABASE_URL, which other processes cannot "
-            "read",
+            help="URL of an empty database on which the files are run; prefer the variable DEV_DATABASE_URL, which is not "
+            "visible to other processes",
         )
     if command in ("convert", "lint"):
         which = parser.add_mutually_exclusive_group()
@@ -53,11 +55,13 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
         which.add_argument(
             "--git-base",
             metavar="REF",
-            help="files that this branch or commit does not have are new (default: origin/HEAD, main or master)",
+            help="treat files that this branch or commit does not have as new (default: origin/HEAD, main or master)",
         )
     if command == "lint":
         which.add_argument(
-            "--pending", action="store_true", help="check the files that are not applied to the database yet"
+            "--pending",
+            action="store_true",
+            help="check the files that have not been applied to the database",
         )
         parser.add_argument(
             "--dialect",
@@ -72,14 +76,14 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
             help="with warn, errors do not change the exit code",
         )
         parser.add_argument(
-            "--config", type=Path, help="the file with the lint block; .atlas.hcl or atlas.hcl by default"
+            "--config", type=Path, help="the file with the lint block (default: .atlas.hcl or atlas.hcl)"
         )
     if command in ("apply", "wait"):
         parser.add_argument(
             "--report",
             type=Path,
             metavar="FILE",
-            help="write a report of at most 2 KiB in JSON to FILE, as the operator reads it",
+            help="write a report for the operator to FILE (JSON, at most 2 KiB)",
         )
     if command == "convert":
         parser.add_argument(

@@ -63,7 +63,7 @@ class Call:
         """The parser is PostgreSQL's: to it, another dialect's file would be broken, or fine. Raises BadEnvironmentError."""
         if self.settings.url and not address.is_postgresql(self.settings.url):
             raise BadEnvironmentError(
-                f"{self.given.command} reads PostgreSQL's SQL only, and DATABASE_URL leads to another database"
+                f"{self.given.command} supports PostgreSQL only, and DATABASE_URL is that of another kind of database"
             )
 
 

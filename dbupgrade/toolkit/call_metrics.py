@@ -47,19 +47,19 @@ def publish(
 def _registry(command: str, code: int, seconds: float, measured: Measured) -> CollectorRegistry:
     registry = CollectorRegistry()
     values = {
-        "dbupgrade_migrate_exit_code": (code, "Exit code of the last call; 0 is a success."),
+        "dbupgrade_migrate_exit_code": (code, "Exit code of the last call; 0 means success."),
         "dbupgrade_migrate_duration_seconds": (seconds, "How long the last call took."),
         "dbupgrade_migrate_last_run_timestamp_seconds": (time.time(), "When the last call ended."),
         "dbupgrade_migrate_last_success_timestamp_seconds": (
             time.time() if code == 0 else None,
-            "When the last call ended that succeeded.",
+            "When the last successful call ended.",
         ),
         "dbupgrade_migrate_connection_seconds": (
             measured.connection_seconds,
             "How long it took to connect to the database.",
         ),
         "dbupgrade_migrate_applied_files": (measured.applied, "Files that the last call applied."),
-        "dbupgrade_migrate_pending_files": (measured.pending, "Files that were left to apply."),
+        "dbupgrade_migrate_pending_files": (measured.pending, "Files that are still pending."),
     }
     for name, (value, text) in values.items():
         if value is not None:

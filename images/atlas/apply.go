@@ -110,12 +110,12 @@ func (r *applyRun) plan(ctx context.Context) error {
 	return nil
 }
 
-// withHalfway adds the files that stopped half way below others; only a run that may go back to them goes on.
+// withHalfway adds the files that stopped halfway below others; only a run that may go back to them goes on.
 func (r *applyRun) withHalfway(pending []migrate.File) ([]migrate.File, error) {
 	halfway := r.history.halfway()
 	if len(halfway) > 0 && r.options.execOrder != "non-linear" {
-		return nil, fmt.Errorf("sql/migrate: history: %s_%s stopped half way (%d of %d statements), and files above it were applied: "+
-			"apply with exec-order non-linear continues it; if it was finished by hand, set applied = total in its row",
+		return nil, fmt.Errorf("sql/migrate: history: %s_%s stopped halfway (%d of %d statements), and files above it were applied: "+
+			"to continue it, apply with exec-order non-linear; if it was finished by hand, set applied = total in its row",
 			halfway[0].Version, halfway[0].Description, halfway[0].Applied, halfway[0].Total)
 	}
 	found, missing := r.folder.with(pending, halfway)

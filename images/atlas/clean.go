@@ -31,7 +31,7 @@ func (s *server) checkClean(ctx context.Context, history *migrate.TableIdent) er
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err != nil:
-		return fmt.Errorf("looking whether the database is empty: %w", plain(err))
+		return fmt.Errorf("checking whether the database is empty: %w", plain(err))
 	case table == "":
 		return &migrate.NotCleanError{Reason: fmt.Sprintf("found schema %q", schema)}
 	default:

@@ -65,7 +65,7 @@ func environmentOf(file, name string, getenv func(string) string) (*environment,
 			continue
 		}
 		if extra := env.Extra; len(extra.Attrs)+len(extra.Children) > 0 {
-			return nil, fmt.Errorf("configuration: env %q has more than url and dev, which is all that is supported here", name)
+			return nil, fmt.Errorf("configuration: env %q has more than url and dev, and nothing else is supported here", name)
 		}
 		return env, nil
 	}

@@ -46,7 +46,7 @@ func cut(text string, places [][2]int) ([]*migrate.Stmt, error) {
 	for i, place := range places {
 		begin, end := place[0], place[1]
 		if begin < last || end <= begin || end > len(text) {
-			return nil, fmt.Errorf("statement %d cannot stand at [%d, %d]", i+1, begin, end)
+			return nil, fmt.Errorf("statement %d: [%d, %d] is not a valid position", i+1, begin, end)
 		}
 		found[i], last = &migrate.Stmt{Pos: begin, Text: text[begin:end]}, end
 	}

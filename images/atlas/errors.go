@@ -114,7 +114,7 @@ func checkURL(text string) error {
 		return errors.New("sql/sqlclient: parse open url: the URL of the database is malformed; user and password must be percent-encoded")
 	}
 	if u.Scheme != "postgres" && u.Scheme != "postgresql" && !isMySQL(u.Scheme) {
-		return errors.New("sql/sqlclient: unknown driver: the URL of the database begins with postgres://, mysql:// or mariadb://")
+		return errors.New("sql/sqlclient: unknown driver: the URL of the database must begin with postgres://, mysql:// or mariadb://")
 	}
 	return nil
 }

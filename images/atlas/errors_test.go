@@ -159,9 +159,9 @@ func TestErrorsOfDriversHaveOneShape(t *testing.T) {
 
 func TestParametersOfOtherDrivers(t *testing.T) {
 	for _, test := range []struct{ scheme, name, want string }{
-		{"postgres", "schema", "schema (say search_path)"},
-		{"postgresql", "currentSchema", "currentSchema (say search_path)"},
-		{"mysql", "useSSL", "useSSL (say tls)"},
+		{"postgres", "schema", "schema (use search_path)"},
+		{"postgresql", "currentSchema", "currentSchema (use search_path)"},
+		{"mysql", "useSSL", "useSSL (use tls)"},
 		{"mariadb", "schema", "schema"},
 		{"postgres", "pool_timeout", "pool_timeout"},
 		{"postgres", "hunter2@h", "***"},

@@ -41,7 +41,7 @@ func checkVersions(files []migrate.File) error {
 	seen := map[string]string{}
 	for _, file := range files {
 		if other, known := seen[file.Version()]; known {
-			return fmt.Errorf("sql/migrate: %s and %s have the same version: give one of them a version of its own", other, file.Name())
+			return fmt.Errorf("sql/migrate: %s and %s have the same version: give one of them a different version", other, file.Name())
 		}
 		seen[file.Version()] = file.Name()
 	}

@@ -57,7 +57,7 @@ func parse(command string, words []string, io streams) (*options, error) {
 	return o, o.readConfig(io.getenv)
 }
 
-const statementsUsage = "file, as file://PATH, that says where the statements of some files stand: {FILE: [[BEGIN, END]]}, in bytes"
+const statementsUsage = "JSON file, as file://PATH, with the positions of the statements of some files: {FILE: [[BEGIN, END]]}, in bytes"
 
 func flagsOf(command string, o *options) *flag.FlagSet {
 	set := flag.NewFlagSet(command, flag.ContinueOnError)
@@ -69,12 +69,12 @@ func flagsOf(command string, o *options) *flag.FlagSet {
 	}
 	text(&o.dir, "file://migrations", "folder with the migrations, as file://PATH", "dir")
 	text(&o.config, "", "configuration, as file://PATH (default file://atlas.hcl with --env)", "config", "c")
-	text(&o.env, "", "which env of the configuration to use", "env")
+	text(&o.env, "", "env of the configuration to use", "env")
 	if command == "hash" {
 		return set
 	}
 	if command == "validate" {
-		text(&o.devURL, "", "URL of an empty database in which the files are tried", "dev-url")
+		text(&o.devURL, "", "URL of an empty database on which the files are tried", "dev-url")
 		text(&o.statements, "", statementsUsage, "statements")
 		return set
 	}
@@ -89,12 +89,12 @@ func flagsOf(command string, o *options) *flag.FlagSet {
 		set.DurationVar(&o.bounds.lock, "session-lock-timeout", 0, "how long a statement may wait for a lock (MySQL: at most, in whole seconds)")
 		set.DurationVar(&o.bounds.statement, "session-statement-timeout", 0, "how long a statement may take; PostgreSQL only")
 		set.BoolVar(&o.bounds.unlimited, "no-session-lock-timeout", false, "let statements wait for locks without a limit, whatever the server says")
-		text(&o.baseline, "", "version up to which a database without history has everything", "baseline")
+		text(&o.baseline, "", "version that a database with tables but no history is at", "baseline")
 		text(&o.txMode, "file", "a transaction for each file (file), for all files (all) or none (none)", "tx-mode")
 		text(&o.execOrder, "linear", "what to do with files out of order: linear (an error), linear-skip, non-linear", "exec-order")
 		text(&o.statements, "", statementsUsage, "statements")
 		text(&o.events, "", "file (also a pipe, or /dev/fd/N) to which each step is written as a line of JSON", "events")
-		text(&o.repeatBegun, "", "version of a file of which every statement may be repeated: one of unknown end is executed again", "repeat-begun")
+		text(&o.repeatBegun, "", "version of a file whose statements may all be repeated: one whose outcome is unknown is executed again", "repeat-begun")
 		set.BoolVar(&o.allowDirty, "allow-dirty", false, "accept a database that has tables but no history")
 		set.BoolVar(&o.dryRun, "dry-run", false, "execute and record nothing")
 	}
@@ -103,12 +103,12 @@ func flagsOf(command string, o *options) *flag.FlagSet {
 
 func (o *options) check(command string) error {
 	if _, known := execOrders[o.execOrder]; command == "apply" && !known {
-		return errors.New("unknown exec-order: it is linear, linear-skip or non-linear")
+		return errors.New("unknown exec-order: it must be linear, linear-skip or non-linear")
 	}
 	switch o.txMode {
 	case "", modeFile, modeAll, modeNone:
 	default:
-		return errors.New("unknown tx-mode: it is file, all or none")
+		return errors.New("unknown tx-mode: it must be file, all or none")
 	}
 	switch most := map[string]int{"apply": 1, "set": 1}[command]; {
 	case command == "set" && len(o.arguments) != 1:
@@ -117,7 +117,7 @@ func (o *options) check(command string) error {
 		return fmt.Errorf("%s takes at most %d arguments", command, most)
 	}
 	if o.lockTimeout < 0 || o.bounds.lock < 0 || o.bounds.statement < 0 {
-		return errors.New("a timeout is negative")
+		return errors.New("a timeout must not be negative")
 	}
 	if _, err := parseFormat(o.format); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (o *options) amount() (int, error) {
 	}
 	n, err := strconv.Atoi(o.arguments[0])
 	if err != nil || n < 1 {
-		return 0, errors.New("the number of files to apply is not a positive integer")
+		return 0, errors.New("the number of files to apply must be a positive integer")
 	}
 	return n, nil
 }
@@ -145,7 +145,7 @@ func (o *options) amount() (int, error) {
 func path(url string) (string, error) {
 	name, found := strings.CutPrefix(url, "file://")
 	if !found || name == "" {
-		return "", errors.New("a folder or configuration is given as file://PATH")
+		return "", errors.New("a folder or configuration must be given as file://PATH")
 	}
 	return name, nil
 }

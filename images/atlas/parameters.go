@@ -13,7 +13,7 @@ import (
 	"github.com/lib/pq"
 )
 
-const noTLS = "the server does not support TLS: enable it there, or let the URL of the database say %s"
+const noTLS = "the server does not support TLS: enable it on the server, or use %s in the URL of the database"
 
 var (
 	// Drivers pass on to the server what they do not know, as settings of the session.
@@ -75,7 +75,7 @@ func advised(scheme, name string) string {
 		return mask
 	}
 	if other := insteadOf[isMySQL(scheme)][strings.ToLower(name)]; other != "" {
-		return fmt.Sprintf("%s (say %s)", name, other)
+		return fmt.Sprintf("%s (use %s)", name, other)
 	}
 	return name
 }

@@ -26,7 +26,7 @@ func (e *begunError) Error() string {
 		e.file.Name(), e.statement, e.total, e.table, e.statement-1, e.total)
 }
 
-// halfway returns the rows below the last one whose files stopped half way: the library looks at the last row alone.
+// halfway returns the rows below the last one whose files stopped halfway: the library looks at the last row alone.
 func (h *history) halfway() []*migrate.Revision {
 	var found []*migrate.Revision
 	for _, r := range h.sorted()[:max(len(h.rows)-1, 0)] {
@@ -54,7 +54,7 @@ func (f *folder) with(pending []migrate.File, rows []*migrate.Revision) (found [
 	return found, missing
 }
 
-// resumable refuses a file that stopped half way and cannot go on: behind a statement of unknown end, unless all of the
+// resumable refuses a file that stopped halfway and cannot go on: behind a statement of unknown end, unless all of the
 // file may be repeated, or because what was applied of it is not what the file begins with.
 func (h *history) resumable(file migrate.File, statements []*migrate.Stmt, repeatable bool) error {
 	r, known := h.rows[file.Version()]
@@ -77,7 +77,7 @@ func (h *history) resumable(file migrate.File, statements []*migrate.Stmt, repea
 	return nil
 }
 
-// resume makes the row of a file that stopped half way that of a statement that is begun: without the error of the last
+// resume makes the row of a file that stopped halfway that of a statement that is begun: without the error of the last
 // try, and up to date, since the file may have been corrected behind the statements that were applied.
 func (h *history) resume(file migrate.File, sum migrate.HashFile, statements int) {
 	r, known := h.rows[file.Version()]

@@ -500,7 +500,7 @@ def test_the_notes_say_where_the_logs_are(helm: Helm) -> None:
     flags = [word for setting in JOB for word in ("--set-string", setting.replace('"', ""))]
     typed = ["--set", "migration.customImage.enabled=true", *flags[2:]]
     assert "logs job/shop-dbupgrade-migrate" in helm.run(*command, *typed)
-    assert "nothing was migrated" in helm.run(*command, "--set", "migrations.enabled=false")
+    assert "no migrations were run" in helm.run(*command, "--set", "migrations.enabled=false")
 
 
 def test_the_chart_has_the_version_of_the_operators() -> None:

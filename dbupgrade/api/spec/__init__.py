@@ -32,7 +32,7 @@ class Spec(Model):
         ),
         Rule(
             "policy.lint",
-            'must be "off" with engines other than Atlas: only Atlas knows which files are new to the database',
+            'must be "off" with engines other than Atlas: the lint is supported for Atlas only',
             f'!{_LINTS} || self.migrations.engine == "Atlas"',
             lambda spec: spec.policy.lint is LintMode.OFF or spec.migrations.engine is Engine.ATLAS,
         ),
@@ -50,18 +50,23 @@ class Spec(Model):
         ),
     )
 
-    migrations: Migrations = Field(description="The migrations: where they are, and what applies them.")
-    database: Database = Field(
-        description="The database to migrate. It cannot be changed: for another database, create another DBUpgrade."
+    migrations: Migrations = Field(
+        description="Location of the migrations, and the engine that applies them."
     )
-    checks: Checks = Field(Checks(), description="What must hold before a run starts and after it has ended.")
+    database: Database = Field(
+        description="The database to migrate. Immutable: for another database, create another DBUpgrade."
+    )
+    checks: Checks = Field(
+        Checks(), description="Checks that must hold before a run starts, and after it has succeeded."
+    )
     policy: Policy = Field(
-        Policy(), description="What is asked of migrations before they are applied, and what is told of them."
+        Policy(),
+        description="Rules that migrations must satisfy before they are applied, and how much the status shows of a failure.",
     )
     runner: Runner = Field(Runner(), description="Settings of the Job and the pod of a run.")
     suspend: bool = Field(
         False,
-        description="If true, no new run is started; a run in progress continues. It can be changed at any time. Defaults to false.",
+        description="If true, no new run is started; a run in progress continues. Can be changed at any time. Defaults to false.",
     )
 
     @property

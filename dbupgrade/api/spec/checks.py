@@ -13,10 +13,10 @@ _MAX_CHECKS = _MAX_LABELS = 64  # the API server bounds what the rules on a list
 _LABEL_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 LABEL_KEY = Pattern(
     rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_LABEL_NAME}",
-    "must be the key of a label, for example app.kubernetes.io/name",
+    "must be a label key, for example app.kubernetes.io/name",
     cel=False,
 )
-LABEL_VALUE = Pattern(rf"({_LABEL_NAME})?", "must be the value of a label, for example web", cel=False)
+LABEL_VALUE = Pattern(rf"({_LABEL_NAME})?", "must be a label value, for example web", cel=False)
 VERSION = Pattern(
     r"[vV]?(?P<major>[0-9]+)(\.(?P<minor>[0-9]+))?(\.(?P<patch>[0-9]+))?(\.[0-9]+)*"
     r"(-(?P<prerelease>[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*))?(\+(?P<build>[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*))?",
@@ -77,7 +77,7 @@ class LabelSelector(Model):
     RULES: ClassVar["tuple[Rule[LabelSelector], ...]"] = (
         Rule(
             "matchLabels",
-            "must have valid keys and values of labels, for example app.kubernetes.io/name: web",
+            "must contain valid label keys and values, for example app.kubernetes.io/name: web",
             None,  # a map without a limit, as in Kubernetes' own selectors, costs too much
             lambda selector: all(
                 LABEL_KEY.matches(key) and LABEL_VALUE.matches(value)
@@ -87,7 +87,7 @@ class LabelSelector(Model):
     )
 
     match_labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(
-        {}, max_length=_MAX_LABELS, description="Labels that must be there with exactly this value."
+        {}, max_length=_MAX_LABELS, description="Labels that an object must have, with exactly these values."
     )
     match_expressions: tuple[LabelSelectorRequirement, ...] = Field(
         (), max_length=_MAX_LABELS, description="Requirements on labels, all of which must be satisfied."
@@ -101,11 +101,11 @@ class MinPodVersion(Model):
         description="Selects the pods, in the namespace of the DBUpgrade. At least one pod must match."
     )
     min_version: Annotated[str, Field(min_length=1, max_length=256), VERSION] = Field(
-        description="Lowest version that the tags of the pods' images may have, for example 1.2.3, 1.2 or 1.2.3-rc.1."
+        description="Minimum version in the tags of the pods' images, for example 1.2.3, 1.2 or 1.2.3-rc.1."
     )
     container_name: Annotated[str, Field(max_length=63)] | None = Field(
         None,
-        description="Name of the container whose image is looked at. By default, the images of all containers are.",
+        description="Name of the container whose image is checked. By default, the images of all containers are checked.",
     )
     strict_mode: bool = Field(
         True,
@@ -113,7 +113,7 @@ class MinPodVersion(Model):
     )
     disallow_downgrade: bool = Field(
         False,
-        description="Whether a pod may not run a lower version than the highest with which this check passed before. Defaults to false.",
+        description="Whether the check fails for a pod with a lower version than the highest one with which it has passed before. Defaults to false.",
     )
 
 
@@ -136,7 +136,7 @@ class PodsTarget(Model):
     """Pods that a metric describes."""
 
     selector: LabelSelector = Field(
-        description="Selects the pods, in the namespace of the DBUpgrade. The metric of each is read."
+        description="Selects the pods, in the namespace of the DBUpgrade. The metric is read for each of them."
     )
 
 
@@ -150,7 +150,7 @@ class ObjectReference(Model):
         description="Kind of the object, for example Deployment."
     )
     name: Annotated[str, Field(max_length=253), _SEGMENT] = Field(
-        description="Name of the object: one of the namespace of the DBUpgrade, or one of a kind that has no namespace."
+        description="Name of the object. It must be in the namespace of the DBUpgrade, or cluster-scoped."
     )
 
 
@@ -196,7 +196,7 @@ class MetricTarget(Model):
     )
 
     type: TargetType = Field(
-        description="What the metric describes: Pods, Object or External. The field of the same name says which."
+        description="What the metric describes: Pods, Object or External. The details are in the field with the same name."
     )
     pods: PodsTarget | None = Field(
         None, description="Pods that the metric describes. Required with type Pods."
@@ -206,7 +206,7 @@ class MetricTarget(Model):
     )
     external: ExternalTarget | None = Field(
         None,
-        description="Series of a metric from outside the cluster. Only with type External; without it, all series are read.",
+        description="Series of a metric from outside the cluster. Only with type External. By default, all series are read.",
     )
 
 
@@ -278,14 +278,14 @@ class MetricCheck(Model):
     )
     source: MetricSource = Field(
         MetricSource.CUSTOM,
-        description="Metrics API that is asked: Custom (custom.metrics.k8s.io) or External (external.metrics.k8s.io). "
+        description="Metrics API that is queried: Custom (custom.metrics.k8s.io) or External (external.metrics.k8s.io). "
         "Defaults to Custom.",
     )
     target: MetricTarget = Field(description="What the metric describes.")
-    threshold: Threshold = Field(description="What the value of the metric must satisfy.")
+    threshold: Threshold = Field(description="Threshold that the value of the metric must satisfy.")
     reduce: Reduce = Field(
         Reduce.MAX,
-        description="How the values of several series become one: Max, Avg, Sum or Min. Defaults to Max.",
+        description="How the values of several series are combined: Max, Avg, Sum or Min. Defaults to Max.",
     )
     bake_seconds: int = Field(
         0,
@@ -304,7 +304,7 @@ class PreChecks(Model):
     min_pod_versions: tuple[MinPodVersion, ...] = Field(
         (),
         max_length=_MAX_CHECKS,
-        description="Lowest versions that the pods of applications must run, so that they can work with the new schema.",
+        description="Minimum versions that the pods of applications must run before the migration starts.",
     )
     metrics: tuple[MetricCheck, ...] = Field(
         (),

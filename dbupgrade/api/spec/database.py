@@ -45,7 +45,7 @@ AwsRegion = Annotated[
 PrintableName = Annotated[
     str,
     Field(min_length=1, max_length=128),
-    Pattern(r"[^\x00-\x1f\x7f]+", "must not contain control characters, such as the end of a line"),
+    Pattern(r"[^\x00-\x1f\x7f]+", "must not contain control characters, such as line breaks"),
 ]
 
 
@@ -155,21 +155,19 @@ class Connection(Model):
 
     url_secret_ref: UrlSecretRef | None = Field(
         None,
-        description="Secret with the URL of the database: postgres://, mysql:// or mariadb://. Either it is set, or the "
-        "other fields of the connection are.",
+        description="Secret with the URL of the database: postgres://, mysql:// or mariadb://. Must not be set "
+        "together with other fields of the connection.",
     )
     host: Host | None = Field(
         None,
         description="Host name or IP address of the server. Requires database, userSecretRef and passwordSecretRef.",
     )
-    port: int | None = Field(
-        None, ge=1, le=65535, description="Port of the server. The default is PostgreSQL's, 5432."
-    )
+    port: int | None = Field(None, ge=1, le=65535, description="Port of the server. Defaults to 5432.")
     database: Identifier | None = Field(None, description="Name of the database. Required with host.")
     schema_: Identifier | None = Field(
         None,
         alias="schema",
-        description="Schema in which names without a schema are created and looked up. The default is that of the user.",
+        description="Schema in which names without a schema are created and looked up. Defaults to the first one in the user's search path.",
     )
     user_secret_ref: UserSecretRef | None = Field(
         None, description="Secret with the name of the user. Required with host."
@@ -179,13 +177,13 @@ class Connection(Model):
     )
     ssl_mode: SslMode | None = Field(
         None,
-        description="How TLS protects the connection: disable (no TLS), require (TLS, the server is not verified), "
-        "verify-ca (its certificate is verified) or verify-full (its host name, too). The default is that of the engine.",
+        description="TLS mode: disable (no TLS), require (TLS without verification of the server), "
+        "verify-ca (the server's certificate is verified) or verify-full (its host name is verified, too). Defaults to that of the engine.",
     )
     ca_secret_ref: CaSecretRef | None = Field(
         None,
-        description="Secret with the certificates of the authorities that may have signed the server's certificate. Only with sslMode "
-        "verify-ca or verify-full. By default, public authorities are trusted where the engine knows them.",
+        description="Secret with the CA certificates used to verify the server. Only with sslMode "
+        "verify-ca or verify-full. By default, only the certificates in the engine's image are trusted.",
     )
 
     @property
@@ -211,13 +209,13 @@ class Aws(Model):
     RULES: ClassVar["tuple[Rule[Aws], ...]"] = (
         Rule(
             "dbName",
-            "must have at most 63 bytes with dialect postgres: PostgreSQL would cut the rest off and use another name",
+            "must have at most 63 bytes with dialect postgres: PostgreSQL would truncate it, and so use another name",
             f'self.dialect != "postgres" || size(self.dbName) <= {_POSTGRES_NAME_LENGTH}',
             lambda aws: _fits_postgres(aws, aws.db_name),
         ),
         Rule(
             "username",
-            "must have at most 63 bytes with dialect postgres: PostgreSQL would cut the rest off and use another name",
+            "must have at most 63 bytes with dialect postgres: PostgreSQL would truncate it, and so use another name",
             f'self.dialect != "postgres" || size(self.username) <= {_POSTGRES_NAME_LENGTH}',
             lambda aws: _fits_postgres(aws, aws.username),
         ),
@@ -229,7 +227,7 @@ class Aws(Model):
         ),
         Rule(
             "username",
-            "must not contain : with dialect mysql: the driver would take what follows for the password",
+            "must not contain : with dialect mysql: the driver would read the rest as the password",
             'self.dialect != "mysql" || !self.username.contains(":")',
             lambda aws: aws.dialect is not Dialect.MYSQL or ":" not in aws.username,
         ),
@@ -238,12 +236,12 @@ class Aws(Model):
     role_arn: str = Field(
         min_length=1,
         max_length=2048,
-        description="ARN of the IAM role that the operator assumes. It needs the permission rds-db:connect for the user.",
+        description="ARN of the IAM role that the operator assumes. The role needs the permission rds-db:connect for the database user.",
     )
     region: AwsRegion = Field(description="AWS region of the database, for example eu-central-1.")
     host: AwsHost = Field(
-        description="Host name of the database's endpoint. It must be the endpoint's own name, for which the token is signed, and "
-        "not an alias of it."
+        description="Host name of the database's endpoint. It must be the endpoint's own name, for which the token is signed, "
+        "not an alias."
     )
     port: int = Field(
         _POSTGRES_PORT,
@@ -300,16 +298,16 @@ class Database(Model):
     )
 
     type: DatabaseType = Field(
-        description="Kind of the database: selfHosted, awsRds or awsAurora. The AWS kinds use IAM authentication when aws is set, "
+        description="Type of the database: selfHosted, awsRds or awsAurora. The AWS types use IAM authentication if aws is set, "
         "and connection otherwise."
     )
     connection: Connection | None = Field(
         None,
-        description="How to connect with a user and a password. Required with type selfHosted; not used when aws is set.",
+        description="Connection with a user and a password. Required with type selfHosted; ignored if aws is set.",
     )
     aws: Aws | None = Field(
         None,
-        description="How to connect to an AWS database with IAM authentication. Not allowed with type selfHosted.",
+        description="Connection to an AWS database with IAM authentication. Not allowed with type selfHosted.",
     )
 
     @property

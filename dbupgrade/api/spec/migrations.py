@@ -175,13 +175,13 @@ class Migrations(Model):
         ),
         Rule(
             "baseline",
-            "must not be set with engine Command, whose command keeps its own history",
+            "must not be set with engine Command: the command keeps its own history",
             'self.engine != "Command" || !has(self.baseline)',
             lambda migrations: migrations.engine is not Engine.COMMAND or migrations.baseline is None,
         ),
         Rule(
             "execOrder",
-            "must not be set with engine Command, whose command decides about the order",
+            "must not be set with engine Command: the command determines the order",
             'self.engine != "Command" || self.execOrder == "Linear"',
             lambda migrations: (
                 migrations.engine is not Engine.COMMAND or migrations.exec_order is ExecOrder.LINEAR
@@ -189,14 +189,14 @@ class Migrations(Model):
         ),
         Rule(
             "revisionsSchema",
-            "must not be set without engine Atlas, whose history it locates",
+            "must not be set with engines other than Atlas: only Atlas has such a schema",
             'self.engine == "Atlas" || !has(self.revisionsSchema)',
             lambda migrations: migrations.engine is Engine.ATLAS or migrations.revisions_schema is None,
         ),
     )
 
     image: Image = Field(
-        description="Container image that contains the migrations. A new image starts a run. Tags are taken as immutable: "
+        description="Container image that contains the migrations. A new image starts a run. Tags are treated as immutable: "
         "pushing new content under the same tag does not start a run."
     )
     dir: Folder = Field(
@@ -212,7 +212,7 @@ class Migrations(Model):
     command: tuple[Word, ...] = Field(
         (),
         max_length=_MAX_WORDS,
-        description="Entrypoint of the container, instead of the image's own. Only for engine Command.",
+        description="Entrypoint of the container, instead of that of the image. Only for engine Command.",
     )
     args: tuple[Word, ...] = Field(
         (),
@@ -239,19 +239,19 @@ class Migrations(Model):
     )
     baseline: Version | None = Field(
         None,
-        description="Version at which a database that has tables but no migration history is adopted: files up to and including "
-        "it count as applied. Not for engine Command.",
+        description="Version of a database that has tables but no migration history: files up to and including this version "
+        "are treated as applied. Not for engine Command.",
     )
     exec_order: ExecOrder = Field(
         ExecOrder.LINEAR,
         description="What happens to a file whose version is below the database's and that was never applied: Linear (the run "
-        "fails and names the file), LinearSkip (the file is passed over, and the log says so) or NonLinear (the file is "
+        "fails and names the file), LinearSkip (the file is skipped, and the log reports it) or NonLinear (the file is "
         "applied). Defaults to Linear. Not for engine Command.",
     )
     revisions_schema: SchemaName | None = Field(
         None,
-        description="Schema that contains the migration history of Atlas, for a database whose history is elsewhere. Defaults to "
-        "Atlas's own: the schema in the database URL, else atlas_schema_revisions. Only for engine Atlas.",
+        description="Schema that contains Atlas's migration history. Defaults to "
+        "the schema in the database URL, or else to atlas_schema_revisions. Only for engine Atlas.",
     )
 
     @property

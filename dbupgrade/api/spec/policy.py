@@ -38,19 +38,19 @@ class ErrorDetail(StrEnum):
 
 
 class Policy(Model):
-    """What is asked of migrations before they are applied, and what is told of them."""
+    """Rules for migrations before they are applied, and how much the status shows of a failure."""
 
     error_detail: ErrorDetail = Field(
         ErrorDetail.MASKED,
-        description="How much the status shows of what the database, or the command, says of a failure: Full (its text, without "
-        "secrets and literals), Masked (the same, but not what SQL raises itself with RAISE or SIGNAL, nor what a command printed) or Code "
-        "(only class, file, line and SQLSTATE). Defaults to Masked.",
+        description="How much of the error message of the database, or of the command, the status shows after a failure: Full (the message, without "
+        "secrets and literals), Masked (the same, except for messages that the SQL itself raises with RAISE or SIGNAL, and the output of a command) "
+        "or Code (only class, file, line and SQLSTATE). Defaults to Masked.",
     )
 
     lint: LintMode = Field(
         LintMode.OFF,
         description="Whether files that are new to the database are checked for statements that are dangerous in production: "
-        '"off" (write it in quotes: YAML takes off for false), warn (findings are reported) or error (findings are reported, and if one of '
+        '"off" (in quotes, because YAML reads a bare off as false), warn (findings are reported) or error (findings are reported, and if one of '
         "them is an error, nothing is applied). Engine Atlas only. Defaults to off.",
     )
     lock_timeout: Duration | None = Field(

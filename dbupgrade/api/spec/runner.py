@@ -62,13 +62,14 @@ class Toleration(Model):
     """A toleration, as in the spec of a pod."""
 
     key: Word | None = Field(
-        None, description="Key of the taint. Without it, and with operator Exists, all taints are tolerated."
+        None,
+        description="Key of the taint. If it is not set and operator is Exists, all taints are tolerated.",
     )
     operator: Word | None = Field(
         None,
-        description="How value is compared with that of the taint: Equal or Exists. Kubernetes takes Equal by default.",
+        description="How the taint is matched: Equal (by key and value) or Exists (by key only). Defaults to Equal.",
     )
-    value: Word | None = Field(None, description="Value of the taint, with operator Equal.")
+    value: Word | None = Field(None, description="Value of the taint. Only with operator Equal.")
     effect: Word | None = Field(
         None,
         description="Effect of the taint: NoSchedule, PreferNoSchedule or NoExecute. By default, all effects are tolerated.",
@@ -103,7 +104,7 @@ class Runner(Model):
     active_deadline_seconds: int = Field(
         600,
         ge=1,
-        description="Seconds that the whole Job may take, image pulls and waiting included. After that the run fails. Defaults to 600.",
+        description="Seconds that the whole Job may take, including image pulls and waiting. After that, the run fails. Defaults to 600.",
     )
     ttl_seconds_after_finished: int = Field(
         3600,
@@ -112,12 +113,12 @@ class Runner(Model):
     )
     resources: Resources = Field(
         Resources(),
-        description="Compute resources of each container of the pod. By default, none are requested and none are limited.",
+        description="Compute resources of each container of the pod. By default, there are no requests and no limits.",
     )
     service_account_name: str | None = Field(
         None,
         max_length=253,
-        description="Service account of the pod. It gets no token. By default, it is the namespace's default service account.",
+        description="Service account of the pod. Its token is not mounted. Defaults to the namespace's default service account.",
     )
     image_pull_secrets: tuple[LocalReference, ...] = Field(
         (),
@@ -138,27 +139,29 @@ class Runner(Model):
     priority_class_name: str | None = Field(
         None,
         max_length=253,
-        description="Priority class of the pod. By default, it is the cluster's default class.",
+        description="Priority class of the pod. Defaults to that of the cluster.",
     )
     pod_labels: dict[str, LabelValue] = Field(
-        {}, max_length=_MAX_ENTRIES, description="Labels of the pod, in addition to those of the operator."
+        {},
+        max_length=_MAX_ENTRIES,
+        description="Labels of the pod, in addition to those set by the operator.",
     )
     pod_annotations: dict[str, Annotated[str, Field(max_length=MAX_TEXT)]] = Field(
         {},
         max_length=_MAX_ENTRIES,
-        description="Annotations of the pod, in addition to those of the operator.",
+        description="Annotations of the pod, in addition to those set by the operator.",
     )
     wait_for_database_seconds: int = Field(
         0,
         ge=0,
         description="Seconds to wait for a database that does not accept connections yet. PostgreSQL only. "
-        "Defaults to 0, which means not to wait.",
+        "Defaults to 0 (no waiting).",
     )
     backoff_limit: int = Field(
         0,
         ge=0,
         le=10,
-        description="How often the Job itself starts another pod when the database cannot be reached. Defaults to 0.",
+        description="How often the Job itself starts another pod if the database cannot be reached. Defaults to 0.",
     )
     run_as_user: int = Field(
         65532,

@@ -70,5 +70,5 @@ async def _last_pod(on: Session) -> Object | None:
 
 def _no_pod() -> CommandError:
     return CommandError(
-        "there is no pod: no run has started, or its Job has expired; `history` shows the results"
+        "there is no pod: no run has started, or its Job has been deleted after its TTL; `history` shows the results"
     )

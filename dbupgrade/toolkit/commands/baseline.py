@@ -15,7 +15,7 @@ def run(call: Call) -> int:
             return failed(
                 call.output,
                 ExitCode.USAGE,
-                f"the database has a history already and is at {state.current}: a baseline is for one that has none",
+                f"the database already has a history and is at {state.current}: a baseline is only for a database without one",
             )
         call.atlas.set_version(call.folder, call.given.version)
     call.output.event(

@@ -14,5 +14,5 @@ def run(call: Call) -> int:
     if any(versions.look(files)):
         raise FilesRefusedError(problems)
     call.atlas.hash(call.folder)
-    call.output.event("hashed", f"{call.folder / SUM} is written")
+    call.output.event("hashed", f"{call.folder / SUM} was written")
     return ExitCode.OK

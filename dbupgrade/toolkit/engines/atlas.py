@@ -86,7 +86,7 @@ def _next(call: Call, queue: deque[File], ensure_lock: Callable[[], None]) -> Re
         return outcome.refused(error)
     report = _apply_files(call, queue[0], _batch(call, queue) if call.atlas.is_ours() else 1)
     if report.failure is None and report.applied is None:
-        return Report(failure=Failure.UNKNOWN, error="the engine left no report that can be read")
+        return Report(failure=Failure.UNKNOWN, error="the report of the engine cannot be read")
     return report
 
 
@@ -169,7 +169,11 @@ def _apply_baseline(call: Call) -> Report:
     Only now: a baseline given to Atlas at once would leave an empty database without its tables.
     """
     version = call.settings.baseline
-    call.output.event("baseline", f"the database has tables: it is taken to be at {version}", version=version)
+    call.output.event(
+        "baseline",
+        f"the database has tables but no history: it is treated as being at version {version}",
+        version=version,
+    )
     # What is there has no parts.
     call.use({name: parts for name, parts in call.changed.items() if parts[0].version > version})
     return _engine(call).apply_next(call.source, lock_seconds=lock.patience(call), baseline=version)

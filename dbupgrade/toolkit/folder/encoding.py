@@ -23,7 +23,7 @@ def look(folder: Files) -> Iterator[Problem]:
         if data.startswith(_UTF_16):
             yield _unreadable(name, "is UTF-16: save the file as UTF-8")
         elif (place := data.find(b"\0")) >= 0:
-            what = "has a character of value 0, where a database stops reading: save the file as UTF-8 without it"
+            what = "contains a NUL character, at which a database stops reading: save the file as UTF-8 without it"
             yield _unreadable(name, what, line_of(data, place))
         elif (conflict := _conflict(data)) is not None:
             what = "contains conflict markers: resolve the conflict, then run `dbupgrade migrate hash`"

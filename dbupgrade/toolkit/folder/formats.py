@@ -41,20 +41,20 @@ def look(folder: Files) -> Iterator[Problem]:
             ups = [other for other in _ups(down[1]) if other in names]
             pair = f" of {ups[0]}" if ups else ""
             what = (
-                f"is the down file{pair}, as golang-migrate has it: it would be applied and undo the migration. "
-                "Keep the up files only, named VERSION_NAME.sql"
+                f"is the down file{pair} in the format of golang-migrate: it would be applied, and undo the migration. "
+                "Keep only the up files, named VERSION_NAME.sql"
             )
             yield Problem(Failure.FOREIGN_FORMAT, (name, *ups), what)
         elif _FLYWAY.fullmatch(name):
             what = (
-                "has a name of Flyway: versions are compared as text here, and files that undo or repeat are not known. "
+                "is named as in Flyway: here, versions are compared as text, and undo and repeatable migrations are not supported. "
                 "Name the files VERSION_NAME.sql, with versions of equal length"
             )
             yield Problem(Failure.FOREIGN_FORMAT, (name,), what)
         elif found := _first_section(data):
             tool, place = found
             what = (
-                f"is divided into sections of {tool}, which would all be applied, one after the other. Keep the part that "
+                f"is divided into sections of {tool}, which would all be applied, one after the other. Keep only the part that "
                 "migrates up, without the comment"
             )
             yield Problem(Failure.FOREIGN_FORMAT, (name,), what, line_of(data, place))

@@ -27,8 +27,8 @@ def _trap(look: bytes, why: str, instead: str) -> _Trap:
 
 
 _ALWAYS = (
-    _trap(rb"/\*(?:(?!\*/).)*?/\*", "a comment within a comment", "close the outer comment first"),
-    _trap(rb"\\['\"]", "a backslash before a quote", "double the quote: 'it''s' for E'it\\'s'"),
+    _trap(rb"/\*(?:(?!\*/).)*?/\*", "a comment within a comment", "do not nest comments"),
+    _trap(rb"\\['\"]", "a backslash before a quote", "double the quote: 'it''s' instead of E'it\\'s'"),
     _trap(rb"\bbegin\s+atomic\s", "the body of BEGIN ATOMIC", "write the function's body between $$ and $$"),
     _trap(
         rb"(?<![\w$\x80-\xff])[a-z_\x80-\xff][\w\x80-\xff]*\$[\w\x80-\xff]*\$",
@@ -38,19 +38,19 @@ _ALWAYS = (
     _trap(
         rb"\$(?=[^\s$;]{0,99}\$)[^\s$;\x80-\xff]{0,99}[\x80-\xff]",
         "a dollar quote whose tag is not ASCII",
-        "use letters from a to z in it",
+        "use only letters from a to z in the tag",
     ),
-    _trap(rb"`", "a backtick", "leave it out"),
-    _trap(rb"--[^\n]*\Z", "a comment that the file ends with", "end the file with a newline"),
+    _trap(rb"`", "a backtick", "remove it"),
+    _trap(rb"--[^\n]*\Z", "a comment at the end of the file", "end the file with a newline"),
 )
 _BEFORE_1 = (
-    _trap(rb"#", "the character #", "use a newer Atlas, or our engine"),
+    _trap(rb"#", "the character #", "use Atlas 1.x, or the engine of dbupgrade"),
     _trap(
         rb"[-/](?=['\"`($]|/\*)",
         "a minus or a slash before a quote or a parenthesis",
-        "put a space in between",
+        "put a space between them",
     ),
-    _trap(rb"\\", "a backslash in a literal", "use a newer Atlas, or our engine"),
+    _trap(rb"\\", "a backslash in a literal", "use Atlas 1.x, or the engine of dbupgrade"),
 )
 
 
@@ -68,9 +68,7 @@ def look(folder: Files) -> Iterator[Problem]:
         found = [trap for trap in traps if trap.look.search(data)]
         if found and (place := _misread(data.decode(), folder.rules)) is not None:
             line, trap = data.decode().count("\n", 0, place) + 1, _reason(found, data, place)
-            what = (
-                f"{trap.why} is read differently by Atlas, which would cut a statement there: {trap.instead}"
-            )
+            what = f"{trap.why} is read differently by Atlas, which would split a statement there: {trap.instead}"
             yield Problem(Failure.MISREAD_BY_ENGINE, (name,), what, line)
 
 

@@ -23,7 +23,7 @@ def _found(text: str) -> tuple[str, int] | None:
     """What is psql's and where; a literal or a comment may hold the same words."""
     from dbupgrade.toolkit.sql import parser  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
 
-    copy = "has the data of COPY … FROM stdin, which only psql sends: write INSERT, or use engine Psql"
+    copy = "contains data of COPY … FROM stdin, which only psql supports: use INSERT, or engine Psql"
     try:
         found = parser.copy_from_stdin(text)
     except parser.ParseError as error:
@@ -33,6 +33,6 @@ def _found(text: str) -> tuple[str, int] | None:
     for pattern in (_COPY, _COMMAND):
         match = pattern.search(text)
         if match and (line := parser.line_of(text, match.start())) <= broken:
-            command = f"has psql's command {match[0].strip()}: write plain SQL, or use engine Psql"
+            command = f"contains the psql command {match[0].strip()}: use plain SQL, or engine Psql"
             return (copy if pattern is _COPY else command), line
     return None

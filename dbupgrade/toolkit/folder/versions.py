@@ -12,5 +12,5 @@ def look(folder: Files) -> Iterator[Problem]:
     for name in folder.names:
         other = first.setdefault(version(name), name)
         if other != name:
-            what = f"has the same version as {other}, {version(name)}: give one of them a version of its own"
+            what = f"has the same version as {other} ({version(name)}): give one of them a different version"
             yield Problem(Failure.DUPLICATE_VERSION, (name, other), what)

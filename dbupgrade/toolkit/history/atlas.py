@@ -219,7 +219,8 @@ class Atlas:
             done.returncode == -signal.SIGKILL
         ):  # not by us: the kernel kills the largest process of a container
             return Report(
-                failure=Failure.OUT_OF_MEMORY, error="the engine was killed, as happens when memory runs out"
+                failure=Failure.OUT_OF_MEMORY,
+                error="the engine was killed, probably because it ran out of memory",
             )
         return report.parse(
             f"{done.stdout}\n{done.stderr}",
@@ -299,7 +300,7 @@ def _masked(text: str) -> str:
         r'executing statement ("(?:[^"\\]|\\.)*") from version "([^"]*)": (.*)', text, re.DOTALL
     )
     if match is None:
-        return "the files could not be run there"
+        return "the SQL could not be run on the dev database"
     try:
         statement = str(json.loads(match[1]))
     except ValueError:

@@ -46,7 +46,7 @@ def with_database(call: Call, files: Files, problems: list[Problem]) -> State:
     if state.missing:
         call.output.event(
             "ahead",
-            f"the database has {len(state.missing)} versions that the folder has not, the last is {state.missing[-1]}",
+            f"the database has {len(state.missing)} versions that are not in the folder; the last one is {state.missing[-1]}",
             level="warning",
             versions=state.missing[-_NAMED:],
         )
@@ -112,8 +112,8 @@ def _ledger(call: Call) -> Ledger:
 def _not_recorded(call: Call, error: Exception) -> None:
     call.output.event(
         "not_recorded",
-        f"the table {ledger.TABLE} cannot be used ({type(error).__name__}): changes of applied files are looked for in the "
-        "hashes of Atlas only",
+        f"the table {ledger.TABLE} cannot be used ({type(error).__name__}): applied files are compared with Atlas's "
+        "hashes only",
         level="warning",
     )
 
@@ -142,7 +142,7 @@ def _excuse(call: Call, files: Files, problems: list[Problem], known: Ledger) ->
 def _told_once(call: Call, problem: Problem) -> None:
     call.output.event(
         "old_fault",
-        f"{problem.text} (a warning, since the database had this version before)",
+        f"{problem.text} (only a warning, because the version was applied before the first run of dbupgrade)",
         level="warning",
         failure=problem.failure.value,
         file=problem.file,
@@ -160,7 +160,7 @@ def _in_order(call: Call, files: Files, state: State) -> State:
     if call.atlas.knows_order():
         call.atlas = replace(call.atlas, exec_order=order)
     elif order is ExecOrder.NON_LINEAR:
-        why = "this version of Atlas cannot apply it where it is: use a newer one, or our engine"
+        why = "this version of Atlas cannot apply it out of order: use Atlas 1.x, or the engine of dbupgrade"
         raise FilesRefusedError([_out_of_order(file, state, why) for file in late])
     if order is ExecOrder.NON_LINEAR:
         first = min((row.version for row in state.applied), default="")
@@ -245,7 +245,7 @@ def _safe_state(call: Call, files: Files) -> State:
         if pending & {part.name for part in parts}:
             call.output.event(
                 "converted",
-                f"{name} has CONCURRENTLY: it is applied as {', '.join(part.name for part in parts)}",
+                f"{name} contains CONCURRENTLY: it is applied as {', '.join(part.name for part in parts)}",
                 file=name,
                 parts=[part.name for part in parts],
             )

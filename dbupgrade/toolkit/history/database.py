@@ -26,7 +26,7 @@ _CLIENT_SETTINGS = {
 }
 """Parameters of a URL that the driver of Atlas keeps to itself; ours would send them to the server."""
 _UNKNOWN_SETTING = re.compile(r'unrecognized configuration parameter "(.*)"')
-_REFUSED = "the driver refused it: {}"
+_REFUSED = "the driver rejected it: {}"
 _DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "mariadb": 3306}
 NOT_YET = (
     OSError,
@@ -142,7 +142,7 @@ async def _connect(url: str) -> asyncpg.Connection:
         if isinstance(error, ConnectionError) and "rejected SSL" in str(error):
             raise AtlasError(
                 Failure.CONNECTION_SETTINGS,
-                "the server does not support TLS: enable it there, or let the URL of the database say sslmode=disable",
+                "the server does not support TLS: enable it on the server, or use sslmode=disable in the URL of the database",
             ) from None
         raise
     except asyncpg.UndefinedObjectError:

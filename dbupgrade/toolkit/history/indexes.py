@@ -53,7 +53,7 @@ async def clear(url: str, builds: Sequence[Build], seconds: float, output: Outpu
         for name in await _invalid(connection, builds):
             output.event(
                 "invalid_index",
-                f"{name} is INVALID, as a failed concurrent build leaves it: it is dropped and built again",
+                f"{name} is INVALID, probably because a concurrent build failed: it is dropped and built again",
                 level="warning",
                 index=name,
             )
@@ -73,7 +73,7 @@ async def check(url: str, builds: Sequence[Build]) -> None:
         if found := await _invalid(connection, builds):
             raise AtlasError(
                 Failure.SQL,
-                f"{', '.join(found)} is INVALID although its file was applied; drop it concurrently, and build it in a new file",
+                f"{', '.join(found)} is INVALID although its file was applied; drop it with DROP INDEX CONCURRENTLY, and build it in a new file",
             )
     finally:
         await connection.close()

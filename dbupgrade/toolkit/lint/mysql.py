@@ -35,7 +35,7 @@ def _file(file: File, settings: LintSettings) -> list[Finding]:
     try:
         statements = list(_statements(file.text))
     except SqlglotError:
-        hit = Hit(files.UNREAD, "cannot be read: nothing in it was checked", level=Level.WARNING)
+        hit = Hit(files.UNREAD, "cannot be parsed: nothing in it was checked", level=Level.WARNING)
         return [_finding(file.name, 1, hit, settings)]
     suppressions = Suppressions(file.text, statements, reasons=settings.reasons)
     new: set[Name] = set()
@@ -141,8 +141,12 @@ _WORDS: tuple[tuple[str, Any, str], ...] = (
         COPIES,
         "copies {}",
     ),
-    (rf"ALTER TABLE {_TABLE} .*\bENGINE ?=(?! ?INNODB)", COPIES, "gives {} another engine"),
-    (rf"ALTER TABLE {_TABLE} .*\bALGORITHM ?= ?COPY", COPIES, "copies {}, as it asks for"),
+    (rf"ALTER TABLE {_TABLE} .*\bENGINE ?=(?! ?INNODB)", COPIES, "changes the engine of {}"),
+    (
+        rf"ALTER TABLE {_TABLE} .*\bALGORITHM ?= ?COPY",
+        COPIES,
+        "copies {}, because it requests ALGORITHM=COPY",
+    ),
     (rf"LOCK TABLES? {_TABLE} .*WRITE", tables.LOCK, "locks {}"),
 )
 _HARMLESS = re.compile(
@@ -161,7 +165,7 @@ def _by_words(text: str) -> Iterator[Hit]:
             yield Hit(rule, what.format(table), table)
             return
     if not _HARMLESS.match(words):
-        yield Hit(files.UNREAD, f"{' '.join(words.split()[:2])} …: cannot be read beforehand")
+        yield Hit(files.UNREAD, f"{' '.join(words.split()[:2])} …: cannot be checked beforehand")
 
 
 def _look(tree: Any, text: str) -> Iterator[Hit]:
@@ -214,7 +218,7 @@ def _alter(tree: exp.Alter, text: str) -> Iterator[Hit]:
         if found := _ACTIONS.get(type(action)):
             yield from found(table, action)
         elif not isinstance(action, _QUIET):
-            yield Hit(files.UNREAD, f"changes {table} in a way that cannot be read beforehand", table)
+            yield Hit(files.UNREAD, f"changes {table} in a way that cannot be checked beforehand", table)
     keys = {type(action) for action in actions}
     if exp.DropPrimaryKey in keys and "ADD PRIMARY KEY" not in _words(text).upper():
         yield Hit(COPIES, f"drops the PRIMARY KEY of {table} and adds none", table)
@@ -248,7 +252,7 @@ def _modified(table: Name, action: Any) -> Iterator[Hit]:
     new = action.this.name
     if old is not None and old.name != new:
         yield Hit(renames.COLUMN, f"renames column {table}.{old.name} to {new}", table)
-    yield Hit(COPIES, f"changes the type of {table}.{new}, if it is not the one that it has", table)
+    yield Hit(COPIES, f"changes the type of {table}.{new}, unless it already has that type", table)
 
 
 def _constraint(table: Name, action: Any) -> Iterator[Hit]:

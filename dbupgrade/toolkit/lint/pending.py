@@ -74,7 +74,7 @@ def _breakable(call: Call, state: State) -> State:
         return state
     call.output.event(
         "no_history",
-        "the database has no history: it is empty, so that nothing in it can break, or nothing is applied to it",
+        "the database has no history, so there is nothing to check: it is empty, or nothing will be applied to it",
     )
     return State()
 

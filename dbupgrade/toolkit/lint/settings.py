@@ -96,8 +96,7 @@ def _unread(document: dict[str, Any], name: str) -> Iterator[str]:
         for environment, body in block.items():
             if isinstance(body, dict) and "lint" in body:
                 yield (
-                    f"{name}: the lint block in env {environment} is not read, only one outside of all env blocks: move it "
-                    "there"
+                    f"{name}: the lint block in env {environment} is not read: move it out of the env block"
                 )
 
 
@@ -152,5 +151,5 @@ def find(explicit: Path | None, places: Sequence[Path]) -> LintSettings:
                 raise BadEnvironmentError(f"{path} is larger than {_MAX_BYTES // 1024} KiB")
             return read(path.read_text(), str(path))
     if explicit:
-        raise BadEnvironmentError(f"there is no file {explicit}")
+        raise BadEnvironmentError(f"there is no such file: {explicit}")
     return LintSettings()

@@ -20,9 +20,9 @@ from dbupgrade.toolkit.sql.names import Name
 from dbupgrade.toolkit.sql.parser import Statement
 
 DIRECTIVE = "-- atlas:txmode none\n"
-_MIGRATE_AS = "let the role that owns the tables migrate"
+_MIGRATE_AS = "run the migration as the role that owns the tables"
 _NOT_SPLIT = {
-    "search_path": "write the schema before each name",
+    "search_path": "qualify each name with its schema",
     "role": _MIGRATE_AS,
     "session_authorization": _MIGRATE_AS,
 }
@@ -223,19 +223,19 @@ def _check_statement(place: str, tree: object, known: _Known) -> None:
             raise ConversionRefusedError(f"{place}: {partitioned_advice(str(table))}")
         if not tree.idxname:
             raise ConversionRefusedError(
-                f"{place}: the index on {table} has no name, so that what a failed build leaves could not be found; write "
+                f"{place}: the index on {table} has no name, so the remains of a failed build could not be found; write "
                 "CREATE INDEX CONCURRENTLY name ON …"
             )
     if isinstance(tree, pb.DropStmt):
         for name in names.names_of_objects(tree):
             if _is_among(name, known.partitioned_indexes):
                 raise ConversionRefusedError(
-                    f"{place}: {name} is the index of a partitioned table, which PostgreSQL drops only without CONCURRENTLY; "
+                    f"{place}: {name} is the index of a partitioned table, which PostgreSQL can drop only without CONCURRENTLY; "
                     "write DROP INDEX, with a lock_timeout before it"
                 )
         if len(tree.objects) > 1:
             raise ConversionRefusedError(
-                f"{place}: PostgreSQL drops one index at a time concurrently; write a statement for each"
+                f"{place}: PostgreSQL drops only one index at a time concurrently; write a statement for each of them"
             )
 
 
@@ -250,19 +250,19 @@ def partitioned_advice(table: str) -> str:
 def _check_file(file: File, found: list[Statement]) -> None:
     for directive in directives.head(file.text):
         if directive.key == "delimiter":
-            raise ConversionRefusedError(f"{file.name}: it has a delimiter of its own; split it by hand")
+            raise ConversionRefusedError(f"{file.name}: it sets its own delimiter; split it by hand")
     # After a crash, the count of a part's statements tells how far it came.
     if line := parser.empty_statement(file.text):
-        raise ConversionRefusedError(f"{file.name}, line {line}: a semicolon ends nothing; take it out")
+        raise ConversionRefusedError(f"{file.name}, line {line}: a semicolon without a statement; remove it")
     for statement in found:
         place = f"{file.name}, line {statement.line}"
         if isinstance(statement.tree, pb.TransactionStmt):
             raise ConversionRefusedError(
-                f"{place}: BEGIN and COMMIT of one's own cannot be split; Atlas runs a file in a transaction, so leave them out"
+                f"{place}: a file with BEGIN or COMMIT cannot be split; Atlas runs each file in a transaction, so remove them"
             )
         if isinstance(statement.tree, pb.VariableSetStmt) and statement.tree.name in _NOT_SPLIT:
             raise ConversionRefusedError(
-                f"{place}: the {statement.tree.name} would not hold for the statement with CONCURRENTLY; "
+                f"{place}: the {statement.tree.name} would not apply to the statement with CONCURRENTLY; "
                 f"{_NOT_SPLIT[statement.tree.name]}"
             )
 
@@ -369,7 +369,7 @@ def _disorder(files: Sequence[File], changed: dict[str, list[Part]]) -> dict[str
         if not (before.name < after.name and before.version < after.version):
             for name in {one, other} & set(changed):
                 found[name] = (
-                    f"{before.name} would not come before {after.name}; give the files versions of equal length, without "
+                    f"{before.name} would not sort before {after.name}; give the files versions of equal length, without "
                     "letters, or split the file by hand"
                 )
     return found

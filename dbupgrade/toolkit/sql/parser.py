@@ -86,7 +86,7 @@ def line_of(text: str, place: int) -> int:
 def places(text: str) -> list[tuple[int, int]]:
     """Where each statement starts, and where its semicolon is. Raises ParseError."""
     if "\0" in text:
-        raise ParseError("a character of value 0, where PostgreSQL would stop reading", _first(text, "\0"))
+        raise ParseError("a NUL character, at which PostgreSQL would stop reading", _first(text, "\0"))
     try:
         pieces = postgast.split(text)
     except postgast.PgQueryError as error:

@@ -68,7 +68,7 @@ TOLD: dict[str, tuple[str, str, str]] = {
     "parameters of others": (
         "sslmode=disable",
         "sslmode=disable&schema=app&lock_timeout=1s&pgbouncer=true&hunter2!=1",
-        "nor the server knows: ***, pgbouncer, schema (say search_path)",
+        "nor the server knows: ***, pgbouncer, schema (use search_path)",
     ),
 }
 

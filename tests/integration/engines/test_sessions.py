@@ -203,7 +203,7 @@ def test_a_file_that_stopped_half_way_below_others_is_not_passed_over(
     for order in ("linear", "linear-skip"):
         found = database.apply("--exec-order", order).report
         assert found.failure is Failure.HISTORY_DIVERGED
-        assert "2_b stopped half way (1 of 2 statements)" in (found.error or "")
+        assert "2_b stopped halfway (1 of 2 statements)" in (found.error or "")
     assert database.run("status", "--format", "{{ range .Pending }}{{ .Version }} {{ end }}").output == "2 4 "
     assert database.apply("--exec-order", "non-linear").report.applied == 2
     assert postgres.query(TABLES, database.name) == ["public.a", "public.b", "public.c", "public.d"]

@@ -165,8 +165,8 @@ DENIED: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     [
         ({}, "error", ""),
         ({"engine": "Psql"}, "off", ""),
-        ({"engine": "Psql"}, "warn", "only Atlas knows which files are new"),
-        ({"engine": "Command", "args": ["x"]}, "error", "only Atlas knows which files are new"),
+        ({"engine": "Psql"}, "warn", "the lint is supported for Atlas only"),
+        ({"engine": "Command", "args": ["x"]}, "error", "the lint is supported for Atlas only"),
     ],
 )
 async def test_only_what_atlas_applies_is_linted(

@@ -289,5 +289,5 @@ async def test_checks_that_make_no_sense_are_invalid_where_admission_did_not_sto
     resource = await scene.until_reason("InvalidSpec")
     assert summary(resource)["Stalled"][0] == "True"
     assert message(resource).startswith(
-        "spec.checks.pre.metrics[0].target.pods.selector.matchLabels must have valid keys and values"
+        "spec.checks.pre.metrics[0].target.pods.selector.matchLabels must contain valid label keys and values"
     )

@@ -78,7 +78,7 @@ def test_what_keeps_us_out(toolkit: Toolkit, server: Server) -> None:
     assert (without_tls.code, "the server does not support TLS: " in without_tls.text) == (2, True)
     unknown = f"{server.url(toolkit.database)}&schema=app&pgbouncer=true"
     refused = toolkit.run("status", DATABASE_URL=unknown)
-    assert (refused.code, "nor the server knows: pgbouncer, schema (say search_path)" in refused.text) == (
+    assert (refused.code, "nor the server knows: pgbouncer, schema (use search_path)" in refused.text) == (
         2,
         True,
     )

@@ -36,12 +36,16 @@ def refused(result: Result) -> tuple[int, str, str]:
 REFUSED = [
     pytest.param(
         {"v20_a": "create table a (n int);", "v20_b": "create table b (n int);", "v21_z": "select 1;"},
-        ("DuplicateVersion", "20_b.sql", "has the same version as 20_a.sql, 20"),
+        ("DuplicateVersion", "20_b.sql", "has the same version as 20_a.sql (20)"),
         id="one version, two files",
     ),
     pytest.param(
         {"v1_init.up": "create table a (n int);", "v1_init.down": "drop table a;"},
-        ("ForeignFormat", "1_init.down.sql", "is the down file of 1_init.up.sql, as golang-migrate has it"),
+        (
+            "ForeignFormat",
+            "1_init.down.sql",
+            "is the down file of 1_init.up.sql in the format of golang-migrate",
+        ),
         id="up and down files",
     ),
     pytest.param(
@@ -61,7 +65,7 @@ REFUSED = [
     ),
     pytest.param(
         {"v1_rates": "create table rate (code text);\ncopy rate (code) from stdin;\neur\n\\.\n"},
-        ("UnreadableFile", "1_rates.sql", "1_rates.sql:2: has the data of COPY … FROM stdin"),
+        ("UnreadableFile", "1_rates.sql", "1_rates.sql:2: contains data of COPY … FROM stdin"),
         id="the data of COPY",
     ),
     pytest.param(
@@ -327,7 +331,7 @@ def test_an_old_atlas_reads_other_ends_and_knows_no_order(toolkit: Toolkit) -> N
     assert refused(toolkit.run("apply")) == (12, "OutOfOrder", "2_b.sql")
     non_linear = toolkit.run("apply", MIGRATE_EXEC_ORDER="NonLinear")
     assert refused(non_linear) == (12, "OutOfOrder", "2_b.sql")
-    assert "this version of Atlas cannot apply it where it is" in non_linear.text
+    assert "this version of Atlas cannot apply it out of order" in non_linear.text
     assert toolkit.run("apply", MIGRATE_EXEC_ORDER="LinearSkip").code == 0
     assert toolkit.tables() == {"a", "c", "d"}
     put(toolkit, v5_f="create function f() returns int language sql begin atomic select 1; select 2; end;\n")

@@ -370,7 +370,7 @@ class TestDeletion:
     def test_in_a_namespace_of_which_nothing_is_known_it_is_held_back_and_says_so(self) -> None:
         verdict = deleted(resource(progressing=RUNNING), namespace_terminating=None)
         assert not verdict.allowed
-        assert "it is not known whether the namespace is being deleted" in verdict.message
+        assert "could not check whether the namespace is being deleted" in verdict.message
 
     @pytest.mark.parametrize("value", ["", "false", "yes", "True"])
     def test_only_the_word_true_forces_it(self, value: str) -> None:

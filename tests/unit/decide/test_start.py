@@ -97,7 +97,7 @@ HELD = [
     pytest.param(
         with_checks(pre={"minPodVersions": [{**POD_VERSION, "selector": {"matchLabels": {"app": "a b"}}}]}),
         (Reason.INVALID_SPEC, True),
-        "spec.checks.pre.minPodVersions[0].selector.matchLabels must have valid keys and values",
+        "spec.checks.pre.minPodVersions[0].selector.matchLabels must contain valid label keys and values",
         id="a check that no evaluation could make sense of is InvalidSpec",
     ),
     pytest.param(

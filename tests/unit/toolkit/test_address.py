@@ -63,9 +63,9 @@ def test_every_sslmode_of_postgresql_is_known(mode: str) -> None:
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (["schema"], "schema (say search_path)"),
-        (["pgbouncer", "currentSchema"], "currentSchema (say search_path), pgbouncer"),
-        (["ssl"], "ssl (say sslmode)"),
+        (["schema"], "schema (use search_path)"),
+        (["pgbouncer", "currentSchema"], "currentSchema (use search_path), pgbouncer"),
+        (["ssl"], "ssl (use sslmode)"),
         (["hunter2@h"], "***"),
     ],
 )

@@ -152,10 +152,14 @@ def test_settings_are_repeated_for_the_parts_in_a_transaction() -> None:
             "select 1;\ncreate index concurrently i on t (a);\ncreate index concurrently j on u (a);",
             "line 2: t is partitioned",
         ),
-        ("", "begin; select 1; commit; drop index concurrently i;", "BEGIN and COMMIT"),
+        ("", "begin; select 1; commit; drop index concurrently i;", "BEGIN or COMMIT cannot be split"),
         ("", "set search_path = s; drop index concurrently i;", "search_path"),
-        ("", "set role owner; drop index concurrently i;", "the role would not hold"),
-        ("", "select 1;\n; -- nothing\ndrop index concurrently i;", "line 2: a semicolon ends nothing"),
+        ("", "set role owner; drop index concurrently i;", "the role would not apply"),
+        (
+            "",
+            "select 1;\n; -- nothing\ndrop index concurrently i;",
+            "line 2: a semicolon without a statement",
+        ),
     ],
 )
 def test_what_cannot_be_made_safe_is_refused(before: str, text: str, says: str) -> None:
@@ -224,7 +228,7 @@ def test_parts_that_would_come_out_of_order_are_refused(other: str) -> None:
     files = [File("2_x.sql", "select 1; drop index concurrently i;"), File(other, "select 1;")]
     if other == "20_y.sql":
         files.reverse()
-    with pytest.raises(ConversionRefusedError, match="would not come before"):
+    with pytest.raises(ConversionRefusedError, match="would not sort before"):
         convert(files, {"2_x.sql"})
 
 

@@ -92,9 +92,7 @@ WRONG = [
             "-- //@UNDO",
         )
     ),
-    pytest.param(
-        one(b"select '\0';"), [(Failure.UNREADABLE_FILE, "1_a.sql", 1)], id="a character of value 0"
-    ),
+    pytest.param(one(b"select '\0';"), [(Failure.UNREADABLE_FILE, "1_a.sql", 1)], id="a NUL character"),
     pytest.param(one(b"select 1;\nselect '\xe4';"), [(Failure.UNREADABLE_FILE, "1_a.sql", 2)], id="Latin-1"),
     pytest.param(
         files(("1_a.sql", OK), sums=b"h1:x\n<<<<<<< HEAD\r\na\n=======\r\nb\n>>>>>>> other\r\n"),

@@ -252,7 +252,7 @@ def test_settings_that_cannot_be_read_and_where_they_are_looked_for(tmp_path: Pa
     assert settings.find(None, [tmp_path]) == LintSettings()
     (tmp_path / ".atlas.hcl").write_text("lint { destructive { error = false } }")
     assert settings.find(None, [tmp_path]).errors == {"destructive": False}
-    with pytest.raises(BadEnvironmentError, match="there is no file"):
+    with pytest.raises(BadEnvironmentError, match="there is no such file"):
         settings.find(tmp_path / "none.hcl", [tmp_path])
 
 

@@ -20,8 +20,8 @@ TYPE = LintRule(
     "incompatible",
     Level.ERROR,
     "changes a column's type",
-    f"{_REWRITTEN}, and versions of the application that still run may not know the type",
-    "a new column, filled in batches, that the application changes over to",
+    f"{_REWRITTEN}, and running versions of the application may not support the type",
+    "a new column, filled in batches, that the application switches to",
     _REWRITE_LOCK,
     ("PG301", "change_column"),
 )
@@ -30,7 +30,7 @@ NOT_NULL = LintRule(
     "data_depend",
     Level.ERROR,
     "sets a column NOT NULL",
-    "it fails when a row has no value, and reads and writes of {table} wait while all rows are scanned",
+    "it fails if a row has no value, and reads and writes of {table} wait while all rows are scanned",
     "CHECK (column IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT in a later file, then SET NOT NULL, which needs no scan",
     "ACCESS EXCLUSIVE, while all rows are scanned",
     ("MF104", "PG303", "change_column_null", "change_column_null_postgresql"),
@@ -40,7 +40,7 @@ REQUIRED = LintRule(
     "data_depend",
     Level.ERROR,
     "adds a NOT NULL column without a default",
-    "it fails when {table} has rows, and inserts of versions that still run fail",
+    "it fails if {table} has rows, and inserts of running versions of the application fail",
     "with a DEFAULT; or nullable, filled in batches, then constrained",
     "ACCESS EXCLUSIVE, for a moment",
     ("MF103",),
@@ -51,7 +51,7 @@ DEFAULT = LintRule(
     Level.ERROR,
     "adds a column with a default that is computed for each row",
     _REWRITTEN,
-    "add it without, set the default after, and fill in batches",
+    "add it without the default, set the default afterwards, and fill the column in batches",
     _REWRITE_LOCK,
     ("PG302", "add_column", "add_column_default", "add_column_default_callable"),
     by_size=True,
@@ -62,7 +62,7 @@ SERIAL_FIELD = LintRule(
     Level.ERROR,
     "adds a serial or identity column to an existing table",
     f"a number is drawn for each row: {_REWRITTEN}",
-    "a nullable column, numbered in batches, its default a sequence",
+    "a nullable column with a sequence as its default, numbered in batches",
     _REWRITE_LOCK,
     ("adding-serial-primary-key-field", "add_column_auto_incrementing"),
     by_size=True,
@@ -73,7 +73,7 @@ GENERATED = LintRule(
     Level.ERROR,
     "adds a stored generated column to an existing table, or gives it another expression",
     _REWRITTEN,
-    "a plain column that the application or a trigger fills, the old rows in batches",
+    "a plain column that the application or a trigger fills; fill existing rows in batches",
     _REWRITE_LOCK,
     ("add_column_generated_stored",),
     by_size=True,
@@ -83,7 +83,7 @@ JSON = LintRule(
     "incompatible",
     Level.WARNING,
     "adds a column of type json to an existing table",
-    "json has no equality: SELECT DISTINCT and UNION of whole rows of {table} then fail",
+    "json has no equality operator: SELECT DISTINCT and UNION of whole rows of {table} then fail",
     "jsonb",
     "ACCESS EXCLUSIVE, for a moment",
     ("add_column_json",),
@@ -92,9 +92,9 @@ DROP_NOT_NULL = LintRule(
     "ban-drop-not-null",
     "incompatible",
     Level.WARNING,
-    "lets a column be NULL that could not be",
-    "versions of the application that still run may not expect NULL",
-    "write NULL only when no old version runs any more",
+    "makes a NOT NULL column nullable",
+    "running versions of the application may not expect NULL",
+    "write NULL only when no old version is running any more",
     "ACCESS EXCLUSIVE, for a moment",
 )
 
@@ -121,9 +121,11 @@ def changes_columns(tree: pb.AlterTableStmt, at: At) -> Iterator[Hit]:
             case pb.AT_SetNotNull:
                 yield from sets_not_null(table, command.name, at, f"sets {table}.{command.name} NOT NULL")
             case pb.AT_DropNotNull:
-                yield Hit(DROP_NOT_NULL, f"lets {table}.{command.name} be NULL", table)
+                yield Hit(DROP_NOT_NULL, f"makes {table}.{command.name} nullable", table)
             case pb.AT_SetExpression:
-                yield Hit(GENERATED, f"computes generated column {table}.{command.name} again", table)
+                yield Hit(
+                    GENERATED, f"changes the expression of generated column {table}.{command.name}", table
+                )
             case _:
                 pass
 

@@ -19,7 +19,7 @@ CHECK = LintRule(
     "modify_check",
     Level.WARNING,
     "adds a constraint to an existing table",
-    "it fails when a row breaks it, and reads and writes of {table} wait while all rows are scanned",
+    "it fails if a row violates it, and reads and writes of {table} wait while all rows are scanned",
     _NOT_VALID,
     "ACCESS EXCLUSIVE, while all rows are scanned",
     ("PG305", "add_check_constraint", "ban-alter-domain-with-add-constraint"),
@@ -30,7 +30,7 @@ FOREIGN_KEY = LintRule(
     "data_depend",
     Level.WARNING,
     "adds a foreign key to an existing table",
-    "it fails when a row breaks it, and writes to {table} and to the table it refers to wait while all rows are scanned",
+    "it fails if a row violates it, and writes to {table} and to the table it refers to wait while all rows are scanned",
     _NOT_VALID,
     "SHARE ROW EXCLUSIVE on both tables, while all rows are scanned",
     ("PG306", "add_foreign_key", "add_reference"),
@@ -41,7 +41,7 @@ UNIQUE = LintRule(
     "data_depend",
     Level.ERROR,
     "adds a UNIQUE constraint to an existing table",
-    "it fails when values repeat, and reads and writes of {table} wait while its index is built",
+    "it fails if values are duplicate, and reads and writes of {table} wait while its index is built",
     "CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … UNIQUE USING INDEX",
     "ACCESS EXCLUSIVE, while an index is built",
     ("MF101", "PG105", "add_unique_constraint", "add_index_unique"),
@@ -51,8 +51,8 @@ PRIMARY_KEY = LintRule(
     "data_depend",
     Level.ERROR,
     "adds a PRIMARY KEY to an existing table",
-    "it fails when values repeat or are missing, and reads and writes of {table} wait while its index is built",
-    "CREATE UNIQUE INDEX CONCURRENTLY, columns that are NOT NULL, then ADD CONSTRAINT … PRIMARY KEY USING INDEX",
+    "it fails if values are duplicate or missing, and reads and writes of {table} wait while its index is built",
+    "CREATE UNIQUE INDEX CONCURRENTLY on columns that are NOT NULL, then ADD CONSTRAINT … PRIMARY KEY USING INDEX",
     "ACCESS EXCLUSIVE, while an index is built",
     ("PG104", "PG304"),
 )
@@ -61,9 +61,9 @@ EXCLUSION = LintRule(
     "data_depend",
     Level.ERROR,
     "adds an EXCLUDE constraint to an existing table",
-    "it fails when rows break it, and reads and writes of {table} wait while its index is built; it cannot be built "
+    "it fails if rows violate it, and reads and writes of {table} wait while its index is built; it cannot be built "
     "concurrently",
-    "a new table with the constraint, filled in batches, that the application changes over to",
+    "a new table with the constraint, filled in batches, that the application switches to",
     "ACCESS EXCLUSIVE, while an index is built",
     ("PG311", "add_exclusion_constraint"),
 )
@@ -84,7 +84,7 @@ DROP = LintRule(
     Level.WARNING,
     "drops a constraint",
     "{table} then accepts rows that the constraint rejected, and an ON CONFLICT clause that needs it fails",
-    "when no version that runs relies on it; then suppress this finding with the reason",
+    "drop it when no running version relies on it; then suppress this finding with the reason",
     "ACCESS EXCLUSIVE (of a foreign key: on both tables), for a moment",
     ("CD101", "CD102", "CD103"),
 )

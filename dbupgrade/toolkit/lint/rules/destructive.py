@@ -21,7 +21,7 @@ DROP_TABLE = LintRule(
     "destructive",
     Level.ERROR,
     "drops a table",
-    "its rows are gone, and versions of the application that still run use it",
+    "its rows are gone, and running versions of the application still use it",
     _TWO_STEPS,
     _MOMENT,
     ("DS102", "drop_table"),
@@ -31,7 +31,7 @@ DROP_COLUMN = LintRule(
     "destructive",
     Level.ERROR,
     "drops a column",
-    "its values are gone, and versions of the application that still run select it",
+    "its values are gone, and running versions of the application still select it",
     _TWO_STEPS,
     _MOMENT,
     ("DS103", "remove_column", "remove_columns"),
@@ -41,9 +41,9 @@ DROP_SCHEMA = LintRule(
     "destructive",
     Level.ERROR,
     "drops a schema",
-    "whatever is in it is gone",
-    "drop what is in it, step by step, when nothing uses it any more",
-    "ACCESS EXCLUSIVE on all that is in it, for a moment",
+    "everything in it is gone",
+    "drop its contents step by step, when nothing uses them any more",
+    "ACCESS EXCLUSIVE on everything in it, for a moment",
     ("DS101",),
 )
 DROP_DATABASE = LintRule(
@@ -58,9 +58,9 @@ DROP_OWNED = LintRule(
     "drop-owned",
     "destructive",
     Level.ERROR,
-    "drops all that a role owns",
-    "every table of the role is gone, whichever they are in this database, and its privileges too",
-    "REASSIGN OWNED BY the role, and drop by name what must go",
+    "drops everything that a role owns",
+    "all tables that the role owns in this database are gone, and its privileges too",
+    "REASSIGN OWNED BY the role, and drop objects by name",
     "ACCESS EXCLUSIVE on all of it, for a moment",
 )
 DROP_SEQUENCE = LintRule(
@@ -86,7 +86,7 @@ DROP_OBJECT = LintRule(
     "incompatible",
     Level.ERROR,
     "drops a type, view or function",
-    "versions of the application that still run use it",
+    "running versions of the application still use it",
     _TWO_STEPS,
     _MOMENT,
 )
@@ -95,7 +95,7 @@ DROP_DETAIL = LintRule(
     "incompatible",
     Level.WARNING,
     "drops a trigger, a rule or a policy",
-    "what it did or prevented stops, also for versions of the application that still run",
+    "it no longer has an effect, also for running versions of the application",
     _TWO_STEPS,
     "ACCESS EXCLUSIVE on {table}, for a moment",
 )
@@ -112,9 +112,9 @@ TRUNCATE_CASCADE = LintRule(
     "ban-truncate-cascade",
     "destructive",
     Level.ERROR,
-    "empties a table and all that refer to it",
-    "rows of tables that are not named are gone as well, and theirs in turn",
-    "name each table; leave CASCADE out",
+    "empties a table and all tables that refer to it",
+    "rows of tables that are not named are gone as well, and so on recursively",
+    "name each table, without CASCADE",
     "ACCESS EXCLUSIVE on all of them, until the transaction ends",
 )
 DELETE_ALL = LintRule(
@@ -123,7 +123,7 @@ DELETE_ALL = LintRule(
     Level.ERROR,
     "deletes all rows of a table",
     "all its rows are gone",
-    "say in a WHERE clause which rows to delete",
+    "add a WHERE clause that selects the rows to delete",
     "ROW EXCLUSIVE, and all rows, until the transaction ends",
 )
 UPDATE_ALL = LintRule(
@@ -132,7 +132,7 @@ UPDATE_ALL = LintRule(
     Level.WARNING,
     "changes all rows of a table",
     "every row of {table} is locked and rewritten, in one transaction",
-    "in batches, with a WHERE, or by a job of the application",
+    "update in batches with a WHERE clause, or in a job of the application",
     "ROW EXCLUSIVE, and all rows, until the transaction ends",
     by_size=True,
 )
@@ -140,9 +140,9 @@ MERGE_DELETE = LintRule(
     "merge-delete",
     "destructive",
     Level.ERROR,
-    "deletes rows with MERGE, without a condition of their own",
-    "all rows that match, or all that do not, are gone",
-    "say with AND in the WHEN clause which rows must go",
+    "deletes rows with MERGE, without a further condition",
+    "all rows that match, or all rows that do not match, are gone",
+    "add a condition to the WHEN clause that selects the rows to delete (WHEN … AND …)",
     "ROW EXCLUSIVE, and the rows, until the transaction ends",
 )
 
@@ -196,7 +196,7 @@ def drops_database(tree: pb.DropdbStmt, _: At) -> Iterator[Hit]:
 def drops_owned(tree: pb.DropOwnedStmt, _: At) -> Iterator[Hit]:
     """DROP OWNED."""
     roles = ", ".join(unwrap(role).rolename or "the current role" for role in tree.roles)
-    yield Hit(DROP_OWNED, f"drops all that {roles} owns")
+    yield Hit(DROP_OWNED, f"drops everything that {roles} owns")
 
 
 @on(pb.AlterTableStmt)
@@ -309,4 +309,4 @@ def truncates(tree: pb.TruncateStmt, at: At) -> Iterator[Hit]:
         if not at.is_new(table):
             yield Hit(TRUNCATE, f"empties table {table}", table)
             if cascades:
-                yield Hit(TRUNCATE_CASCADE, f"empties table {table} and all that refer to it")
+                yield Hit(TRUNCATE_CASCADE, f"empties table {table} and all tables that refer to it")

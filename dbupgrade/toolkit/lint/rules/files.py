@@ -7,8 +7,8 @@ NAMING = LintRule(
     "naming",
     Level.WARNING,
     "has a name that the naming rule does not allow",
-    "the lint settings of this repository say so",
-    "a name that fits",
+    "the lint settings of this repository forbid it",
+    "a name that matches the rule",
     aliases=("NM101", "NM102", "NM103", "NM104", "NM105"),
 )
 SKIPPED = LintRule(
@@ -16,7 +16,7 @@ SKIPPED = LintRule(
     "order",
     Level.ERROR,
     "has a version below that of the database, and was never applied",
-    "files are applied in the order of their versions: apply refuses to go on",
+    "files are applied in the order of their versions, so apply rejects it",
     "give it a higher version",
 )
 SYNTAX = LintRule(
@@ -24,15 +24,15 @@ SYNTAX = LintRule(
     "syntax",
     Level.ERROR,
     "cannot be read by PostgreSQL's parser",
-    "the database will refuse it, and nothing in the file could be checked",
+    "the database will reject it, and nothing in the file could be checked",
     "correct it",
 )
 UNREAD = LintRule(
     "unread-statement",
     "syntax",
     Level.INFO,
-    "runs a statement that cannot be read beforehand",
-    "what it does is known only when it runs: it was not checked",
+    "runs a statement that cannot be checked beforehand",
+    "its text is known only at run time, so it was not checked",
     "write the statement out; where that is not possible, check it yourself",
 )
 UNUSED = LintRule(
@@ -40,6 +40,6 @@ UNUSED = LintRule(
     "suppression",
     Level.WARNING,
     "has a comment that suppresses nothing",
-    "what it suppressed is gone, and it would hide the next finding",
-    "take it out",
+    "the finding that it suppressed is gone, and it would hide the next one",
+    "remove it",
 )

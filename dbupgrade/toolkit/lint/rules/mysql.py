@@ -8,8 +8,8 @@ COPIES = LintRule(
     Level.ERROR,
     "makes MySQL or MariaDB copy a table",
     "writes to {table} wait while all rows are copied",
-    "a new column or table, filled in batches, that the application changes over to; or a tool that copies beside the "
-    "application (gh-ost, pt-online-schema-change)",
+    "a new column or table, filled in batches, that the application switches to; or a tool that copies the table while "
+    "the application runs (gh-ost, pt-online-schema-change)",
     "a shared lock, while all rows are copied (ALGORITHM=COPY)",
     ("MY101",),
 )
@@ -17,8 +17,8 @@ BLOCKS_WRITES = LintRule(
     "mysql-blocks-writes",
     "incompatible",
     Level.ERROR,
-    "builds an index of MySQL or MariaDB beside which nobody can write",
+    "builds an index in MySQL or MariaDB in a way that blocks writes",
     "writes to {table} wait while it is built",
-    "at a time when few write, or on a table that is filled beside the application",
+    "build it at a quiet time, or on a new table that is filled while the application runs",
     "a shared lock, while an index is built (LOCK=SHARED)",
 )

@@ -15,8 +15,8 @@ ATTACH = LintRule(
     "data_depend",
     Level.ERROR,
     "attaches a partition without a CHECK that matches its bounds",
-    "reads and writes of {table} wait while all its rows are scanned, to see that they belong there",
-    "a CHECK with the partition's bounds, NOT VALID, and VALIDATE CONSTRAINT in a file before; after ATTACH it can go",
+    "reads and writes of {table} wait while all its rows are scanned, to verify that they belong to the partition",
+    "a CHECK with the partition's bounds, NOT VALID, and VALIDATE CONSTRAINT, in earlier files; it can be dropped after ATTACH",
     "ACCESS EXCLUSIVE on the partition, while all rows are scanned; SHARE UPDATE EXCLUSIVE on the parent",
     by_size=True,
 )
@@ -25,8 +25,8 @@ CREATE = LintRule(
     "incompatible",
     Level.WARNING,
     "creates a partition of an existing table",
-    "reads and writes of {table} wait behind it, until those that run are done; a default partition is scanned as well",
-    "CREATE TABLE … (LIKE … INCLUDING ALL), then ATTACH PARTITION, which lets others go on",
+    "reads and writes of {table} wait behind it until running transactions have ended; a default partition is scanned as well",
+    "CREATE TABLE … (LIKE … INCLUDING ALL), then ATTACH PARTITION, which does not block others",
     "ACCESS EXCLUSIVE on the parent, for a moment",
 )
 DETACH = LintRule(
@@ -34,7 +34,7 @@ DETACH = LintRule(
     "incompatible",
     Level.WARNING,
     "detaches a partition",
-    "reads and writes of {table} wait behind it, until those that run are done",
+    "reads and writes of {table} wait behind it until running transactions have ended",
     "DETACH PARTITION … CONCURRENTLY, alone in a file without a transaction (`-- atlas:txmode none`)",
     "ACCESS EXCLUSIVE on the parent and the partition, for a moment",
 )

@@ -11,7 +11,7 @@ from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.sql.names import Name, name_of, qualified, quote, quoted, strings
 from dbupgrade.toolkit.sql.parser import unwrap
 
-_OLD_NAME = "versions of the application that still run use the old name"
+_OLD_NAME = "running versions of the application still use the old name"
 
 TABLE = LintRule(
     "renaming-table",
@@ -29,7 +29,7 @@ COLUMN = LintRule(
     Level.ERROR,
     "renames a column",
     _OLD_NAME,
-    "a new column, filled and kept equal, that the application changes over to",
+    "a new column, filled and kept in sync, that the application switches to",
     "ACCESS EXCLUSIVE, for a moment",
     ("BC102", "rename_column"),
 )
@@ -39,7 +39,7 @@ OBJECT = LintRule(
     Level.ERROR,
     "renames a schema, type, view, function, sequence or enum value",
     _OLD_NAME,
-    "make the new one beside the old one, and drop the old one in a later release",
+    "create the new one beside the old one, and drop the old one in a later release",
     "ACCESS EXCLUSIVE, for a moment",
     ("rename_schema",),
 )
@@ -48,17 +48,17 @@ DETAIL = LintRule(
     "incompatible",
     Level.WARNING,
     "renames an index, a constraint, a trigger or a policy",
-    "ON CONFLICT ON CONSTRAINT, the handling of errors by their constraint, and later migrations use the old name",
-    "keep the name, or look for it in the application first",
+    "ON CONFLICT ON CONSTRAINT, error handling by constraint name, and later migrations may use the old name",
+    "keep the name, or first make sure that the application does not use it",
     "ACCESS EXCLUSIVE (an index: SHARE UPDATE EXCLUSIVE), for a moment",
 )
 SCHEMA = LintRule(
     "set-schema",
     "incompatible",
     Level.ERROR,
-    "moves something to another schema",
-    "versions of the application that still run look for it where it was",
-    "a view in the old schema, dropped in a later release; or the new schema in the search_path of the application first",
+    "moves an object to another schema",
+    "running versions of the application still look for it in the old schema",
+    "a view in the old schema, dropped in a later release; or first add the new schema to the search_path of the application",
     "ACCESS EXCLUSIVE, for a moment",
 )
 

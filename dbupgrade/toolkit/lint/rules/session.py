@@ -19,9 +19,9 @@ SEVERAL_LOCKS = LintRule(
     "locks",
     Level.WARNING,
     "locks several tables in one transaction",
-    "the first table stays locked while the transaction waits for the next, and a session that locks them in the other order ends in a deadlock",
-    "a file for each table",
-    "those of its statements, until the transaction ends",
+    "the first table stays locked while the transaction waits for the next, and a session that locks them in another order causes a deadlock",
+    "a separate file for each table",
+    "the locks of its statements, until the transaction ends",
 )
 LOCK_WHILE_WRITING = LintRule(
     "lock-held-while-writing",
@@ -29,33 +29,33 @@ LOCK_WHILE_WRITING = LintRule(
     Level.WARNING,
     "writes rows while it holds a lock",
     "other sessions that use the locked table wait until all rows are written",
-    "the rows in a file before or after it",
-    "that of the statement before, while rows are written",
+    "write the rows in an earlier or later file",
+    "that of the earlier statement, while rows are written",
 )
 NO_TIMEOUT = LintRule(
     "require-timeout-settings",
     "locks",
     Level.WARNING,
     "waits for a lock without a limit",
-    "while it waits behind a long transaction, everybody else who uses {table} waits behind it",
-    "SET lock_timeout = '5s' at the head of the file, or MIGRATE_LOCK_TIMEOUT",
-    "that of the statement; the time that it waits for it",
+    "while it waits behind a long transaction, all other sessions that use {table} wait behind it",
+    "SET lock_timeout = '5s' at the top of the file, or MIGRATE_LOCK_TIMEOUT",
+    "that of the statement, while it waits for it",
 )
 LEFT_OPEN = LintRule(
     "transaction-left-open",
     "transactions",
     Level.ERROR,
     "leaves a transaction open",
-    "what comes after BEGIN is undone when the session ends, or keeps its locks until then",
-    "COMMIT at the end of the file, or no BEGIN",
+    "what follows BEGIN is rolled back when the session ends, or holds its locks until then",
+    "end the file with COMMIT, or remove BEGIN",
 )
 NESTED = LintRule(
     "transaction-nesting",
     "transactions",
     Level.WARNING,
-    "has BEGIN or COMMIT in a file that runs in a transaction",
-    "COMMIT ends the transaction of the file: a failure after it leaves the file half done",
-    "leave them out; or begin the file with `-- atlas:txmode none` and an empty line",
+    "contains BEGIN or COMMIT in a file that runs in a transaction",
+    "COMMIT ends the transaction of the file: a failure after it leaves the file half applied",
+    "remove them, or begin the file with `-- atlas:txmode none` and an empty line",
     aliases=("nestedtx", "TX101"),
 )
 

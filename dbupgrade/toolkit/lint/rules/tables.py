@@ -17,7 +17,7 @@ VACUUM_FULL = LintRule(
     Level.ERROR,
     "rewrites a table with VACUUM FULL",
     "{table} is rewritten while reads and writes wait",
-    "VACUUM, which blocks nobody; pg_repack where the space must come back",
+    "VACUUM, which blocks nobody, or pg_repack to reclaim disk space",
     _WHILE_WRITTEN,
     by_size=True,
 )
@@ -27,7 +27,7 @@ CLUSTER = LintRule(
     Level.ERROR,
     "sorts a table with CLUSTER",
     "{table} is rewritten while reads and writes wait",
-    "an index that fits the queries; pg_repack where the order matters",
+    "an index that suits the queries, or pg_repack if the order matters",
     _WHILE_WRITTEN,
     by_size=True,
 )
@@ -37,7 +37,7 @@ REWRITE = LintRule(
     Level.ERROR,
     "changes how a table is stored",
     "{table} is rewritten or copied while reads and writes wait",
-    "a new table that is stored so, filled in batches, that the application changes over to",
+    "a new table with the new storage, filled in batches, that the application switches to",
     _WHILE_WRITTEN,
     by_size=True,
 )
@@ -46,7 +46,7 @@ REFRESH = LintRule(
     "incompatible",
     Level.ERROR,
     "refreshes a materialized view",
-    "nobody can read {table} meanwhile",
+    "in the meantime, nobody can read {table}",
     "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index",
     "ACCESS EXCLUSIVE on the view, while it is refreshed",
     by_size=True,
@@ -56,9 +56,9 @@ TRIGGER = LintRule(
     "incompatible",
     Level.WARNING,
     "creates a trigger on an existing table",
-    "writes to {table} wait behind it until those that run are done, and from then on all of them run it, those of versions "
-    "that do not know of it too",
-    "make sure that it suits every version that runs, with a lock_timeout before it; then suppress this finding with the "
+    "writes to {table} wait behind it until running transactions have ended, and from then on all writes run it, including "
+    "those of old versions of the application",
+    "make sure that it is compatible with every running version, and set a lock_timeout before it; then suppress this finding with the "
     "reason",
     "SHARE ROW EXCLUSIVE, for a moment",
 )
@@ -66,18 +66,18 @@ LOCK = LintRule(
     "lock-table",
     "incompatible",
     Level.WARNING,
-    "locks a table by hand",
+    "locks a table explicitly",
     "other sessions that use {table} wait until the transaction ends",
     "leave it to the statement that needs the lock, with a lock_timeout before it",
-    "the one that it names, until the transaction ends",
+    "the lock that it names, until the transaction ends",
 )
 ENUM_VALUE = LintRule(
     "enum-value-in-same-transaction",
     "syntax",
     Level.ERROR,
     "uses an enum value in the transaction that added it",
-    "PostgreSQL refuses it, and the file fails",
-    "add the value in a file before",
+    "PostgreSQL rejects it, and the file fails",
+    "add the value in an earlier file",
     "none",
 )
 
@@ -85,7 +85,7 @@ _STORAGE = {
     pb.AT_SetLogged: "makes {} LOGGED",
     pb.AT_SetUnLogged: "makes {} UNLOGGED",
     pb.AT_SetTableSpace: "moves {} to another tablespace",
-    pb.AT_SetAccessMethod: "gives {} another access method",
+    pb.AT_SetAccessMethod: "changes the access method of {}",
 }
 
 
@@ -108,7 +108,7 @@ def vacuums(tree: pb.VacuumStmt, _: At) -> Iterator[Hit]:
 def clusters(tree: pb.ClusterStmt, _: At) -> Iterator[Hit]:
     """CLUSTER."""
     if not tree.HasField("relation"):
-        yield Hit(CLUSTER, "sorts all tables that were clustered before")
+        yield Hit(CLUSTER, "sorts all tables that have been clustered before")
         return
     table = name_of(tree.relation)
     yield Hit(CLUSTER, f"sorts {table} with CLUSTER", table)
