@@ -65,7 +65,7 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.ATLAS_UNUSABLE: FailureKind(
         Retry.BACKOFF,
-        "no atlas program was found that can be run",
+        "no usable atlas program was found",
         "Correct the operator's setting atlasImage: the image must contain a program atlas for the node's architecture, at "
         "/atlas, /usr/local/bin/atlas, /usr/bin/atlas or /bin/atlas. Without the setting, the runner uses its own engine.",
         exit_code=ExitCode.USAGE,
@@ -94,7 +94,7 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.SUPERSEDED: FailureKind(
         Retry.BACKOFF,
         "the spec changed before the Job was created",
-        "Nothing: the current spec runs next.",
+        "No action is needed: the current spec runs next.",
         event=None,
         result="Busy",
     ),
@@ -115,8 +115,8 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.LOCK_TIMEOUT: FailureKind(
         Retry.BACKOFF,
-        "a statement did not get a lock that others hold, although it was tried again until shortly before the deadline; the file "
-        "was undone",
+        "a statement did not get a lock that other sessions hold, although the file was tried again until shortly before the "
+        "deadline; the file was rolled back",
         "Find out which session holds the lock (pg_stat_activity, pg_locks), usually a long transaction, and end it; or raise "
         "spec.policy.lockTimeout.",
         exit_code=ExitCode.LOCK,
@@ -126,7 +126,7 @@ KINDS: dict[Failure, FailureKind] = {
         "the database rejected the AWS token",
         "Check that the database user may log in with IAM (PostgreSQL: GRANT rds_iam), that the role allows "
         "rds-db:connect for that user, that IAM authentication is enabled on the server, and that the operator's clock "
-        "is right.",
+        "is correct.",
     ),
     Failure.TLS_FAILED: FailureKind(
         Retry.BACKOFF,
@@ -170,7 +170,7 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.CONNECTION_SETTINGS: FailureKind(
         Retry.SECRET_CHANGE,
-        "the server does not support what the database URL asks for, or its certificate is not trusted",
+        "the server does not support the settings in the database URL, or its certificate is not trusted",
         "Correct the URL in {secret}; the run is then retried automatically. If the server does not support TLS, use "
         "sslmode=disable, or enable TLS on the server.",
         exit_code=ExitCode.USAGE,
@@ -195,8 +195,8 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.OUT_OF_ORDER: FailureKind(
         Retry.NEVER,
         "a file was never applied, and its version is below the one that the database is at",
-        "Give the file a version above the database's. To apply it where it is, set spec.migrations.execOrder to NonLinear; to pass "
-        "it over, to LinearSkip.",
+        "Give the file a higher version than that of the database. To apply it out of order, set spec.migrations.execOrder to "
+        "NonLinear; to skip it, to LinearSkip.",
         exit_code=ExitCode.FILES,
     ),
     Failure.APPLIED_FILE_CHANGED: FailureKind(
@@ -208,7 +208,7 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.DUPLICATE_VERSION: FailureKind(
         Retry.NEVER,
         "files have the same version, so that only one of them would be applied",
-        "Give each file a version of its own: the part of its name before the first _.",
+        "Give each file a different version (the part of its name before the first _).",
         exit_code=ExitCode.FILES,
     ),
     Failure.FOREIGN_FORMAT: FailureKind(
@@ -226,7 +226,7 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.MISREAD_BY_ENGINE: FailureKind(
         Retry.NEVER,
         "the engine would read the file differently from PostgreSQL",
-        "Write the statement as the message says.",
+        "Rewrite the statement as the message says.",
         exit_code=ExitCode.FILES,
     ),
     Failure.FILE_CHANGED: FailureKind(
