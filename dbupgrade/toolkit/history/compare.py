@@ -127,7 +127,7 @@ def _excuse(call: Call, files: Files, problems: list[Problem], known: Ledger) ->
         raise FilesRefusedError(new)
     for problem in problems:
         if version(problem.file) not in known.shas:
-            _told_once(call, problem)
+            warn_of_old(call, problem)
     twice = {problem.file for problem in problems if problem.failure is Failure.DUPLICATE_VERSION}
     if not twice:
         call.atlas.validate_offline(call.folder)
@@ -139,7 +139,8 @@ def _excuse(call: Call, files: Files, problems: list[Problem], known: Ledger) ->
     return files.without(twice)
 
 
-def _told_once(call: Call, problem: Problem) -> None:
+def warn_of_old(call: Call, problem: Problem) -> None:
+    """Warn of a fault of a file that was applied before."""
     call.output.event(
         "old_fault",
         f"{problem.text} (only a warning, because the version was applied before the first run of dbupgrade)",
@@ -199,7 +200,7 @@ def _unchanged(call: Call, files: Files, state: State, known: Ledger) -> None:
     if known.exists and problems:
         raise FilesRefusedError(problems)
     for problem in problems:
-        _told_once(call, problem)
+        warn_of_old(call, problem)
 
 
 def _change(change: changes.Change) -> str:

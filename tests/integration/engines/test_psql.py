@@ -168,6 +168,25 @@ def test_files_as_windows_writes_them(runner: Runner) -> None:
     assert runner.query("SELECT sum(id) FROM half") == ["3"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("002_orders.down.sql", "DROP TABLE users;", Failure.FOREIGN_FORMAT),
+        ("002.sql", "SELECT 1;\0DROP TABLE users;", Failure.UNREADABLE_FILE),
+    ],
+)
+def test_a_fault_counts_until_its_file_is_applied(
+    runner: Runner, name: str, text: str, expected: Failure
+) -> None:
+    files = {**ONE, name: text}
+    assert failure(runner.migrate(files)) == (expected, name)
+    runner.query("CREATE TABLE users (id int)")
+    assert failure(runner.migrate(MIGRATE_BASELINE_VERSION="001")) == (expected, name)
+    adopted = runner.migrate(MIGRATE_BASELINE_VERSION=name.removesuffix(".sql").partition("_")[0])
+    assert adopted.code == 0, adopted.log
+    assert "old_fault" in {event["event"] for event in adopted.events}
+
+
 def test_a_file_that_nobody_can_read_is_named(runner: Runner) -> None:
     runner.write(ONE)
     (runner.migrations / "002.sql").mkdir()

@@ -129,6 +129,12 @@ def test_a_success_that_hides_an_error_is_none(runner: Runner, hiding: str, line
     assert runner.history == ["001_users.sql"]
 
 
+@pytest.mark.parametrize("command", ["sleep 600 &", "setsid sleep 600 &"])
+def test_nobody_waits_for_a_shell_command_that_a_file_has_left_running(runner: Runner, command: str) -> None:
+    outcome = runner.migrate({"001.sql": f"\\! {command}\n", "002.sql": "SELECT 1;"})
+    assert (outcome.code, outcome.report.applied) == (0, 2), outcome.log
+
+
 def test_without_a_transaction_a_hidden_error_needs_a_person(runner: Runner) -> None:
     text = f"{NO_TRANSACTION}\\set ON_ERROR_STOP off\nSELECT 1/0;\n"
     outcome = runner.migrate({**ONE, "002.sql": text, "003.sql": "CREATE TABLE never (id int);"})

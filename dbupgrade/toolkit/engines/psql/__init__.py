@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import asyncpg
 
+from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit import address
@@ -17,8 +18,10 @@ from dbupgrade.toolkit.engines.psql.apply_file import Applying
 from dbupgrade.toolkit.engines.psql.files import Migration, UnusableFileError
 from dbupgrade.toolkit.engines.psql.history import History
 from dbupgrade.toolkit.environment import BadEnvironmentError
+from dbupgrade.toolkit.folder.problem import Problem
 from dbupgrade.toolkit.history import lock
-from dbupgrade.toolkit.history.compare import connect
+from dbupgrade.toolkit.history.compare import connect, warn_of_old
+from dbupgrade.toolkit.inspection import FilesRefusedError, look
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
 
@@ -41,12 +44,15 @@ def apply(call: Call) -> Report:
         migrations = files.read(call.folder)
     except UnusableFileError as error:
         return error.report
+    _, problems = look(call, Engine.PSQL)
     variables = connection.environment(call.settings.database)
     connect(call)
-    return asyncio.run(_apply(call, migrations, Applying(call, program, variables)))
+    return asyncio.run(_apply(call, migrations, problems, Applying(call, program, variables)))
 
 
-async def _apply(call: Call, migrations: Sequence[Migration], applying: Applying) -> Report:
+async def _apply(
+    call: Call, migrations: Sequence[Migration], problems: Sequence[Problem], applying: Applying
+) -> Report:
     """Apply under the lock, from the first look at the history to the end."""
     async with lock.held(call.settings.database, lock.patience(call), lambda: lock.tell(call)) as held:
         lock.limit(call, held)
@@ -54,8 +60,10 @@ async def _apply(call: Call, migrations: Sequence[Migration], applying: Applying
             found = await history.look(held)
             if refused := history.compare(found, migrations, call.settings.baseline):
                 return replace(refused, from_version=found.version, to_version=found.version)
+            adopted = history.adopted(migrations, call.settings.baseline) if found.used else []
+            _check(call, problems, {row.name for row in found.rows} | {file.name for file in adopted})
             if not found.rows:
-                found = await _begin(call, held, found, migrations)
+                found = await _begin(call, held, found, adopted)
         except lock.BROKEN:
             return Report(failure=Failure.DATABASE_UNREACHABLE)
         except asyncpg.PostgresError as error:
@@ -63,10 +71,17 @@ async def _apply(call: Call, migrations: Sequence[Migration], applying: Applying
         return await _apply_all(call, held, found, migrations, applying)
 
 
-async def _begin(call: Call, held: lock.Held, found: History, migrations: Sequence[Migration]) -> History:
+def _check(call: Call, problems: Sequence[Problem], applied: set[str]) -> None:
+    """Raise FilesRefusedError for faults of new files; those of files that were applied do no harm any more."""
+    if new := [problem for problem in problems if problem.file not in applied]:
+        raise FilesRefusedError(new)
+    for problem in problems:
+        warn_of_old(call, problem)
+
+
+async def _begin(call: Call, held: lock.Held, found: History, adopted: Sequence[Migration]) -> History:
     """Make the history table, and adopt a database that has tables."""
     version = call.settings.baseline
-    adopted = history.adopted(migrations, version) if found.used else []
     if adopted:
         call.output.event(
             "baseline", f"the database has tables: it is taken to be at {version}", version=version

@@ -7,13 +7,13 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import cast
 
 from dbupgrade.toolkit.engines.psql.transcript import Transcript
 
 _CHUNK = 65_536
 _MAX_LINE = 65_536
 _CANCEL_SECONDS = 10.0
+_DRAIN_SECONDS = 5.0
 CONNECTION_LOST = 2
 """psql's exit code, also where no connection was made."""
 
@@ -74,6 +74,11 @@ class Session:
                 self.killed = True
                 await self.process.wait()
 
+    def end_children(self) -> None:
+        """End the shell commands that a file has left running: they hold our pipes open."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
     def _signal(self, number: signal.Signals) -> None:
         # Not by asyncio, which would ask for the exit code behind the back of the thread that waits for it.
         with contextlib.suppress(ProcessLookupError):
@@ -90,29 +95,44 @@ async def started(
     program: str, environment: Mapping[str, str], folder: Path, root: str, printed: Callable[[str], None]
 ) -> AsyncIterator[Session]:
     """Start psql in `folder`; `printed` takes each line that it or a file prints. At the end of the block, it is stopped."""
+    async with contextlib.AsyncExitStack() as stack:
+        output, write_output = await _reader(stack)
+        errors, write_errors = await _reader(stack)
+        reading, writing = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                program, "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null", f"--file=/dev/fd/{reading}",
+                cwd=folder, env=environment, pass_fds=(reading,), start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL, stdout=write_output, stderr=write_errors,
+            )  # fmt: skip
+        except BaseException:
+            os.close(writing)
+            raise
+        finally:
+            for descriptor in (reading, write_output, write_errors):
+                os.close(descriptor)
+        session = Session(process, writing, Transcript(root, printed))
+        readers = asyncio.gather(session.hear(errors), _lines(output, printed))
+        try:
+            yield session
+        finally:
+            await session.stop()
+            session.end_children()
+            with contextlib.suppress(
+                TimeoutError
+            ):  # who has left the group of processes still holds the pipes
+                await asyncio.wait_for(readers, _DRAIN_SECONDS)
+
+
+async def _reader(stack: contextlib.AsyncExitStack) -> tuple[asyncio.StreamReader, int]:
+    """A pipe, and the descriptor to write to. asyncio's own pipes would keep a process unended until they are closed."""
     reading, writing = os.pipe()
-    try:
-        process = await asyncio.create_subprocess_exec(
-            program, "--no-psqlrc", "--no-password", "--quiet", "--output=/dev/null", f"--file=/dev/fd/{reading}",
-            cwd=folder, env=environment, pass_fds=(reading,),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-    except BaseException:
-        os.close(writing)
-        raise
-    finally:
-        os.close(reading)
-    session = Session(process, writing, Transcript(root, printed))
-    errors, output = (
-        cast("asyncio.StreamReader", process.stderr),
-        cast("asyncio.StreamReader", process.stdout),
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", 0)
     )
-    readers = asyncio.gather(session.hear(errors), _lines(output, printed))
-    try:
-        yield session
-    finally:
-        await session.stop()
-        await readers
+    stack.callback(transport.close)
+    return reader, writing
 
 
 async def _lines(stream: asyncio.StreamReader, take: Callable[[str], None]) -> None:
