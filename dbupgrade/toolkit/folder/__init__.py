@@ -1,12 +1,15 @@
 """The folder of migrations."""
 
 import shutil
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from dbupgrade.api.status import Failure
 from dbupgrade.toolkit.folder.problem import SUM, Files, Problem
+
+_MAX_FILE_BYTES = 256 << 20  # what the fetch takes of a whole folder
 
 
 class FolderError(Exception):
@@ -51,17 +54,33 @@ def contents(folder: Path) -> tuple[Files, list[Problem]]:
             problems.append(Problem(Failure.UNREADABLE_FILE, (path.name,), what))
             continue
         try:
-            files.append((path.name, path.read_bytes()))
+            if what := _unusable(path):
+                problems.append(Problem(Failure.UNREADABLE_FILE, (path.name,), what))
+            else:
+                files.append((path.name, path.read_bytes()))
         except OSError as error:
             what = (
                 f"cannot be read ({error.strerror}): it must be a file that the user of this process may read"
             )
             problems.append(Problem(Failure.UNREADABLE_FILE, (path.name,), what))
     try:
-        sums = (folder / SUM).read_bytes()
+        what = _unusable(folder / SUM)
+        sums = b"" if what else (folder / SUM).read_bytes()
     except OSError:
-        sums = b""  # for the engine to say
+        what, sums = "", b""  # for the engine to say
+    if what:
+        problems.append(Problem(Failure.CHECKSUM, (SUM,), what))
     return Files(tuple(files), sums), problems
+
+
+def _unusable(path: Path) -> str:
+    """Why the file must not even be opened: a pipe may never end, and a device has no end. Raises OSError."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a regular file, but a pipe, a device, a socket or a folder: put a file with SQL in its place"
+    if status.st_size > _MAX_FILE_BYTES:
+        return f"is larger than {_MAX_FILE_BYTES >> 20} MiB: load data in another way than by a migration"
+    return ""
 
 
 def ignored(folder: Path) -> list[str]:

@@ -204,7 +204,7 @@ def test_entries_that_are_not_files_are_named(tmp_path: Path) -> None:
         (Failure.UNREADABLE_FILE, "2_b.sql"),
         (Failure.UNREADABLE_FILE, "3_c.sql"),
     ]
-    assert "Is a directory" in wrong[0].text
+    assert "is not a regular file" in wrong[0].text
 
 
 PLACES = [
