@@ -115,8 +115,7 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.LOCK_TIMEOUT: FailureKind(
         Retry.BACKOFF,
-        "a statement did not get a lock that other sessions hold, although the file was tried again until shortly before the "
-        "deadline; the file was rolled back",
+        "the file was rolled back, because a statement did not get its lock in any try before the deadline",
         "Find out which session holds the lock (pg_stat_activity, pg_locks), usually a long transaction, and end it; or raise "
         "spec.policy.lockTimeout.",
         exit_code=ExitCode.LOCK,
@@ -275,7 +274,7 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.STATEMENT_TIMEOUT: FailureKind(
         Retry.NEVER,
-        "a statement took longer than spec.policy.statementTimeout and was ended",
+        "a statement was ended, because it took longer than spec.policy.statementTimeout allows",
         "Split the statement into smaller ones, or raise spec.policy.statementTimeout; that retries the run.",
         exit_code=ExitCode.SQL,
     ),

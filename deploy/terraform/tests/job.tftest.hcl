@@ -147,7 +147,7 @@ run "every_engine_with_parts" {
 
   variables {
     migrations = {
-      atlas = { image = "shop:1", database = { host = "postgres", name = "shop", schema = "app", ssl_mode = "require", credentials_revision = "1" } }
+      atlas = { image = "shop:1", database = { host = "postgres", name = "shop", schema = "app", ssl_mode = "require", credentials_revision = "1" }, spec = "{policy: {lockTimeout: 2s}, runner: {activeDeadlineSeconds: 90}}" }
       psql  = { image = "shop:1", engine = "Psql", baseline = "2025", database = { host = "postgres", name = "shop", schema = "app", credentials_revision = "1" } }
     }
     credentials = { atlas = { user = "a", password = "b" }, psql = { user = "a", password = "b" } }
@@ -156,7 +156,7 @@ run "every_engine_with_parts" {
   assert {
     condition = { for variable in local.job_manifests["atlas"].spec.template.spec.containers[0].env : variable.name => try(variable.value, variable.valueFrom.secretKeyRef.key) } == {
       DB_HOST       = "postgres", DB_PORT = "5432", DB_NAME = "shop", DB_USER = "atlas_db_user", DB_PASSWORD = "atlas_db_password", DB_SCHEMA = "app", DB_SSLMODE = "require"
-      MIGRATION_DIR = "/migrations", MIGRATE_ENGINE = "Atlas", MIGRATE_FORMAT = "json", MIGRATE_DEADLINE = "600s", MIGRATE_WAIT_TIMEOUT = "300s", HOME = "/tmp"
+      MIGRATION_DIR = "/migrations", MIGRATE_ENGINE = "Atlas", MIGRATE_FORMAT = "json", MIGRATE_LOCK_TIMEOUT = "2s", MIGRATE_DEADLINE = "90s", MIGRATE_WAIT_TIMEOUT = "300s", HOME = "/tmp"
     }
     error_message = "The environment of the runner is wrong."
   }
