@@ -103,6 +103,8 @@ def what_failed(run: Run) -> str:
     """What failed and where, without what to do; the same text each time that it is asked for."""
     if run.failure is None:
         raise ValueError("the run has not failed")
+    if run.error and run.failed_file and run.error.startswith(f"{run.failed_file}:"):
+        return f"{run.failure}: {run.error}"  # a fault of a file, in words that say all
     where = f" in {run.failed_file}" if run.failed_file else ""
     text = f"{run.failure}{where}: {KINDS[run.failure].what}"
     if run.error:

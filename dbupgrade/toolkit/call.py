@@ -70,10 +70,15 @@ class Call:
 def failed(output: Output, code: ExitCode, text: str, **values: str | int | None) -> ExitCode:
     """Say why the call ends, with what to do about it."""
     advice = ADVICE.get(code)
-    output.event(
-        "failed", f"{text}; {advice}" if advice else text, level="error", exitCode=int(code), **values
-    )
+    output.event("failed", _advised(text, advice), level="error", exitCode=int(code), **values)
     return code
+
+
+def _advised(text: str, advice: str | None) -> str:
+    if not advice:
+        return text
+    # After a statement, which ends with its line, the advice has a line of its own.
+    return text + advice if text.endswith("\n") else f"{text}; {advice}"
 
 
 def any_concurrent(files: Sequence[tuple[str, str]]) -> bool:

@@ -18,6 +18,7 @@ from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.exits import RefusedError, exit_code
 from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.history.atlas import AtlasError
+from dbupgrade.toolkit.inspection import FilesRefusedError
 from dbupgrade.toolkit.outcome import leave, refused
 from dbupgrade.toolkit.output import Format, Output
 
@@ -79,6 +80,8 @@ def _said(call: Call, error: BaseException) -> int | None:
             return failed(call.output, ExitCode.LINT, str(error))
         case FolderError():
             return failed(call.output, ExitCode.FOLDER, str(error))
+        case FilesRefusedError(failure=failure, file=file):  # its words say all
+            return failed(call.output, exit_code(failure), str(error), failure=failure.value, file=file)
         case AtlasError(failure=failure, file=file):
             text, what = str(error), KINDS[failure].what
             words = what if text == failure.value else f"{what}: {text}"

@@ -23,6 +23,16 @@ DOCUMENTS = (Format.SARIF, Format.MARKDOWN)
 """One document as a whole, which only `lint` has; what else there is to say goes to standard error."""
 
 
+def counted(number: int, word: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def at(version: str | None) -> str:
+    """At which version the database is, in words."""
+    return f"the database is at {version}" if version else "the database has no version yet"
+
+
 @dataclass
 class Output:
     """Where a call prints; known secrets are removed from whatever comes this way."""

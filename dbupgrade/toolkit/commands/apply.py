@@ -12,6 +12,7 @@ from dbupgrade.toolkit.engines import ENGINES
 from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.exits import exit_code
 from dbupgrade.toolkit.outcome import leave
+from dbupgrade.toolkit.output import at, counted
 
 
 def run(call: Call) -> int:
@@ -23,7 +24,7 @@ def run(call: Call) -> int:
         return _failed(call, report)
     call.output.event(
         "finished",
-        f"done: {report.applied or 0} files applied, the database is at {report.to_version or 'no version'}",
+        f"done: {counted(report.applied or 0, 'file')} applied, {at(report.to_version)}",
         applied=report.applied or 0,
         version=report.to_version,
         seconds=round(time.monotonic() - began, 3),

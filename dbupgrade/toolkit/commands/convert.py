@@ -17,7 +17,9 @@ def run(call: Call) -> int:
     for name, parts in changed.items():
         folder.write(call.folder, parts)
         names = [part.name for part in parts]
-        call.output.event("converted", f"{name} is now {', '.join(names)}", file=name, parts=names)
+        call.output.event(
+            "converted", f"{name} was converted into {', '.join(names)}", file=name, parts=names
+        )
     if changed:
         call.atlas.hash(call.folder)
     call.output.event("finished", f"{len(changed)} of {len(chosen)} files changed", changed=len(changed))

@@ -4,6 +4,7 @@ from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit import folder
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.inspection import FilesRefusedError, look
+from dbupgrade.toolkit.output import counted
 
 
 def run(call: Call) -> int:
@@ -15,5 +16,5 @@ def run(call: Call) -> int:
     call.atlas.validate(call.folder)
     count = len(folder.sql_files(call.folder))
     what = "atlas.sum matches, and the SQL runs" if call.atlas.dev_url else "atlas.sum matches"
-    call.output.event("valid", f"{count} files: {what}", files=count)
+    call.output.event("valid", f"{counted(count, 'file')}: {what}", files=count)
     return ExitCode.OK

@@ -16,6 +16,7 @@ from dbupgrade.toolkit.history import indexes, lock
 from dbupgrade.toolkit.history.atlas import Atlas, AtlasError, File, State
 from dbupgrade.toolkit.history.compare import examine, record, with_database
 from dbupgrade.toolkit.lint import gate
+from dbupgrade.toolkit.output import at, counted
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
 
@@ -34,7 +35,7 @@ def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) ->
         return replace(refused, pending=total, lint=lint)
     call.output.event(
         "started",
-        f"{total} files to apply, the database is at {state.current or 'no version'}",
+        f"{counted(total, 'file')} to apply, {at(state.current)}",
         pending=total,
         current=state.current or None,
     )

@@ -23,6 +23,7 @@ from dbupgrade.pod.report import Report, classify
 from dbupgrade.toolkit import child
 from dbupgrade.toolkit.bounds import Bounds, milliseconds
 from dbupgrade.toolkit.child import EVENTS, Ended, run
+from dbupgrade.toolkit.environment import BadEnvironmentError
 
 _CONFIG = 'env "run" {\n  url = getenv("DATABASE_URL")\n  dev = getenv("DEV_URL")\n}\n'
 _STATUS = (
@@ -177,6 +178,10 @@ class Atlas:
             replayed = done.stderr.partition("replaying the migration directory:")[2]
             if not replayed:
                 raise _refused(done.stderr)
+            if _NOT_EMPTY in replayed:
+                raise BadEnvironmentError(
+                    "the dev database (--dev-url or DEV_DATABASE_URL) must be empty, and it is not"
+                )
             raise AtlasError(Failure.SQL, _masked(replayed))
 
     def status(self, folder: Path) -> State:
@@ -287,10 +292,14 @@ class Atlas:
         return AtlasError(Failure.ATLAS_UNUSABLE, f"{self.binary} cannot be run ({error.strerror})")
 
 
+_NOT_EMPTY = "database is not clean"
+_NEEDS_WORDS = frozenset({Failure.UNKNOWN, Failure.CONNECTION_SETTINGS})
+
+
 def _refused(output: str, url: str = "") -> AtlasError:
-    """The error for what Atlas said instead of doing what it should, in its own masked words where no class has better ones."""
+    """The error for what Atlas said instead of doing what it should, in its own masked words where the class alone does not say enough."""
     failure = classify(output)
-    known = report.words(output, url_secrets(url)) if failure is Failure.UNKNOWN else None
+    known = report.words(output, url_secrets(url)) if failure in _NEEDS_WORDS else None
     return AtlasError(failure, known or "")
 
 

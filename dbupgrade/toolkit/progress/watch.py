@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from dbupgrade.toolkit.output import Output
+from dbupgrade.toolkit.output import Output, counted
 from dbupgrade.toolkit.progress import waits
 from dbupgrade.toolkit.progress.place import Place, Tracker
 
@@ -61,11 +61,12 @@ class Watch:
     def _cannot_look(self, error: Exception) -> None:
         if not self._blind:
             self._blind = True
-            text = f"what the run waits for cannot be seen ({type(error).__name__})"
+            text = f"the locks that the run waits for cannot be read ({type(error).__name__})"
             self._output.event("not_watched", text, level="warning")
 
     def _began(self, place: Place) -> None:
-        text = f"{place.words}: applying {place.statements or 'all'} statements"
+        what = counted(place.statements, "statement") if place.statements else "all statements"
+        text = f"{place.words}: applying {what}"
         self._output.event("applying", text, file=place.file, number=place.number, of=place.of)
 
     def _tell(self, place: Place, found: waits.Wait | None, row: Mapping[str, Any] | None) -> None:

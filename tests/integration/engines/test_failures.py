@@ -63,7 +63,7 @@ TOLD: dict[str, tuple[str, str, str]] = {
     "a server without TLS": (
         "sslmode=disable",
         "sslmode=require",
-        "the server does not support TLS: enable it there, or ",
+        "the server does not support TLS: enable it on the server, or ",
     ),
     "parameters of others": (
         "sslmode=disable",

@@ -214,6 +214,12 @@ def test_what_was_applied_before_a_failed_file_is_counted() -> None:
         assert found == f"{said}; {words} applied before it, and the database is at 1"
 
 
+def test_a_fault_of_a_file_is_told_once() -> None:
+    error = "2.sql: was changed after it was applied: restore its content, and put the change into a new file"
+    run = failed(Failure.APPLIED_FILE_CHANGED, failed_file="2.sql", error=error)
+    assert statuses.what_failed(run) == f"AppliedFileChanged: {error}"
+
+
 def test_a_passing_failure_says_when_it_is_retried() -> None:
     delay = retry_delay(Failure.FETCH, 3, UID)
     assert delay

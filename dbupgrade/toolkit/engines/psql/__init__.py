@@ -22,6 +22,7 @@ from dbupgrade.toolkit.folder.problem import Problem
 from dbupgrade.toolkit.history import lock
 from dbupgrade.toolkit.history.compare import connect, warn_of_old
 from dbupgrade.toolkit.inspection import FilesRefusedError, look
+from dbupgrade.toolkit.output import at, counted
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
 
@@ -33,12 +34,12 @@ def apply(call: Call) -> Report:
     """Apply what is pending. Raises AtlasError, FolderError and BadEnvironmentError."""
     if not address.is_postgresql(call.settings.database):
         raise BadEnvironmentError(
-            "engine Psql works with PostgreSQL only, and DATABASE_URL leads to another database"
+            "engine Psql works with PostgreSQL only, and DATABASE_URL is that of another kind of database"
         )
     program = shutil.which(call.settings.psql)
     if program is None:
         raise BadEnvironmentError(
-            f"there is no {call.settings.psql} to run: put psql on PATH, or its path into PSQL_BIN"
+            f"{call.settings.psql} was not found: put psql on PATH, or set PSQL_BIN to its path"
         )
     try:
         migrations = files.read(call.folder)
@@ -84,7 +85,9 @@ async def _begin(call: Call, held: lock.Held, found: History, adopted: Sequence[
     version = call.settings.baseline
     if adopted:
         call.output.event(
-            "baseline", f"the database has tables: it is taken to be at {version}", version=version
+            "baseline",
+            f"the database has tables but no history: it is treated as being at version {version}",
+            version=version,
         )
     return await history.begin(held, found, adopted)
 
@@ -98,7 +101,7 @@ async def _apply_all(
     report = Report(from_version=current, to_version=current, applied=0, pending=total)
     call.output.event(
         "started",
-        f"{total} files to apply, the database is at {current or 'no version'}",
+        f"{counted(total, 'file')} to apply, {at(current)}",
         pending=total,
         current=current,
     )
