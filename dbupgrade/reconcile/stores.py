@@ -36,13 +36,47 @@ def _at_work_on(obj: Object) -> Iterable[str]:
         yield database_of(obj)
 
 
+_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "ownerReferences",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
+_LABELS = (names.LABEL_UID, names.LABEL_DATABASE)
+_ANNOTATIONS = (names.ANNOTATION_RUN_ID, names.ANNOTATION_SEQUENCE, names.ANNOTATION_RESOURCE)
+_SPEC = ("ttlSecondsAfterFinished", "backoffLimit")
+
+
+def essential(obj: Object) -> Object:
+    """What is ever looked at of a Job or pod in a cache: not what it runs, which may be large, and anybody may label theirs."""
+    metadata = obj["metadata"]
+    kept = {
+        **_of(metadata, _METADATA),
+        "labels": _of(metadata.get("labels") or {}, _LABELS),
+        "annotations": _of(metadata.get("annotations") or {}, _ANNOTATIONS),
+    }
+    spec, status = _of(obj.get("spec") or {}, _SPEC), obj.get("status") or {}
+    return {**_of(obj, ("kind",)), "metadata": kept, "spec": spec, "status": status}
+
+
+def _of(fields: Object, known: tuple[str, ...]) -> Object:
+    return {name: fields[name] for name in known if name in fields}
+
+
+def _dependents() -> Store:
+    return Store({BY_UID: _by_uid, AT_WORK_ON: _at_work_on}, keep=essential)
+
+
 @dataclass(frozen=True)
 class Stores:
     """One store a kind: all DBUpgrades, and the Jobs and pods that carry our label."""
 
     resources: Store = field(default_factory=lambda: Store(objects=Packed()))
-    jobs: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, AT_WORK_ON: _at_work_on}))
-    pods: Store = field(default_factory=lambda: Store({BY_UID: _by_uid, AT_WORK_ON: _at_work_on}))
+    jobs: Store = field(default_factory=_dependents)
+    pods: Store = field(default_factory=_dependents)
 
 
 def owner_key(obj: Object) -> Key | None:

@@ -37,11 +37,18 @@ class Packed(MutableMapping[Key, Object]):
 
 
 class Store:
-    """Objects by key, and by the value of each named indexer; `objects` is where they are kept."""
+    """Objects by key, and by the value of each named indexer.
+
+    `objects` is where they are kept, and `keep` says what of each: a pure function to an object with the same key.
+    """
 
     def __init__(
-        self, indexers: Mapping[str, Indexer] = {}, objects: MutableMapping[Key, Object] | None = None
+        self,
+        indexers: Mapping[str, Indexer] = {},
+        objects: MutableMapping[Key, Object] | None = None,
+        keep: Callable[[Object], Object] = lambda obj: obj,
     ) -> None:
+        self._keep = keep
         self._indexers = dict(indexers)
         self._objects = {} if objects is None else objects
         self._indices: dict[str, dict[str, dict[Key, Object]]] = {name: {} for name in self._indexers}
@@ -73,6 +80,7 @@ class Store:
 
         When an indexer raises, that error passes and the store is as it was.
         """
+        obj = self._keep(obj)
         key = key_of(obj)
         places = self._places(obj)
         previous = self.remove(key)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from dbupgrade.api import names
+from dbupgrade.decide.observed import job_from, pod_from
 from dbupgrade.objects import Key
-from dbupgrade.reconcile.stores import AT_WORK_ON, BY_UID, Stores, is_over, label, owner_key
+from dbupgrade.reconcile.stores import AT_WORK_ON, BY_UID, Stores, essential, is_over, label, owner_key
 
 
 def an_object(name: str = "orders-1", **metadata: Any) -> dict[str, Any]:
@@ -34,9 +35,9 @@ def test_jobs_and_pods_are_found_by_their_database_and_by_their_resource() -> No
         for obj in (pod, other):
             store.put(obj)
     for store in (stores.pods, stores.jobs):
-        assert list(store.by_index(BY_UID, "uid")) == [pod]
-        assert list(store.by_index(AT_WORK_ON, "shop/red")) == [pod]
-        assert list(store.by_index(AT_WORK_ON, "shop/blue")) == [other]
+        assert list(store.by_index(BY_UID, "uid")) == [essential(pod)]
+        assert list(store.by_index(AT_WORK_ON, "shop/red")) == [essential(pod)]
+        assert list(store.by_index(AT_WORK_ON, "shop/blue")) == [essential(other)]
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,36 @@ def test_jobs_and_pods_are_found_by_their_database_and_by_their_resource() -> No
 )
 def test_what_is_over(status: dict[str, Any] | None, over: bool) -> None:
     assert is_over({**an_object(), "status": status}) is over
+
+
+def test_of_a_job_or_pod_only_what_is_looked_at_is_kept() -> None:
+    """Anybody may put our label on pods and Jobs of theirs, as large as they like."""
+    huge = "x" * 500_000
+    labels = {names.LABEL_UID: "uid", names.LABEL_DATABASE: "red", "app": "web"}
+    metadata: dict[str, Any] = {
+        "labels": labels,
+        "annotations": {names.ANNOTATION_RESOURCE: "orders", "note": huge},
+    }
+    containers = [{"name": "migrate", "env": [{"name": "A", "value": huge}]}]
+    pod = {
+        **an_object(**metadata),
+        "kind": "Pod",
+        "spec": {"containers": containers},
+        "status": {"phase": "Running"},
+    }
+    job = {
+        **an_object(**metadata),
+        "kind": "Job",
+        "spec": {"backoffLimit": 3, "template": {"spec": pod["spec"]}},
+    }
+    stores = Stores()
+    for store, obj in ((stores.pods, pod), (stores.jobs, job)):
+        store.put(obj)
+        kept = store.get(Key("shop", "orders-1"))
+        assert kept
+        assert len(str(kept)) < 500
+        assert pod_from(kept) == pod_from(obj)
+        assert owner_key(kept) == Key("shop", "orders")
+    kept_job = stores.jobs.get(Key("shop", "orders-1"))
+    assert kept_job
+    assert job_from(kept_job) == job_from(job)
