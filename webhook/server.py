@@ -17,6 +17,7 @@ from aiohttp import web
 from dbupgrade.api.names import WEBHOOK_PATH
 from dbupgrade.decide import admission
 from dbupgrade.decide.admission import AdmissionVerdict, Operation
+from dbupgrade.decide.platform import Platform
 from dbupgrade.kube.errors import KubeError
 from dbupgrade.telemetry.endpoints import CannotListenError
 from dbupgrade.telemetry.metrics import WEBHOOK_REQUESTS
@@ -45,10 +46,16 @@ _log = structlog.get_logger()
 
 
 class Webhook:
-    """Answers reviews. `terminating` tells whether a namespace is being deleted or has gone; it may raise a KubeError."""
+    """Answers reviews.
 
-    def __init__(self, terminating: Callable[[str], Awaitable[bool]]) -> None:
+    `terminating` tells whether a namespace is being deleted or has gone; it may raise a KubeError. `platform` is what pods may claim.
+    """
+
+    def __init__(
+        self, terminating: Callable[[str], Awaitable[bool]], platform: Platform | None = None
+    ) -> None:
         self._terminating = terminating
+        self._platform = platform or Platform()
         self._bodies = limits.Bodies()
         self._answering: set[RequestHandler] = set()
         self.draining = False
@@ -137,9 +144,9 @@ class Webhook:
     async def _judge(self, review: Review) -> AdmissionVerdict:
         match review.operation:
             case Operation.CREATE:
-                return admission.created(review.new)
+                return admission.created(review.new, self._platform)
             case Operation.UPDATE:
-                return admission.updated(review.old, review.new)
+                return admission.updated(review.old, review.new, self._platform)
             case Operation.DELETE:
                 return admission.deleted(review.old, namespace_terminating=await self._is_leaving(review))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import structlog
 
 from dbupgrade.api import names
+from dbupgrade.app.allowed import platform
 from dbupgrade.clock import SystemClock, utc_now
-from dbupgrade.decide.platform import Platform
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Expired, NotFound
 from dbupgrade.kube.events import EventRecorder
@@ -91,12 +91,7 @@ class DBUpgrades:
             verifies_cloud_databases=bool(settings.aws_ca_bundle),
         )
         tokens = TokenSecrets(cluster, _signer(settings))
-        platform = Platform(
-            settings.allowed_pod_annotations,
-            settings.allowed_pod_labels,
-            settings.allowed_priority_classes,
-        )
-        observer = Observer(self._stores, cluster, self._inputs, tokens, platform=platform)
+        observer = Observer(self._stores, cluster, self._inputs, tokens, platform=platform(settings))
         actor = Actor(cluster, recorder, tokens, job_settings)
         return Reconciler(observer, actor, self._databases, self._memories)
 

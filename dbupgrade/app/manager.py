@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from dbupgrade.app.allowed import platform
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.events import EventRecorder
 from dbupgrade.kube.leader import LeaderElector, LeaseName
@@ -63,7 +64,7 @@ class Manager:
         self._recorder = recorder
         self._controllers = controllers
         self._reflectors = [reflector for each in controllers for reflector in each.reflectors]
-        self._webhook = Webhook(partial(is_terminating, client))
+        self._webhook = Webhook(partial(is_terminating, client), platform(settings))
         self._tls = SwappableContext()
         self._leading = False
         self._stopping = False

@@ -11,6 +11,8 @@ from http import HTTPStatus
 from dbupgrade.api import lock, names
 from dbupgrade.api.conditions import PROGRESSING, ConditionStatus, Reason
 from dbupgrade.api.spec import Spec, immutable
+from dbupgrade.decide import platform
+from dbupgrade.decide.platform import Platform
 from dbupgrade.decide.validation import Problem, parse, problems
 from dbupgrade.objects import Object
 
@@ -35,14 +37,15 @@ class AdmissionVerdict:
 
 
 ALLOWED = AdmissionVerdict(allowed=True)
+_NOTHING_MORE = Platform()
 
 
-def created(new: Object) -> AdmissionVerdict:
+def created(new: Object, allowed: Platform = _NOTHING_MORE) -> AdmissionVerdict:
     """The verdict on a new resource."""
-    return _validated(new)
+    return _validated(new, allowed)
 
 
-def updated(old: Object, new: Object) -> AdmissionVerdict:
+def updated(old: Object, new: Object, allowed: Platform = _NOTHING_MORE) -> AdmissionVerdict:
     """The verdict on a change; one that leaves spec as it is passes whatever the spec."""
     if _locked_part(old) == _locked_part(new):
         return ALLOWED
@@ -53,7 +56,7 @@ def updated(old: Object, new: Object) -> AdmissionVerdict:
         return _denied(
             HTTPStatus.UNPROCESSABLE_ENTITY, *(Problem(path, immutable.MESSAGE) for path in changed)
         )
-    return _validated(new)
+    return _validated(new, allowed)
 
 
 def needs_namespace(old: Object) -> bool:
@@ -89,10 +92,10 @@ def active(obj: Object) -> bool:
     )
 
 
-def _validated(new: Object) -> AdmissionVerdict:
+def _validated(new: Object, allowed: Platform) -> AdmissionVerdict:
     spec, found = parse(new.get("spec"))
     if spec is not None:
-        found = problems(spec)
+        found = (*problems(spec), *platform.problems(spec, allowed))
     if spec is None or found:
         return _denied(HTTPStatus.UNPROCESSABLE_ENTITY, *found)
     return AdmissionVerdict(allowed=True, warnings=_warnings(spec))

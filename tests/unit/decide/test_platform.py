@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from dbupgrade.api.conditions import Reason
+from dbupgrade.decide import admission
 from dbupgrade.decide.platform import Platform, problems
-from tests.unit.decide.builders import a_resource, a_spec, conditions, decide, observe
+from tests.unit.decide.builders import a_resource, a_spec, conditions, decide, observe, spec_object
 
 REFUSED = [
     ("podAnnotations", "container.apparmor.security.beta.kubernetes.io/migrate"),
@@ -68,3 +69,18 @@ def test_such_a_resource_is_held_before_anything_is_created() -> None:
     assert conditions(decision.status) == ("False", "False", Reason.INVALID_SPEC, True)
     allowed = Platform(annotations=("vault.hashicorp.com/",))
     assert decide(observe(a_resource(spec), platform=allowed)).status.run is not None
+
+
+def test_admission_denies_it_with_the_field() -> None:
+    spec = spec_object(runner={"podAnnotations": {"vault.hashicorp.com/agent-inject": "true"}})
+    new = {"metadata": {"name": "orders"}, "spec": spec}
+    verdict = admission.created(new)
+    assert not verdict.allowed
+    assert verdict.message.startswith(
+        "spec.runner.podAnnotations must not have vault.hashicorp.com/agent-inject"
+    )
+    assert not admission.updated({"metadata": {"name": "orders"}, "spec": spec_object()}, new).allowed
+    allowed = Platform(annotations=("vault.hashicorp.com/",))
+    assert admission.created(new, allowed).allowed
+    # What was admitted before may be labelled, and deleted.
+    assert admission.updated(new, {**new, "metadata": {"name": "orders", "labels": {"a": "b"}}}).allowed
