@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -48,6 +49,21 @@ class Finished:
     code: int
     out: str
     err: str
+
+
+def missing() -> list[str]:
+    """The modules of ours that a forked process would have to import itself."""
+    found, child = _server.Pipe(duplex=False)
+    process = _server.Process(target=_tell_missing, args=(child,), daemon=True)
+    process.start()
+    child.close()
+    names: list[str] = found.recv()
+    process.join()
+    return names
+
+
+def _tell_missing(answer: connection.Connection) -> None:
+    answer.send([name for name in _modules() if name not in sys.modules])
 
 
 def begin(launch: Launch, environment: Mapping[str, str]) -> Process:
