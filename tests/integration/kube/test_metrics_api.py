@@ -71,11 +71,6 @@ async def test_each_target_is_asked_by_its_own_path(
         (an_object("v1", "Namespace", "other"), "namespace other is not the resource's own"),
         (an_object("apps/v1", "Deploymint", "web"), "the cluster has no kind Deploymint in apps/v1"),
         (an_object("no.such/v1", "Deployment", "web"), "the cluster has no API no.such/v1"),
-        (
-            an_object("v1%2Fnamespaces%2Fkube-system%2Fsecrets%2Fs", "Secret", "s"),
-            "the cluster has no API v1%2F",
-        ),
-        (an_object("v1", "Service", ".."), "'..' is not a valid name"),
     ],
 )
 async def test_an_object_that_cannot_be_asked_for(

@@ -164,4 +164,4 @@ def test_what_reads_postgresql_only_refuses(maria: MariaDb, tmp_path: Path, comm
     toolkit.write(v1="alter table a modify id bigint;")
     assert toolkit.run("lint", "--all").code == 10
     refused = toolkit.run(*command)
-    assert (refused.code, "PostgreSQL's SQL only" in refused.text) == (2, True)
+    assert (refused.code, "supports PostgreSQL only" in refused.text) == (2, True)

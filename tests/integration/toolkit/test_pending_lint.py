@@ -113,7 +113,7 @@ def test_what_keeps_it_from_looking_is_said(toolkit: Toolkit) -> None:
     wrong = toolkit.server.url(toolkit.database, "hunter2")
     assert refused(toolkit, DATABASE_URL=wrong)[:2] == (5, Failure.AUTHENTICATION)
     code, _, words = refused(toolkit, DATABASE_URL="mysql://admin:hunter2@127.0.0.1/x")
-    assert (code, "PostgreSQL's SQL only" in words) == (2, True)
+    assert (code, "supports PostgreSQL only" in words) == (2, True)
     (toolkit.folder / ".atlas.hcl").write_text("lint { hunter2")
     code, _, words = refused(toolkit)
     assert (code, ".atlas.hcl cannot be read as HCL" in words) == (2, True)
