@@ -466,11 +466,11 @@ def test_the_notes_say_what_is_watched_and_what_to_mind(helm: Helm) -> None:
     first = yaml.safe_load(said.partition("<<'EOF'\n")[2].partition("\nEOF\n")[0])
     assert Spec.model_validate(first["spec"]).migrations.image == "registry.example.com/shop:1.0.0"
     said = helm.run(*command, "--hide-secret", "--set", CERT_MANAGER)
-    assert "cert-manager makes the webhook's certificate" in said
+    assert "cert-manager issues the webhook's certificate" in said
     said = helm.run(*command, "--set", "webhook.enabled=false,watch.namespaces={a,b},replicaCount=2")
     assert "watches a, b" in said
     assert "The webhook is off" in said
-    assert "One replica" not in said
+    assert "only one replica" not in said
 
 
 def test_by_default_only_metrics_and_webhook_can_be_reached(helm: Helm) -> None:
