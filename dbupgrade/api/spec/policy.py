@@ -55,12 +55,11 @@ class Policy(Model):
     )
     lock_timeout: Duration | None = Field(
         None,
-        description="How long a statement may wait for a lock, while everybody else waits behind it; a file that ran into it is undone "
-        "and tried again, until a minute before spec.runner.activeDeadlineSeconds. 0s sets no limit. Builds with CONCURRENTLY are exempt. "
-        "Defaults to 5s, unless the database, its user, its URL or the file sets a limit of its own. MySQL: files are not "
-        "tried again.",
+        description="How long a statement may wait for a lock, during which all other sessions wait behind it. A file in which a statement exceeds the limit is rolled back "
+        "and tried again, until a minute before spec.runner.activeDeadlineSeconds (not on MySQL). 0s means no limit. Builds with CONCURRENTLY are exempt. "
+        "Defaults to 5s, unless the database, its user, its URL or the file sets a limit.",
     )
     statement_timeout: Duration | None = Field(
         None,
-        description="How long a statement may take; then it is ended, and the run fails. PostgreSQL only. By default, there is no limit.",
+        description="How long a statement may take. A statement that takes longer is cancelled, and the run fails. PostgreSQL only. By default, there is no limit.",
     )

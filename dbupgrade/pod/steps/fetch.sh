@@ -20,9 +20,9 @@ locate() {
   done
   cat "$HOME/crane" >&2
   for word in 'MANIFEST_UNKNOWN' 'NAME_UNKNOWN' '404 Not Found' 'no child with platform' 'TOOMANYREQUESTS' 'no such host' 'connection refused' 'i/o timeout' 'x509:' 'DENIED' 'UNAUTHORIZED' '401 Unauthorized' '403 Forbidden'; do
-    if grep -qF "$word" "$HOME/crane"; then fail FetchFailed "no credentials led to the image" "$word"; fi
+    if grep -qF "$word" "$HOME/crane"; then fail FetchFailed "the image could not be read, with any of the pull secrets" "$word"; fi
   done
-  fail FetchFailed "no credentials led to the image"
+  fail FetchFailed "the image could not be read, with any of the pull secrets"
 }
 
 files=/work/files layer=/work/layer inner=${FOLDER#/}
@@ -39,7 +39,7 @@ if [ -n "${ATLAS_IMAGE:-}" ]; then
   locate "$ATLAS_IMAGE"
   image | unpack /atlas atlas usr/local/bin/atlas usr/bin/atlas bin/atlas || true # no image has all of them
   whole
-  [ -n "$(find /atlas -name atlas -type f -perm -1)" ] || fail AtlasUnusable "there is no program atlas in $ATLAS_IMAGE"
+  [ -n "$(find /atlas -name atlas -type f -perm -1)" ] || fail AtlasUnusable "$ATLAS_IMAGE contains no program atlas"
 fi
 
 locate "$IMAGE"
@@ -100,11 +100,11 @@ done
 
 folder=$files/$inner
 [ ! -L "$folder" ] || fail UnsafeLink "the folder is a symbolic link"
-[ -d "$folder" ] || fail MissingFolder "the image has no folder $FOLDER"
+[ -d "$folder" ] || fail MissingFolder "the image does not contain the folder $FOLDER"
 # A layer need not have an entry for the folder itself, which is what busybox misses then.
 if [ "$extracted" = no ] && ! grep -qi 'not found in archive' "$HOME/tar"; then
   cat "$HOME/tar" >&2
-  if grep -qiE 'hard ?link' "$HOME/tar"; then fail UnsafeLink "a hard link leaves the folder"; fi
+  if grep -qiE 'hard ?link' "$HOME/tar"; then fail UnsafeLink "a hard link points outside of the folder"; fi
   fail FetchFailed "tar could not extract the folder"
 fi
 
@@ -112,7 +112,7 @@ leaving=$(find "$folder" -type l | while IFS= read -r link; do
   target=$(readlink -f "$link" || true)
   case "$target" in "$folder"/*) ;; *) echo "$link" ;; esac
 done)
-[ -z "$leaving" ] || fail UnsafeLink "links that leave the folder: $leaving"
+[ -z "$leaving" ] || fail UnsafeLink "links that point outside of the folder: $leaving"
 
 # crane gives a hard link the content that its target has in the newest layer, but it has that of the layer which made the
 # link. So linked files are taken once more, each from the newest layer that has it. What is not a layer has none of them,
@@ -147,7 +147,7 @@ if [ -s "$HOME/linked" ]; then
     [ ! -e "$HOME/plain" ] || layer "$digest" none
     take
   done < "$HOME/digests"
-  [ ! -s "$HOME/linked" ] || fail UnsafeLink "hard links whose content no layer has: $(cat "$HOME/linked")"
+  [ ! -s "$HOME/linked" ] || fail UnsafeLink "hard links to files that no layer contains: $(cat "$HOME/linked")"
   rm -rf "$layer"
 fi
 
@@ -157,9 +157,9 @@ if [ "$inner" != "${FOLDER#/}" ]; then
   folder=$files$FOLDER
 fi
 size=$(du -sk "$folder" | cut -f1)
-[ "$size" -le 262144 ] || fail FolderTooLarge "the folder has $size KiB"
+[ "$size" -le 262144 ] || fail FolderTooLarge "the folder is larger than 256 MiB: $size KiB"
 last=$(find "$folder" -maxdepth 1 -name '*.sql' \( -type f -o -type l \) | sort | tail -n 1)
-[ -n "$last" ] || fail EmptyFolder "the folder holds no *.sql"
+[ -n "$last" ] || fail EmptyFolder "the folder contains no *.sql files"
 
 last=${last##*/}
 printf 'digest=%s\nlast=%s\n' "${reference##*@}" "${last%%_*}" > /dev/termination-log

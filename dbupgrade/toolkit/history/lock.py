@@ -38,8 +38,8 @@ SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings
 WHERE name IN ('idle_session_timeout', 'statement_timeout')
 """
 SHARED = (
-    "DATABASE_URL leads to a connection pooler that does not keep one server connection for each client (transaction or "
-    "statement mode), so that locks and settings of a session would not hold: use the address of the server itself, or a pool "
+    "DATABASE_URL is that of a connection pooler that does not keep one server connection for each client (transaction or "
+    "statement mode), so locks and settings of a session would be lost: use the address of the server itself, or a pool "
     "in session mode"
 )
 

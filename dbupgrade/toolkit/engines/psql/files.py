@@ -48,10 +48,10 @@ class Migration:
 def read(folder: Path) -> list[Migration]:
     """The migrations of `folder` in the order of their bytes. Raises FolderError and UnusableFileError."""
     if not folder.is_dir():
-        raise FolderError(f"there is no folder {folder}")
+        raise FolderError(f"folder {folder} does not exist")
     paths = [path for path in folder.iterdir() if path.name.endswith(".sql") and path.name[0] != "."]
     if not paths:
-        raise FolderError(f"the folder {folder} holds no *.sql")
+        raise FolderError(f"folder {folder} contains no *.sql files")
     return [_read(path) for path in sorted(paths, key=lambda path: path.name)]
 
 
@@ -60,17 +60,19 @@ def _read(path: Path) -> Migration:
     if not _NAME.fullmatch(name):
         plain = name.encode(errors="replace").decode()
         raise UnusableFileError(
-            plain, "the name has characters other than letters, digits, spaces and . _ - + = , @ ( )"
+            plain, "the name contains characters other than letters, digits, spaces and . _ - + = , @ ( )"
         )
     try:
         data = path.read_bytes() if path.is_file() else None
     except OSError:
         data = None
     if data is None:
-        raise UnusableFileError(name, "it is not a file that the user of the container may read")
+        raise UnusableFileError(
+            name, "it cannot be read: it must be a file that the user of the container may read"
+        )
     headers = _headers(data)
     if headers and headers != [_WITHOUT_TRANSACTION]:
-        raise UnusableFileError(name, "the only header that a file may have is: -- dbupgrade:txmode none")
+        raise UnusableFileError(name, "the only supported header is: -- dbupgrade:txmode none")
     return Migration(
         name,
         hashlib.sha256(data).hexdigest(),

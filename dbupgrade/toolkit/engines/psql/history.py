@@ -58,8 +58,8 @@ def compare(history: History, files: Sequence[Migration], baseline: str) -> Repo
     for failure, names, why in (
         (Failure.PARTLY_APPLIED, partly, None),
         (Failure.FILE_CHANGED, changed, None),
-        (Failure.HISTORY_DIVERGED, missing, "the file was applied, and the folder does not have it"),
-        (Failure.HISTORY_DIVERGED, late, "the file sorts before one that was applied already"),
+        (Failure.HISTORY_DIVERGED, missing, "the file was applied, but is not in the folder"),
+        (Failure.HISTORY_DIVERGED, late, "the file sorts before one that was already applied"),
     ):
         if names:
             return Report(failure=failure, failed_file=min(names), error=why)
@@ -84,13 +84,11 @@ async def look(held: Held) -> History:
     """Read the history. Raises AtlasError."""
     found = (await held.fetch(_sql("look.sql")))[0]
     if found["schema"] is None:
-        raise AtlasError(
-            Failure.CONNECTION_SETTINGS, "the database has none of the schemas of the search_path"
-        )
+        raise AtlasError(Failure.CONNECTION_SETTINGS, "none of the schemas in the search_path exists")
     if found["elsewhere"]:
         raise AtlasError(
             Failure.HISTORY_DIVERGED,
-            f"{TABLE} is not in the first schema of the search path, where it was made, but further on: name the schema in "
+            f"{TABLE} is not in the first schema of the search path, but in a later one: name the schema in "
             "the connection (schema, or search_path in the URL)",
         )
     quoted, rows = found["quoted"], []

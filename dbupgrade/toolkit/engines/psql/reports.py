@@ -14,7 +14,7 @@ _STATE = re.compile(r"[0-9A-Z]{5}")
 _RIGHTS = "permission denied"
 PROBLEMS: dict[str, tuple[Failure, str]] = {
     "LockLost": (Failure.INTERRUPTED, "the connection that held the lock of the run was lost"),
-    "Reconnected": (Failure.UNUSABLE_FILE, "the file connects again (\\connect)"),
+    "Reconnected": (Failure.UNUSABLE_FILE, "the file uses \\connect"),
     "TransactionEnded": (Failure.UNUSABLE_FILE, "the file ends its own transaction"),
     "TransactionOpen": (Failure.PARTLY_APPLIED, "the file leaves a transaction open"),
 }
@@ -55,7 +55,10 @@ class Reporter:
         sqlstate = state if is_known else None
         if error is None:
             return Report(
-                failure=Failure.SQL, failed_file=self.name, sqlstate=sqlstate, error="the file hides an error"
+                failure=Failure.SQL,
+                failed_file=self.name,
+                sqlstate=sqlstate,
+                error="the file continues after an error",
             )
         if TRANSACTION_CONSTRAINT in error.text:
             return self.problem("TransactionEnded")
