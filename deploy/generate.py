@@ -158,11 +158,11 @@ helm install dbupgrade-operator oci://registry-1.docker.io/subbug/dbupgrade-oper
   --namespace {namespace} --create-namespace --set replicaCount=2
 ```
 
-The operator makes and renews the webhook's certificate. With `--set webhook.certManager.enabled=true` it comes from
-cert-manager, which has to be there before.
+The operator creates and renews the webhook's certificate. With `--set webhook.certManager.enabled=true`, cert-manager, which
+must already be installed, issues it.
 
-`helm upgrade` brings the CustomResourceDefinition up to date, `helm uninstall` keeps it and all DBUpgrades (`crds.keep`).
-A CRD that was installed in another way is taken over with `--take-ownership`.
+`helm upgrade` updates the CustomResourceDefinition; `helm uninstall` keeps it and all DBUpgrades (`crds.keep`).
+If the CRD was installed in another way, use `--take-ownership`.
 
 More: [install](../../../docs/install.md), [upgrade and uninstall](../../../docs/upgrade.md),
 [who can read what](../../../docs/security.md).
@@ -170,7 +170,7 @@ More: [install](../../../docs/install.md), [upgrade and uninstall](../../../docs
 MIGRATE_INTRODUCTION = """\
 # dbupgrade-migrate
 
-Migrates an application's database before its new version is deployed, as a Helm hook. It is made to be a dependency of the
+Migrates an application's database before its new version is deployed, as a Helm hook. Use it as a dependency of the
 application's own chart:
 
 ```yaml
@@ -189,13 +189,13 @@ dbupgrade-migrate:
   secrets: {{existingSecret: shop-database}}
 ```
 
-`values-development.yaml` and `values-production.yaml` are places to start from. How it works, and what to do when it fails:
+`values-development.yaml` and `values-production.yaml` are starting points. How it works, and what to do when it fails:
 [docs/helm-hooks.md](../../../docs/helm-hooks.md).
 """
 VALUES = """
 ## Values
 
-This file is made from the comments in `values.yaml`.
+This file is generated from the comments in `values.yaml`.
 
 | value | default | meaning |
 |---|---|---|

@@ -169,10 +169,10 @@ class Observer:
         try:
             secret = await self._reads.secret(namespace, reference.name)
         except NotFound:
-            message = f"Secret {reference.name} not found in namespace {namespace}: create it with a key {reference.key} that holds the {what}"
+            message = f"Secret {reference.name} not found in namespace {namespace}: create it with a key {reference.key} that contains the {what}"
             return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
         except Forbidden:
-            message = f"Secret {reference.name} may not be read by the operator: allow it to get Secrets in namespace {namespace}"
+            message = f"the operator is not allowed to read Secret {reference.name}: allow it to get Secrets in namespace {namespace}"
             return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
         return secret_view(secret, reference, what, allowed)
 

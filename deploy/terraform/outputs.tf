@@ -1,5 +1,5 @@
 output "names" {
-  description = "Name of the DBUpgrade of each migration (in mode `job`: how the names of its Jobs begin), by its key."
+  description = "Name of the DBUpgrade of each migration (in mode `job`: the prefix of the names of its Jobs), by its key."
   value       = local.names
 }
 
@@ -9,22 +9,22 @@ output "namespaces" {
 }
 
 output "uids" {
-  description = "Uid of each DBUpgrade, by the key of its migration; null in mode `job`."
+  description = "UID of each DBUpgrade, by the key of its migration; null in mode `job`."
   value       = { for key in keys(local.names) : key => try(kubectl_manifest.dbupgrade[key].uid, null) }
 }
 
 output "job_names" {
-  description = "Name of the Job of each migration's last run, by its key. The operator names its Jobs, so null in mode `operator` with `wait_for_completion = false`."
+  description = "Name of the Job of each migration's last run, by its key. Null in mode `operator` with `wait_for_completion = false`, because the operator chooses the names."
   value       = local.job_names
 }
 
 output "credentials_secret_name" {
-  description = "Name of the Secret with the credentials that came as input; null when none did."
+  description = "Name of the Secret with the credentials from `credentials`; null if there are none."
   value       = length(local.with_credentials) > 0 ? local.secret : null
 }
 
 output "migration_jobs_summary" {
-  description = "All migrations, those that are not enabled too: `enabled`, `mode`, `name`, `namespace`, `job_name`, `image`, `engine`, `database` (where the module knows it)."
+  description = "All migrations, including those that are not enabled: `enabled`, `mode`, `name`, `namespace`, `job_name`, `image`, `engine`, `database` (where the module knows it)."
   value = { for key, migration in var.migrations : key => {
     enabled   = migration.enabled
     mode      = var.mode

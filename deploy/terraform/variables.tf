@@ -1,20 +1,20 @@
 variable "migrations" {
   description = <<-EOT
-    The migrations to run, one DBUpgrade each; the key becomes its name (`_` as `-`). What is left out has the operator's default.
+    The migrations to run, one DBUpgrade each; its key becomes the name (with `-` in place of `_`). Fields that are not set have the operator's defaults.
 
-    - `enabled`: false takes it out, as if it were not there.
+    - `enabled`: if false, the migration is treated as if it were not in the map.
     - `image`, `dir`, `engine` (Atlas, Psql, Command), `delivery`, `baseline`, `exec_order`, `revisions_schema`, `command`, `args`, `image_pull_secrets`: `spec.migrations`. An entry of
       `env` has a `name` and one of `value`, `secret` and `config_map`.
-    - `database.type`: selfHosted, awsRds or awsAurora. How to connect is one of
+    - `database.type`: selfHosted, awsRds or awsAurora. The connection is one of
       - `url_secret`: a Secret of yours with a URL;
       - `host`, `port`, `name`, `schema`, `ssl_mode`, `ca_secret` (for verify-ca and verify-full) with `user_secret` and `password_secret`, keys of Secrets of yours;
       - `host`, `port`, `name`, … with `credentials_revision`: user and password come from `var.credentials`, and the module writes them
         into a Secret. Change the revision when they change;
       - `aws`: IAM authentication.
-    - `runner`: `spec.runner`; what is given here goes before `resources`, `service_account_name` and `labels` of the module.
-    - `spec`: more of the DBUpgrade's spec as JSON or YAML, for example `yamlencode({ checks = … })`. A field below `migrations`, `database` or `runner`
-      replaces that one field, another the whole block.
-    - `retry`: a new text tries a failed run again.
+    - `runner`: `spec.runner`; takes precedence over `resources`, `service_account_name` and `labels` of the module.
+    - `spec`: additional fields of the DBUpgrade's spec, as JSON or YAML, for example `yamlencode({ checks = … })`. A field below `migrations`, `database` or `runner`
+      replaces only that field; any other field replaces the whole block.
+    - `retry`: a new value retries a failed run.
   EOT
   type = map(object({
     enabled            = optional(bool, true)
@@ -78,27 +78,27 @@ variable "migrations" {
 
   validation {
     condition     = alltrue([for key in keys(var.migrations) : can(regex("^[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?$", key))])
-    error_message = "A key of migrations becomes part of names in Kubernetes: at most 40 of a-z, 0-9, - and _, with a letter or number first and last."
+    error_message = "A key of migrations becomes part of names in Kubernetes: it must have at most 40 characters (a-z, 0-9, - and _), and begin and end with a letter or digit."
   }
 
   validation {
     condition     = length(distinct([for key in keys(var.migrations) : replace(key, "_", "-")])) == length(var.migrations)
-    error_message = "Two keys of migrations that differ only in - and _ would be one DBUpgrade: rename one of them."
+    error_message = "Two keys of migrations that differ only in - and _ would be the same DBUpgrade: rename one of them."
   }
 
   validation {
     condition     = alltrue([for migration in values(var.migrations) : contains(["Atlas", "Psql", "Command"], migration.engine)])
-    error_message = "migrations.*.engine is Atlas, Psql or Command."
+    error_message = "migrations.*.engine must be Atlas, Psql or Command."
   }
 
   validation {
     condition     = alltrue([for migration in values(var.migrations) : migration.baseline == null || can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*$", migration.baseline))])
-    error_message = "migrations.*.baseline is the version of a file: letters, numbers and . _ -, with a letter or number first."
+    error_message = "migrations.*.baseline must be the version of a file: letters, digits, '.', '_' and '-', beginning with a letter or digit."
   }
 
   validation {
     condition     = alltrue([for migration in values(var.migrations) : migration.exec_order == null || contains(["Linear", "LinearSkip", "NonLinear"], coalesce(migration.exec_order, "Linear"))])
-    error_message = "migrations.*.exec_order is Linear, LinearSkip or NonLinear."
+    error_message = "migrations.*.exec_order must be Linear, LinearSkip or NonLinear."
   }
 
   validation {
@@ -108,14 +108,14 @@ variable "migrations" {
       migration.database.credentials_revision,
       migration.database.user_secret,
     ] : way if way != null]) == 1])
-    error_message = "migrations.*.database says in one way how to connect: url_secret, user_secret with password_secret, credentials_revision, or aws."
+    error_message = "migrations.*.database must contain exactly one of url_secret, user_secret with password_secret, credentials_revision, and aws."
   }
 
   validation {
     condition = alltrue([for migration in values(var.migrations) :
       (migration.database.user_secret == null) == (migration.database.password_secret == null)
     ])
-    error_message = "migrations.*.database.user_secret and password_secret go together."
+    error_message = "migrations.*.database.user_secret and password_secret must be set together."
   }
 
   validation {
@@ -123,69 +123,69 @@ variable "migrations" {
       migration.database.host != null && migration.database.name != null
       if migration.database.user_secret != null || migration.database.credentials_revision != null
     ])
-    error_message = "migrations.*.database.user_secret and credentials_revision need host and name."
+    error_message = "migrations.*.database.user_secret and credentials_revision require host and name."
   }
 
   validation {
     condition     = alltrue([for migration in values(var.migrations) : can(keys(yamldecode(migration.spec)))])
-    error_message = "migrations.*.spec is a mapping, as JSON or YAML: yamlencode({ checks = … })."
+    error_message = "migrations.*.spec must be a mapping, as JSON or YAML: yamlencode({ checks = … })."
   }
 }
 
 variable "namespace" {
-  description = "Namespace of the DBUpgrades (or Jobs), their Secrets and pods. It has to be there."
+  description = "Namespace of the DBUpgrades (or Jobs), their Secrets and pods. It must exist."
   type        = string
   default     = "default"
   nullable    = false
 }
 
 variable "name_prefix" {
-  description = "Goes before all names, so that two instances of the module can share a namespace, for example `blue-`."
+  description = "Prefix of all names, so that two instances of the module can share a namespace, for example `blue-`."
   type        = string
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^([a-z]([a-z0-9-]{0,10})?)?$", var.name_prefix))
-    error_message = "name_prefix is at most 11 of a-z, 0-9 and -, with a letter first."
+    error_message = "name_prefix must have at most 11 characters (a-z, 0-9 and -), and begin with a letter."
   }
 }
 
 variable "mode" {
-  description = "`operator` makes DBUpgrades. `job` makes the Jobs directly, for clusters without the operator; it knows no checks, no AWS and no lock between runs of others."
+  description = "`operator` creates DBUpgrades. `job` creates the Jobs directly, for clusters without the operator; it does not support checks and AWS, and its lock applies only to runs of this module."
   type        = string
   default     = "operator"
   nullable    = false
 
   validation {
     condition     = contains(["operator", "job"], var.mode)
-    error_message = "mode is operator or job."
+    error_message = "mode must be operator or job."
   }
 
   validation {
     condition = var.mode == "operator" || alltrue([for migration in values(var.migrations) :
       migration.database.aws == null && !can(yamldecode(migration.spec).checks) && !can(yamldecode(migration.spec).suspend)
     ])
-    error_message = "mode job knows neither database.aws nor checks nor suspend: these need the operator."
+    error_message = "mode job does not support database.aws, checks and suspend: these need the operator."
   }
 }
 
 variable "wait_for_completion" {
-  description = "Wait until each migration is done; fail when one fails, as soon as it does. False applies and goes on."
+  description = "Wait until each migration is done, and fail as soon as one fails. If false, `apply` does not wait."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "timeout" {
-  description = "How long to wait for a migration, as `90s`, `10m` or `1h`. What is not done by then goes on, but the apply fails. The limit of the run itself is `runner.active_deadline_seconds`."
+  description = "How long to wait for a migration, for example `90s`, `10m` or `1h`. After that, the apply fails, but the migration continues. The limit of the run itself is `runner.active_deadline_seconds`."
   type        = string
   default     = "10m"
   nullable    = false
 
   validation {
     condition     = can(regex("^[1-9][0-9]*[smh]$", var.timeout))
-    error_message = "timeout is a number with s, m or h, for example 10m."
+    error_message = "timeout must be a number followed by s, m or h, for example 10m."
   }
 }
 
@@ -197,21 +197,21 @@ variable "resources" {
 }
 
 variable "service_account_name" {
-  description = "Service account of the pods; its token is not mounted. The namespace's default if empty."
+  description = "Service account of the pods; its token is not mounted. Defaults to the namespace's default service account."
   type        = string
   default     = ""
   nullable    = false
 }
 
 variable "labels" {
-  description = "Labels of everything that the module makes, pods included."
+  description = "Labels of all objects that the module creates, including pods."
   type        = map(string)
   default     = {}
   nullable    = false
 }
 
 variable "credentials" {
-  description = "User and password of migrations with `database.credentials_revision`, by their key. Ephemeral: they are in no plan and no state, only in the Secret."
+  description = "User and password of migrations with `database.credentials_revision`, by their key. Ephemeral: they are not stored in plan or state, only in the Secret."
   type        = map(object({ user = string, password = string }))
   default     = {}
   nullable    = false
@@ -220,7 +220,7 @@ variable "credentials" {
 }
 
 variable "kubectl" {
-  description = "The command that waits, writes credentials, reads names of Jobs, and begins each of `helpful_commands`. Words for a shell: `kubectl --context prod`."
+  description = "The kubectl command with which the module waits, writes credentials and reads the names of Jobs, and with which each of `helpful_commands` begins, as in a shell: `kubectl --context prod`."
   type        = string
   default     = "kubectl"
   nullable    = false

@@ -371,7 +371,7 @@ def test_watching_it(helm: Helm) -> None:
     alerts = yaml.safe_load((REPOSITORY / "deploy/helm/dbupgrade-operator/files/alerts.yaml").read_text())
     assert objects.one("PrometheusRule")["spec"] == alerts
     assert json.loads(objects.one("ConfigMap")["data"]["dbupgrade.json"])["title"]
-    with pytest.raises(HelmError, match=re.escape("serviceMonitor.enabled needs metrics.enabled")):
+    with pytest.raises(HelmError, match=re.escape("serviceMonitor.enabled requires metrics.enabled")):
         helm.template("serviceMonitor.enabled=true", "metrics.enabled=false")
     assert not helm.template("metrics.enabled=false").all("Service", "dbupgrade-operator-metrics")
 

@@ -61,7 +61,7 @@ class UrlSecretRef(Model):
     """A key of a Secret that holds a database URL."""
 
     name: ObjectName = Field(description=f"Name of the Secret{_NAMESPACE}")
-    key: DataKey = Field("url", description="Key in the Secret that holds the URL. Defaults to url.")
+    key: DataKey = Field("url", description="Key in the Secret that contains the URL. Defaults to url.")
     optional: bool | None = Field(
         None, description="Accepted for compatibility, and ignored: the Secret must always exist."
     )
@@ -72,7 +72,7 @@ class UserSecretRef(Model):
 
     name: ObjectName = Field(description=f"Name of the Secret{_NAMESPACE}")
     key: DataKey = Field(
-        "username", description="Key in the Secret that holds the user's name. Defaults to username."
+        "username", description="Key in the Secret that contains the user's name. Defaults to username."
     )
 
 
@@ -81,7 +81,7 @@ class PasswordSecretRef(Model):
 
     name: ObjectName = Field(description=f"Name of the Secret{_NAMESPACE}")
     key: DataKey = Field(
-        "password", description="Key in the Secret that holds the password. Defaults to password."
+        "password", description="Key in the Secret that contains the password. Defaults to password."
     )
 
 
@@ -90,7 +90,7 @@ class CaSecretRef(Model):
 
     name: ObjectName = Field(description=f"Name of the Secret{_NAMESPACE}")
     key: DataKey = Field(
-        "ca.crt", description="Key in the Secret that holds the certificates (PEM). Defaults to ca.crt."
+        "ca.crt", description="Key in the Secret that contains the certificates (PEM). Defaults to ca.crt."
     )
 
 

@@ -89,7 +89,7 @@ async def test_a_fresh_read_is_what_the_api_server_has() -> None:
     ("error", "text"),
     [
         (NotFound("", status=404), "Secret orders-db not found in namespace shop"),
-        (Forbidden("", status=403), "Secret orders-db may not be read by the operator"),
+        (Forbidden("", status=403), "the operator is not allowed to read Secret orders-db"),
     ],
 )
 async def test_a_secret_that_cannot_be_had_is_a_problem(error: Exception, text: str) -> None:

@@ -56,7 +56,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "dbupgrade-migrate.customImage" -}}
 {{- with .Values.migration.customImage }}
 {{- if not (and .repository .tag) }}
-{{- fail "migration.customImage needs repository and tag: the image that holds this version's migrations" }}
+{{- fail "migration.customImage needs repository and tag: the image that contains the migrations of this version" }}
 {{- end }}
 {{- include "dbupgrade-migrate.image" . }}
 {{- end }}
@@ -90,7 +90,7 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 
 {{- define "dbupgrade-migrate.needDatabase" -}}
 {{- if not (and .Values.database.host .Values.database.name) }}
-{{- fail "database.host and database.name are missing: where to migrate (or secrets.urlKey, for a Secret with a whole URL)" }}
+{{- fail "database.host and database.name are required (or secrets.urlKey, for a Secret with a complete URL)" }}
 {{- end }}
 {{- end }}
 
@@ -101,7 +101,7 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- if ne .Values.migration.command "validate" }}
 {{- $secret := include "dbupgrade-migrate.secret" . }}
 {{- if not $secret }}
-{{- fail "secrets.existingSecret is missing: the Secret with the database's credentials" }}
+{{- fail "secrets.existingSecret is required: the Secret with the credentials of the database" }}
 {{- end }}
 {{- if .Values.secrets.urlKey }}
 - name: DATABASE_URL
@@ -156,7 +156,7 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- define "dbupgrade-migrate.connection" -}}
 {{- $secret := .Values.secrets.existingSecret }}
 {{- if not $secret }}
-{{- fail "mode operator needs secrets.existingSecret (the Secret with the database's credentials), or operator.spec.database" }}
+{{- fail "mode operator requires secrets.existingSecret (the Secret with the credentials of the database), or operator.spec.database" }}
 {{- end }}
 {{- if .Values.secrets.urlKey }}
 urlSecretRef:
@@ -164,7 +164,7 @@ urlSecretRef:
   key: {{ .Values.secrets.urlKey }}
 {{- else }}
 {{- if .Values.database.user }}
-{{- fail "database.user is for mode job: in mode operator the user comes from the Secret's secrets.usernameKey" }}
+{{- fail "database.user is for mode job: in mode operator, the user is read from the Secret's key secrets.usernameKey" }}
 {{- end }}
 {{- include "dbupgrade-migrate.needDatabase" . }}
 host: {{ .Values.database.host | quote }}

@@ -98,7 +98,7 @@ annotations:
 {{- end }}
 {{- end }}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) }}
-{{- fail "replicaCount above 1 needs leaderElection.enabled: two operators would run the same migration" }}
+{{- fail "replicaCount above 1 requires leaderElection.enabled: otherwise, two operators would run the same migration" }}
 {{- end }}
 {{- end }}
 
