@@ -36,6 +36,8 @@ _AWS_TOKEN = re.compile(
 _NEAR = re.compile(r"near '.*", re.DOTALL)
 _QUOTE = re.compile(r"\"|(?<!n)'|'(?!t\b)")  # not that of "doesn't"
 _MARKS = re.compile(r"""['"`]|\$\w*\$""")
+_PUNCTUATION = re.compile(r"[^\w\s'\"$]{1,3}")
+_SYNTAX = "syntax error at or near "
 _SHORTEST_LITERAL = 4  # shorter ones would mask half of the words
 _IDENTIFIER = re.compile(r"\b[^\W\d][\w.$]*")
 _NUMBER = re.compile(r"\b\d{6,}\b")  # may be anybody's number; a version inside a name is no word of its own
@@ -104,7 +106,8 @@ def _is_name(text: str, begin: int, end: int, names: set[str]) -> bool:
     """Whether what is quoted there is one of `names`; MySQL puts the database before the name of a table."""
     quoted = text[begin + 1 : end]
     table = quoted.rpartition(".")[2] if text[:begin].endswith("Table ") else ""
-    return quoted in names or table in names
+    is_punctuation = text[:begin].endswith(_SYNTAX) and _PUNCTUATION.fullmatch(quoted)
+    return bool(is_punctuation) or quoted in names or table in names
 
 
 def _next_quote(text: str, start: int) -> int:

@@ -24,6 +24,17 @@ def test_a_file_may_not_commit_by_itself(runner: Runner, ending: str) -> None:
     assert runner.history == ["001_users.sql"]
 
 
+def test_what_fails_only_at_the_end_has_its_sqlstate_and_its_names(runner: Runner) -> None:
+    tables = "CREATE TABLE a (id int PRIMARY KEY);\nCREATE TABLE b (id int REFERENCES a DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO b VALUES (1);"
+    outcome = runner.migrate({**ONE, "002.sql": tables})
+    assert failure(outcome) == (Failure.SQL, "002.sql"), outcome.log
+    assert (outcome.report.sqlstate, outcome.report.line) == ("23503", None)
+    assert (outcome.report.error or "").startswith(
+        'insert or update on table "b" violates foreign key constraint'
+    )
+    assert runner.tables == ["users"]
+
+
 def test_a_file_may_not_roll_back_by_itself(runner: Runner) -> None:
     outcome = runner.migrate({**ONE, "002.sql": "CREATE TABLE half (id int);\nROLLBACK;"})
     assert failure(outcome) == (Failure.UNUSABLE_FILE, "002.sql"), outcome.log

@@ -22,6 +22,7 @@ from dbupgrade.toolkit.progress.place import Tracker
 _SHOWN_LINES = 100
 _SHOWN_BYTES = 512
 _CLEAN = "00000"
+_FAILED = "Failed"
 
 
 class _LockLostError(Exception):
@@ -114,14 +115,18 @@ class _File:
         code = await self.session.end()
         if answer == ["Done"]:
             return None
-        if answer:
+        if answer and answer[0] != _FAILED:
             return self.reporter.problem(answer[0])
-        if code != CONNECTION_LOST:
-            return self.reporter.statement(error, "")
+        if answer or code != CONNECTION_LOST:
+            state = answer[1] if answer else ""
+            return self.reporter.statement(error, state, self._text())
         with contextlib.suppress(*BROKEN, asyncpg.PostgresError):
             if await history.is_whole(self.held, found, self.migration.name):
                 return None
         return self.reporter.lost()
+
+    def _text(self) -> str:
+        return Path(self.reporter.path).read_text(encoding="utf-8", errors="replace")
 
     async def _ask(self, step: steps.Step) -> list[str] | None:
         return await self._unless_lost(self.session.ask(step.mark, step.commands))

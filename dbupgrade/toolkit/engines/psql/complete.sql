@@ -9,7 +9,12 @@ SELECT count(*) = 0 AS dbupgrade_problem FROM done \gset
 \warn :dbupgrade_mark TransactionEnded
 \quit
 \endif
+\set ON_ERROR_STOP off
 COMMIT;
+\if :ERROR
+\warn :dbupgrade_mark Failed :SQLSTATE
+\quit
+\endif
 \else
 SELECT now() <> statement_timestamp() AS dbupgrade_problem \gset
 \if :dbupgrade_problem

@@ -48,8 +48,8 @@ class Reporter:
         """A statement of ours failed before the file."""
         return of_history(error.text if error else "", self.name)
 
-    def statement(self, error: Error | None, state: str) -> Report:
-        """Something in the file failed."""
+    def statement(self, error: Error | None, state: str, file: str = "") -> Report:
+        """Something in the file failed; `file` is its text where that was at its end, and no statement is to blame."""
         # psql knows the state of the last error.
         is_known = _STATE.fullmatch(state) and state != _NONE and (error is None or error.is_last)
         sqlstate = state if is_known else None
@@ -70,7 +70,7 @@ class Reporter:
             failure=Failure.SQL,
             failed_file=self.name,
             failed_statement=cut(remove_secrets(mask_statement(sql), self.secrets)) if sql else None,
-            error=cut(with_hint(where + self._masked(text, sql), "`-- dbupgrade:txmode none`")),
+            error=cut(with_hint(where + self._masked(text, sql or file), "`-- dbupgrade:txmode none`")),
             line=error.line if in_file else None,
             sqlstate=sqlstate,
         )

@@ -63,7 +63,7 @@ def outer(path: Path, success: str) -> str:
 
 
 def end(migration: Migration, target: Target, mark: str, session: str) -> Step:
-    """Complete the file in the history; the answer is Done, or what is wrong."""
+    """Complete the file in the history; the answer is Done, what is wrong, or Failed and the SQLSTATE of the commit."""
     values = _values(migration, target, dbupgrade_mark=mark, dbupgrade_session=session)
     return Step(mark, values + _scripts("settle", "restore") + _limits(target) + _scripts("lock", "complete"))
 
