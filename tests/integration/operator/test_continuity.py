@@ -18,7 +18,7 @@ from tests.integration.harness.guard import WebhookConfiguration, dry_run, resou
 from tests.integration.harness.scene import spec
 from tests.integration.harness.waiting import eventually
 from tests.integration.operator.test_clock import Clock
-from webhook.issue import LIFETIME, issue
+from webhook.issue import CLOCK_SKEW, LIFETIME, issue
 from webhook.rotation import PROPAGATION, RENEW_BEFORE
 
 if TYPE_CHECKING:
@@ -64,8 +64,10 @@ async def test_no_review_fails_through_a_renewal_and_the_end_of_a_replica(
 ) -> None:
     now = datetime.now(UTC)
     old = issue("127.0.0.1", now - LIFETIME + RENEW_BEFORE)
-    # Due long after the start, also that of a slow machine, unless the operators' clock jumps. The API server's stays as it is.
-    new = issue("127.0.0.1", now - PROPAGATION / 10)
+    # Due long after the start, also that of a slow machine, unless the operators' clock jumps. The API server's stays as it is,
+    # and takes a certificate that was made so much later.
+    made = now + CLOCK_SKEW / 2
+    new = issue("127.0.0.1", made)
     clock = Clock(tmp_path)
     await store_pairs(scene.admin, scene.namespace, SECRET, current=old, next=new)
     ports = (free_port(), free_port())
@@ -89,7 +91,7 @@ async def test_no_review_fails_through_a_renewal_and_the_end_of_a_replica(
         await callers.more(50)
         assert [await served(port) for port in ports] == [old.cert_pem.decode()] * 2
 
-        clock.jump(int(PROPAGATION.total_seconds()))
+        clock.jump(int((made + PROPAGATION - now).total_seconds()))
 
         async def renewed() -> bool:
             return [await served(port) for port in ports] == [new.cert_pem.decode()] * 2
