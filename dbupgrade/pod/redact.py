@@ -41,6 +41,7 @@ _SYNTAX = "syntax error at or near "
 _SHORTEST_LITERAL = 4  # shorter ones would mask half of the words
 _IDENTIFIER = re.compile(r"\b[^\W\d][\w.$]*")
 _NUMBER = re.compile(r"\b\d{6,}\b")  # may be anybody's number; a version inside a name is no word of its own
+_SHORTEST_SECRET = 4
 _LONGEST = 8192  # characters that are looked at: patterns take longer than the text is long
 
 
@@ -133,10 +134,15 @@ def spellings(value: str) -> tuple[str, ...]:
 
 
 def remove_secrets(text: str, secrets: tuple[str, ...]) -> str:
-    """`text` with every occurrence of each secret replaced."""
-    for secret in secrets:
-        if secret:
+    """`text` with every occurrence of each secret replaced; of a very short one, where it stands as a value (contract, 3.6).
+
+    Within words, a letter would mask half of what there is to read.
+    """
+    for secret in filter(None, secrets):
+        if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, MASK)
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
     return text
 
 

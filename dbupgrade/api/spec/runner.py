@@ -154,7 +154,7 @@ class Runner(Model):
     wait_for_database_seconds: int = Field(
         0,
         ge=0,
-        description="Seconds to wait for a database that does not accept connections yet. PostgreSQL only. "
+        description="Seconds to wait for a database that does not accept connections yet. On MySQL and MariaDB, until its port is open. "
         "Defaults to 0 (no waiting).",
     )
     backoff_limit: int = Field(

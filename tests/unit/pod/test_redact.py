@@ -345,3 +345,17 @@ def test_a_text_is_cut_to_a_kibibyte_between_characters(text: str) -> None:
         assert result.endswith("…")
         assert text.startswith(result[:-1])
         assert len(result.encode()) > MAX_BYTES - 4
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("another kind of database", "another kind of database"),
+        ("the password b was refused", "the password *** was refused"),
+        ("mysql://a:b@host", "mysql://a:***@host"),
+        ("password=b", "password=***"),
+        ("'b'", "'***'"),
+    ],
+)
+def test_a_secret_of_a_few_characters_is_masked_where_it_stands_as_a_value(text: str, shown: str) -> None:
+    assert remove_secrets(text, ("b",)) == shown
