@@ -76,8 +76,11 @@ def test_a_connection_that_breaks_in_a_file_leaves_its_end_unknown(runner: Runne
     assert failure(outcome) == (Failure.INTERRUPTED, "002.sql"), outcome.log
 
 
-LOSE_THE_LOCK = """SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'
+# A session that is terminated has its locks a moment longer.
+LOSE_THE_LOCK = """CREATE TEMP VIEW held AS SELECT pid FROM pg_locks WHERE locktype = 'advisory'
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+SELECT pg_terminate_backend(pid) FROM held;
+DO $$ BEGIN WHILE EXISTS (SELECT FROM held) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$;
 """
 
 
