@@ -71,9 +71,9 @@ def record(call: Call, before: State) -> None:
     """
     if not address.is_postgresql(call.settings.database):
         return
-    files = folder.contents(call.folder)[0].without(
-        {name for name, parts in call.changed.items() if not parts}
-    )
+    everything = folder.contents(call.folder)[0]
+    twice = {name for name, parts in call.changed.items() if not parts}
+    files = everything.without(twice)
     try:
         known = asyncio.run(ledger.read(call.settings.database, _schema(call)))
         done = [
@@ -83,6 +83,7 @@ def record(call: Call, before: State) -> None:
         ]
         pending = {file.version for file in before.pending}
         new = [row for row in done if row[0] in pending]
+        done += [(name, name, changes.sha256(data)) for name, data in everything.files if name in twice]
         old = [row for row in done if row[0] not in pending and row[0] not in known.shas]
         if new or old:
             asyncio.run(ledger.write(call.settings.database, _schema(call), new, old))
@@ -123,7 +124,7 @@ def _excuse(call: Call, files: Files, problems: list[Problem], known: Ledger) ->
 
     Raises FilesRefusedError for those of others.
     """
-    if new := [problem for problem in problems if version(problem.file) not in known.applied]:
+    if new := [problem for problem in problems if _is_new(problem, known)]:
         raise FilesRefusedError(new)
     for problem in problems:
         if version(problem.file) not in known.shas:
@@ -137,6 +138,18 @@ def _excuse(call: Call, files: Files, problems: list[Problem], known: Ledger) ->
         raise AtlasError(Failure.CHECKSUM)
     call.use(dict.fromkeys(twice, ()))
     return files.without(twice)
+
+
+def _is_new(problem: Problem, known: Ledger) -> bool:
+    """Whether a fault is one of a file that was not there before.
+
+    A second file of an applied version was never applied itself: it is old only if it was there at our first run, of which
+    it has a row under its name.
+    """
+    applied = version(problem.file) in known.applied
+    if problem.failure is Failure.DUPLICATE_VERSION and version(problem.file) in known.shas:
+        return problem.file not in known.shas
+    return not applied
 
 
 def warn_of_old(call: Call, problem: Problem) -> None:

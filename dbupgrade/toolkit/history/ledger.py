@@ -29,7 +29,7 @@ class Ledger:
     exists: bool = False
     """Without it, the runner sees the database for the first time."""
     shas: Mapping[str, str] = field(default_factory=dict)
-    """By version."""
+    """By version; a second file of a version, which is never applied, by its name."""
     applied: frozenset[str] = frozenset()
     """The versions that Atlas's history has as complete."""
 

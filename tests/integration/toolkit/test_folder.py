@@ -307,7 +307,7 @@ def test_a_second_file_of_a_version_that_was_applied_is_left_out(toolkit: Toolki
     first = toolkit.run("apply")
     assert (first.code, first.event("old_fault")["file"]) == (0, "1_b.sql"), first.text
     assert toolkit.tables() == {"a", "z", "y"}
-    assert toolkit.fetch(SHAS) == ["1_a.sql", "2_z.sql", "3_y.sql"]
+    assert toolkit.fetch(SHAS) == ["1_a.sql", "1_b.sql", "2_z.sql", "3_y.sql"]
     second = toolkit.run("apply")
     assert (second.code, "old_fault" in second.text) == (0, False)
 
@@ -350,3 +350,35 @@ def test_a_checkpoint_stands_for_the_files_before_it_and_is_never_late(toolkit: 
         "update atlas_schema_revisions.atlas_schema_revisions set version = '1' where version = '2'"
     )  # as if it had come after the first file was applied
     assert "OutOfOrder" not in toolkit.run("status").text
+
+
+def test_a_second_file_of_an_applied_version_is_refused_when_it_is_new(toolkit: Toolkit) -> None:
+    put(toolkit, v1_a="create table a (n int);")
+    assert toolkit.run("apply").code == 0
+    (toolkit.folder / "1_b.sql").write_text("create table b (n int);")
+    sums_of(toolkit)
+    for command in ("status", "apply"):
+        result = toolkit.run(command)
+        assert refused(result) == (12, "DuplicateVersion", "1_b.sql"), (command, result.text)
+    assert toolkit.tables() == {"a"}
+
+
+def test_a_second_file_of_an_applied_version_is_a_warning_when_it_is_old(toolkit: Toolkit) -> None:
+    put(toolkit, v1_a="create table a (n int);")
+    assert toolkit.run("apply").code == 0
+    toolkit.execute("drop table atlas_schema_revisions.dbupgrade_files")  # as if Atlas had applied it
+    (toolkit.folder / "1_b.sql").write_text("create table b (n int);")
+    sums_of(toolkit)
+    first = toolkit.run("apply")
+    assert (first.code, first.event("old_fault")["file"]) == (0, "1_b.sql"), first.text
+    again = toolkit.run("apply")
+    assert (again.code, "old_fault" in again.text) == (0, False), again.text
+    (toolkit.folder / "1_c.sql").write_text("create table c (n int);")
+    sums_of(toolkit)
+    assert refused(toolkit.run("apply")) == (12, "DuplicateVersion", "1_c.sql")
+
+
+def sums_of(toolkit: Toolkit) -> None:
+    """Write the atlas.sum that Atlas 0.13 would write; our engine refuses to."""
+    files = [(path.name, path.read_bytes()) for path in sorted(toolkit.folder.glob("*.sql"))]
+    (toolkit.folder / "atlas.sum").write_bytes(sums(files))
