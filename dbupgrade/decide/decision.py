@@ -23,6 +23,13 @@ class CreateJob:
 
 
 @dataclass(frozen=True)
+class CompareJob:
+    """Find out whether the Job that is there runs what the run's would. One that has gone meanwhile is not created again."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
 class RenewToken:
     """Put a fresh token into the Secret of the run, which has not begun to migrate."""
 
@@ -50,7 +57,7 @@ class SetTtl:
     seconds: int
 
 
-Action = WriteStatus | CreateJob | RenewToken | RemoveToken | DeleteJob | SetTtl
+Action = WriteStatus | CreateJob | CompareJob | RenewToken | RemoveToken | DeleteJob | SetTtl
 
 
 @dataclass(frozen=True)

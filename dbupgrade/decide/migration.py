@@ -9,7 +9,7 @@ from datetime import timedelta
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, Progress, Run, RunResult, Status
 from dbupgrade.decide import post_checks, task
-from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RenewToken
+from dbupgrade.decide.decision import CompareJob, CreateJob, Decision, DeleteJob, RenewToken
 from dbupgrade.decide.ending import expire, failed, failed_status, finish, remove_token
 from dbupgrade.decide.gates import Walk
 from dbupgrade.decide.gates.busy import others_at_work
@@ -120,12 +120,12 @@ def _create(observed: Observed, run: Run) -> Decision | Need:
 
 
 def _verify(observed: Observed, run: Run) -> Decision | Need:
-    """Create the Job again: that it is there is how it is compared with ours, and adopted or left alone.
+    """Compare the Job that is there with ours, to adopt it or leave it alone.
 
-    What the spec of now would run says nothing of a run that it does not ask for any more.
+    It must not be created for that: where it goes at this moment, another one would begin beside its pod. What the spec of now would run says nothing of a run that it does not ask for any more.
     """
     if still_wanted(observed, run):
-        return Decision.write(observed.resource.status, CreateJob(run), requeue_after=VERIFIED_AFTER_SECONDS)
+        return Decision.write(observed.resource.status, CompareJob(run), requeue_after=VERIFIED_AFTER_SECONDS)
     job = observed.job and replace(observed.job, ours=True)
     return advance(replace(observed, job=job), run)
 

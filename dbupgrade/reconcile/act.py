@@ -12,6 +12,7 @@ from dbupgrade.api.record import to_json
 from dbupgrade.api.status import Run, Status
 from dbupgrade.decide import bounds, migration, transitions
 from dbupgrade.decide.decision import (
+    CompareJob,
     CreateJob,
     Decision,
     DeleteJob,
@@ -96,6 +97,8 @@ class Actor:
                 case CreateJob(run):
                     now = replace(observed, resource=replace(resource, status=decision.status))
                     await self._launch(now, version, run, memory)
+                case CompareJob(run):
+                    await self._adopt(resource, run, job(resource, run, self._settings), memory)
                 case RenewToken():
                     await self._renew(observed, memory)
                 case RemoveToken(name):
@@ -188,18 +191,24 @@ class Actor:
         try:
             memory.known_job = await self._writes.create_job(resource.namespace, body)
         except AlreadyExists:
-            found = await self._writes.job(resource.namespace, run.job_name)
-            if found is None:
-                raise  # it has just gone: the next reconcile creates it
-            if not await self._is_ours(resource, run, body, found):
-                memory.foreign = replace(job_from(found), ours=False)
+            if not await self._adopt(resource, run, body, memory):
                 raise
-            memory.known_job = found["metadata"]["uid"]
         except (Forbidden, Invalid) as error:
             return _refusal(error)
         memory.created = (run.job_name, time.monotonic())
         _log.info("job_created", job=run.job_name)
         return None
+
+    async def _adopt(self, resource: Resource, run: Run, body: Object, memory: Memory) -> bool:
+        """Whether a Job of the run's name is there and is the run's; remembers which it is. Raises a KubeError."""
+        found = await self._writes.job(resource.namespace, run.job_name)
+        if found is None:
+            return False  # it has just gone: the next reconcile looks what it has left
+        if not await self._is_ours(resource, run, body, found):
+            memory.foreign = replace(job_from(found), ours=False)
+            return False
+        memory.known_job = found["metadata"]["uid"]
+        return True
 
     async def _is_ours(self, resource: Resource, run: Run, body: Object, found: Object) -> bool:
         """Whether a Job of that name is the run's. Anybody can copy names, labels and annotations, so what it runs is compared."""

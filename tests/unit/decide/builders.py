@@ -10,6 +10,7 @@ from dbupgrade.api.status import Failure, Run, RunResult, Status
 from dbupgrade.decide import intent
 from dbupgrade.decide.decision import (
     Action,
+    CompareJob,
     CreateJob,
     Decision,
     DeleteJob,
@@ -220,6 +221,8 @@ def _word(action: Action) -> str:
     match action:
         case CreateJob(run):
             return f"create {run.job_name}"
+        case CompareJob(run):
+            return f"compare {run.job_name}"
         case RenewToken():
             return "renew token"
         case RemoveToken(name):

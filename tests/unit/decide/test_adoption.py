@@ -18,14 +18,14 @@ from tests.unit.decide.builders import (
 )
 
 INTENT = an_intent()
-CREATE = [f"create {INTENT.job_name}"]
+COMPARE = [f"compare {INTENT.job_name}"]
 
 
-def test_a_job_that_was_not_compared_is_created_again_which_compares_it() -> None:
+def test_a_job_that_was_not_compared_is_compared_and_never_created_again() -> None:
     """Even if it says that it succeeded."""
     job = a_job(ours=None, succeeded=True)
     decision = decide(observe(a_resource(run=INTENT), job=job, own_jobs=(job,), pods=(an_ended_pod(0),)))
-    assert words(decision.actions) == CREATE
+    assert words(decision.actions) == COMPARE
     assert the_run(decision) == INTENT
     assert decision.requeue_after == VERIFIED_AFTER_SECONDS
 

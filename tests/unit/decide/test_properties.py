@@ -81,6 +81,8 @@ JOBS: list[dict[str, Any] | None] = [
     {"owner_uid": "somebody"},
     {"run_id": "another"},
     {"had_pod": True},
+    {"ours": None},
+    {"ours": None, "succeeded": True},
 ]
 OWN_JOBS: list[dict[str, Any]] = [
     {},
@@ -94,6 +96,7 @@ PODS: list[PodView] = [
     a_pod(unschedulable=True),
     a_pod(fetch=ContainerView(waiting_reason="ErrImagePull")),
     a_pod(fetch=FETCHED, migrate=RUNNING),
+    a_pod(fetch=FETCHED, migrate=ContainerView(started=True, running_since=later(0))),
     a_pod(job_uid="of an earlier Job"),
     a_pod(terminal=True),
     a_pod(terminal=True, fetch=ContainerView(started=True, exit_code=1, message="error=MissingFolder")),
@@ -329,7 +332,8 @@ def speaks_with_one_voice(status: Status) -> None:
     if progressing.status == "True":
         assert ready.reason == Reason.INITIALIZING
         assert status.run
-        assert status.run.active == (progressing.reason in (Reason.JOB_PENDING, Reason.MIGRATION_IN_PROGRESS))
+        at_work = {Reason.JOB_PENDING, Reason.MIGRATION_IN_PROGRESS, Reason.WAITING_FOR_LOCK}
+        assert status.run.active == (progressing.reason in at_work)
         assert status.run.active or progressing.reason == Reason.POST_CHECK_BAKE_TIME_WAITING
     else:
         assert ready.reason == progressing.reason

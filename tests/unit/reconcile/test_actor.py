@@ -10,6 +10,7 @@ import pytest
 from dbupgrade.api.spec.database import Database
 from dbupgrade.api.status import Failure, Run, Status
 from dbupgrade.decide.decision import (
+    CompareJob,
     CreateJob,
     Decision,
     DeleteJob,
@@ -109,6 +110,33 @@ async def test_the_job_that_an_earlier_try_has_made_is_adopted() -> None:
     await stage.act(CreateJob(stage.run), WriteStatus(stage.status))
     assert stage.memory.created[0] == stage.run.job_name
     assert stage.memory.foreign is None
+
+
+async def test_a_job_that_is_compared_is_known_afterwards() -> None:
+    stage = Stage()
+    await stage.start()
+    stage.memory.known_job = ""
+    await stage.act(CompareJob(stage.run))
+    (job,) = stage.server.jobs.values()
+    assert stage.memory.known_job == job["metadata"]["uid"]
+
+
+async def test_a_job_that_has_gone_before_it_is_compared_is_not_created_again() -> None:
+    """Its pod may be alive."""
+    stage = Stage()
+    await stage.act(WriteStatus(stage.status), CompareJob(stage.run))
+    assert (stage.server.jobs, stage.memory.known_job) == ({}, "")
+
+
+async def test_a_job_of_somebody_else_that_is_compared_is_remembered() -> None:
+    stage = Stage()
+    stage.server.jobs[Key("shop", stage.run.job_name)] = {
+        "metadata": {"name": stage.run.job_name, "uid": "x"},
+        "spec": {},
+    }
+    await stage.act(WriteStatus(stage.status), CompareJob(stage.run))
+    assert stage.memory.foreign
+    assert (stage.memory.foreign.uid, stage.memory.foreign.ours) == ("x", False)
 
 
 async def test_a_job_of_somebody_else_is_remembered_and_left_alone() -> None:
