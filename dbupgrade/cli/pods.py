@@ -38,6 +38,12 @@ def problem(pod: Object) -> str | None:
     return None
 
 
+def containers(pod: Object) -> list[str]:
+    """The names of a pod's containers, in the order in which they start."""
+    spec = pod.get("spec") or {}
+    return [each["name"] for kind in ("initContainers", "containers") for each in spec.get(kind, ())]
+
+
 def has_started(pod: Object, name: str) -> bool:
     """Whether the container has a log."""
     states = [one.get("state") or {} for one in _containers(pod) if one["name"] == name]

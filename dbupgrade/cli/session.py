@@ -63,17 +63,22 @@ class Session:
 
     async def pods(self, seen: Seen) -> list[Object]:
         """The pods of the last run, the oldest first; none where they must not be listed."""
+        try:
+            return await self.listed_pods(seen)
+        except Forbidden:
+            return []
+
+    async def listed_pods(self, seen: Seen) -> list[Object]:
+        """The pods of the last run, the oldest first. Raises KubeError."""
         run = seen.status.run
         if run is None:
             return []
-        try:
-            found = [
-                every_text(pod, printable)
-                async for pod in self._every(PODS, seen.namespace, pods_selector(seen.uid))
-            ]
-        except Forbidden:
-            return []
-        own = [pod for pod in found if pod["metadata"].get("labels", {}).get(_JOB_LABEL) == run.job_name]
+        found = self._every(PODS, seen.namespace, pods_selector(seen.uid))
+        own = [
+            every_text(pod, printable)
+            async for pod in found
+            if pod["metadata"].get("labels", {}).get(_JOB_LABEL) == run.job_name
+        ]
         return sorted(own, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
     async def _every(

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from dbupgrade.api import conditions, names
 from dbupgrade.api.record import from_json, to_json
 from dbupgrade.api.status import CheckStatus, Run, Status
-from dbupgrade.cli import style
+from dbupgrade.cli import progress, style
 from dbupgrade.cli.pods import phase, problem
+from dbupgrade.cli.times import length
 from dbupgrade.decide.failures import KINDS
 from dbupgrade.decide.observed import retry_value
 from dbupgrade.objects import Object
@@ -176,6 +177,8 @@ def _run(run: Run, now: datetime) -> list[str]:
     lines = [f"run {run.sequence}  {_result(run)}  {took(run, now)}  job {run.job_name}"]
     if run.image:
         lines.append(f"  image  {run.image}")
+    if run.progress:
+        lines.append(f"  {progress.bar(run.progress)}")
     if run.applied_count is not None:
         lines.append(
             f"  {run.from_version or 'nothing'} -> {run.to_version or 'nothing'}, "
@@ -216,24 +219,6 @@ def _result(run: Run) -> str:
 def took(run: Run, now: datetime) -> str:
     """How long a run took, or is on."""
     return length(((run.finished_at or now) - run.started_at).total_seconds())
-
-
-def length(seconds: float) -> str:
-    """A length of time in its two largest units."""
-    whole = max(0, int(seconds))
-    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
-    if days:
-        return f"{days}d{hours}h"
-    if hours:
-        return f"{hours}h{minutes}m"
-    return f"{minutes}m{whole % 60}s" if minutes else f"{whole}s"
-
-
-def duration(seconds: float) -> str:
-    """A length of time in words, as in a sentence."""
-    whole = max(0, int(seconds))
-    parts = ((whole // 3600, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
 
 
 LIST_HEADS = ("NAMESPACE", "NAME", "STATE", "REASON", "VERSION", "IMAGE")

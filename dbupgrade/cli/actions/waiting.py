@@ -1,14 +1,16 @@
-"""`wait`, and the waiting of `apply`: look until the resource is ready, and print what changes."""
+"""`wait`, and the waiting of `apply`: look until the resource is ready, and print what changes; in a terminal, progress in place."""
 
 import asyncio
 import time
 from collections.abc import Callable
 
 from dbupgrade.api.conditions import READY, Reason
-from dbupgrade.cli import explain, pods, session, style, view
+from dbupgrade.cli import explain, pods, progress, session, style, view
 from dbupgrade.cli.errors import CommandError
 from dbupgrade.cli.options import Target
+from dbupgrade.cli.screen import Screen
 from dbupgrade.cli.session import Session
+from dbupgrade.cli.times import duration
 from dbupgrade.cli.view import Seen
 from dbupgrade.kube.errors import NotFound, ServerError, TooManyRequests, Unreachable
 
@@ -33,20 +35,22 @@ class Wait:
         self._on = on
         self._timeout = timeout
         self._end = time.monotonic() + timeout
+        self._screen = Screen()
         self._said = ""
         self._last: Seen | None = None
         self._trouble: str | None = None
 
     async def until_ready(self, concerns: Callable[[Seen], bool]) -> None:
         """Until a status that `concerns` the caller says Ready. Raises CommandError when that will not be."""
-        while True:
-            seen = await self._look()
-            if seen and concerns(seen):
-                if seen.is_true(READY):
-                    return
-                if seen.given_up:
-                    raise CommandError("\n".join(["the resource is not ready:", *await self._why(seen)]))
-            await self.pause()
+        with self._screen:
+            while True:
+                seen = await self._look()
+                if seen and concerns(seen):
+                    if seen.is_true(READY):
+                        return
+                    if seen.given_up:
+                        raise CommandError("\n".join(["the resource is not ready:", *await self._why(seen)]))
+                await self.pause()
 
     async def pause(self) -> None:
         """Between two looks. Raises CommandError when there is no time for another."""
@@ -58,7 +62,7 @@ class Wait:
         """Print what is seen, unless it is the same as before."""
         line = f"{style.word(state)}  {text}"
         if line != self._said:
-            style.echo(line)
+            self._screen.add(line)
             self._said = line
 
     async def _look(self) -> Seen | None:
@@ -73,7 +77,10 @@ class Wait:
             self.say("Waiting", str(error))
             return None
         self._last = seen
-        self.say(seen.state, self._trouble or (_in_short(seen) if seen.given_up else view.what(seen)))
+        run = seen.status.run if seen.looked_at else None
+        if not (self._screen.live and run and run.progress):  # else the message is below the bar
+            self.say(seen.state, self._trouble or (_in_short(seen) if seen.given_up else view.what(seen)))
+        self._screen.show(progress.lines(run, session.now()) if run else [])
         return seen
 
     async def _of_pod(self, seen: Seen) -> str | None:
@@ -97,7 +104,7 @@ def _in_short(seen: Seen) -> str:
 
 def timed_out(seconds: float, last: Seen | None, trouble: str | None = None) -> str:
     """That the time is over, what was seen last (or the trouble of its pod), and what continues without us."""
-    text = f"Timed out after {view.duration(seconds)}"
+    text = f"Timed out after {duration(seconds)}"
     if last is None:
         return f"{text}; the resource was never seen"
     return f"{text}; last state: {last.state}: {(trouble or view.what(last)).rstrip('.')}; {_then(last)}"

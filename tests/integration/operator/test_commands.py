@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from dbupgrade.api.names import API_VERSION
 from tests.integration.harness.scene import IMAGE, NAME, condition, is_finished, run_of, spec
 from tests.integration.harness.standin import SQL_ERROR, SUCCESS
+from tests.integration.harness.waiting import PATIENCE
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.integration.harness.scene import Scene
 
 
@@ -26,18 +30,23 @@ class Answer(NamedTuple):
 
 async def command(scene: Scene, *words: str) -> Answer:
     """Run a command on the scene's namespace, which the kubeconfig's context names; pods' logs come from the stand-in."""
+    process = await begin(scene, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    out, err = await process.communicate()
+    return Answer(process.returncode or 0, out.decode(), err.decode())
+
+
+async def begin(scene: Scene, *words: str, stdout: int, stderr: int) -> asyncio.subprocess.Process:
+    """Begin a command like that, with its output where it is wanted."""
     path = scene.api.write_kubeconfig("person", scene.api.admin, server=scene.proxy.url)
     config = yaml.safe_load(path.read_text())
     config["contexts"][0]["context"]["namespace"] = scene.namespace
     own = scene.directory / "person.kubeconfig"
     own.write_text(yaml.safe_dump(config))
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "dbupgrade", *words,
-        env={**os.environ, "KUBECONFIG": str(own)},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "KUBECONFIG": str(own), "TERM": "xterm", "COLUMNS": "120", "LINES": "30"},
+        stdout=stdout, stderr=stderr,
     )  # fmt: skip
-    out, err = await process.communicate()
-    return Answer(process.returncode or 0, out.decode(), err.decode())
 
 
 async def test_a_person_follows_a_run_to_its_end(scene: Scene) -> None:
@@ -189,3 +198,91 @@ async def test_what_is_not_there_is_an_error_in_one_line(scene: Scene) -> None:
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.startswith("error: ")
     assert len(answer.err.splitlines()) == 1
+
+
+async def test_a_log_is_waited_for_before_there_is_a_pod(scene: Scene) -> None:
+    await scene.create()
+    assert (
+        "there is no pod yet: the operator has not seen generation 1"
+        in (await command(scene, "logs", NAME)).err
+    )
+    following = await begin(
+        scene, "logs", NAME, "--follow", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert following.stderr
+    waiting = await following.stderr.readline()
+    assert waiting.startswith(b"Waiting for the pod: the operator has not seen generation 1")
+    await scene.start()
+    job = await scene.standin.job()
+    assert "Container migrate of pod " in (await following.stderr.readline()).decode()
+    not_yet = await command(scene, "logs", NAME)
+    assert (not_yet.code, "has not started yet" in not_yet.err) == (1, True)
+    other = await command(scene, "logs", NAME, "--container", "nosuch")
+    assert (other.code, "has no container nosuch; it has " in other.err) == (1, True)
+    await scene.standin.end(job, SUCCESS)
+    out, _ = await following.communicate()
+    assert (following.returncode, out) == (0, b"exit code 0\n")
+
+
+async def test_a_terminal_shows_progress_in_place(scene: Scene) -> None:
+    """The status is written by the test: an operator looks at a run only after 15 s."""
+    await scene.create()
+    message = "20250812_add_index.sql (3 of 7): waiting 40 s for a lock on orders, held by application 'reporting' (pid 812)"
+    progress = {"file": "20250812_add_index.sql", "number": 3, "of": 7, "statement": 2, "message": message}
+    run = {"jobName": "j", "sequence": 1, "runId": "r", "image": IMAGE, "generation": 1}
+    run |= {"startedAt": "2026-01-01T12:00:00Z", "progress": progress}
+    await scene.patch(shown("Progressing", "WaitingForLock", message, run=run), subresource="status")
+    async with terminal() as (screen, theirs):
+        waiting = await begin(scene, "wait", NAME, stdout=theirs, stderr=theirs)
+        written = await read(screen, until="pid 812")
+        bar = "[█████░░░░░░░░░░░░░░░] 2 of 7 files applied, now statement 2 of 20250812_add_index.sql, "
+        assert bar in written
+        ended = {**run, "finishedAt": "2026-01-01T12:10:00Z", "result": "Succeeded", "progress": None}
+        await scene.patch(
+            shown("Ready", "MigrationComplete", "applied 7 files", run=ended), subresource="status"
+        )
+        written = await read(screen, until="MigrationComplete: applied 7 files")
+    assert await waiting.wait() == 0
+    assert "\x1b[J" in written.split("MigrationComplete")[0]  # what was in its place is gone
+    plain = await command(scene, "wait", NAME)
+    assert plain.out == "Ready  MigrationComplete: applied 7 files\n"
+
+
+def shown(state: str, reason: str, message: str, **status: Any) -> dict[str, Any]:
+    """A status in which only that condition is True."""
+    conditions = [
+        {
+            "type": kind,
+            "status": "True" if kind == state else "False",
+            "reason": reason,
+            "message": message,
+            "lastTransitionTime": "2026-01-01T12:00:00Z",
+            "observedGeneration": 1,
+        }
+        for kind in ("Ready", "Progressing", "Stalled")
+    ]
+    return {"status": {"observedGeneration": 1, "conditions": conditions, **status}}
+
+
+@contextlib.asynccontextmanager
+async def terminal() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    """A terminal: what it is sent, and where a process writes to."""
+    ours, theirs = os.openpty()
+    screen = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(screen)
+    end = os.fdopen(ours, "rb", buffering=0)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, end)
+    try:
+        yield screen, theirs
+    finally:
+        transport.close()
+        os.close(theirs)
+
+
+async def read(screen: asyncio.StreamReader, until: str) -> str:
+    """What a terminal is sent, up to those words."""
+    written = b""
+    async with asyncio.timeout(PATIENCE):
+        while until not in written.decode(errors="replace"):
+            written += await screen.read(4096)
+    return written.decode(errors="replace")

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pytest
 
-from dbupgrade.cli import pods, style, view
+from dbupgrade.cli import pods, style, times, view
 from dbupgrade.cli.view import Seen
 from tests.unit.cli.builders import DONE, FAILED, NOW, RUN, pod, seen
 
@@ -106,7 +106,7 @@ def test_a_pods_phase_names_what_it_waits_for(found: dict[str, Any], wanted: str
     ("seconds", "text"), [(0, "0s"), (59.9, "59s"), (61, "1m1s"), (3660, "1h1m"), (90000, "1d1h"), (-5, "0s")]
 )
 def test_lengths_of_time(seconds: float, text: str) -> None:
-    assert view.length(seconds) == text
+    assert times.length(seconds) == text
 
 
 def test_a_table_is_as_wide_as_its_words() -> None:
@@ -133,7 +133,7 @@ def test_the_summary_is_plain_data() -> None:
     [(0, "0 s"), (5, "5 s"), (90, "1 min 30 s"), (600, "10 min"), (3600, "1 h"), (3661, "1 h 1 min 1 s")],
 )
 def test_durations_in_sentences(seconds: float, text: str) -> None:
-    assert view.duration(seconds) == text
+    assert times.duration(seconds) == text
 
 
 def test_an_unseen_generation_is_not_shown_as_the_present_state() -> None:
