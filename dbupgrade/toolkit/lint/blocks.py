@@ -58,6 +58,8 @@ _QUERIES = {
     "PLpgSQL_stmt_dynexecute": ("query", True),
     "PLpgSQL_stmt_dynfors": ("query", True),
     "PLpgSQL_stmt_perform": ("expr", False),
+    "PLpgSQL_stmt_call": ("expr", False),
+    "PLpgSQL_stmt_fors": ("query", False),
 }
 
 

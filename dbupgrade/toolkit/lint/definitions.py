@@ -126,6 +126,19 @@ def constraint_of(node: pb.Constraint, file: int, column: str = "") -> Constrain
     return Constraint(kind, not node.skip_validation, frozenset(columns), frozenset(not_null), file)
 
 
+_SUFFIXES = {PRIMARY: "pkey", UNIQUE: "key", FOREIGN: "fkey", EXCLUSION: "excl", NOT_NULL: "not_null"}
+
+
+def constraint_name(table: Name, node: pb.Constraint, column: str = "") -> str:
+    """The name that PostgreSQL gives a constraint without one, where no other has it and it is not too long."""
+    columns = strings(node.keys) or strings(node.fk_attrs) or ([column] if column else [])
+    if node.contype == CHECK and not column:
+        used = list(dict.fromkeys(columns_in(node.raw_expr)))
+        columns = used if len(used) == 1 else []
+    suffix = _SUFFIXES.get(node.contype, "check")
+    return str(node.conname) or "_".join([table.name, *(columns if suffix != "pkey" else ()), suffix])
+
+
 def columns_in(node: Any) -> Iterator[str]:
     """The columns that an expression mentions."""
     for each in walk(node):

@@ -6,7 +6,15 @@ from typing import Any
 
 from postgast import pg_query_pb2 as pb
 
-from dbupgrade.toolkit.lint.definitions import PRIMARY, column_of, constraint_of, created, dropped
+from dbupgrade.toolkit.lint.definitions import (
+    FOREIGN,
+    PRIMARY,
+    column_of,
+    constraint_name,
+    constraint_of,
+    created,
+    dropped,
+)
 from dbupgrade.toolkit.lint.world import OLD, Column, Constraint, Index, Table, World
 from dbupgrade.toolkit.sql.names import Name, name_of, names_of_objects, strings, type_of
 from dbupgrade.toolkit.sql.parser import unwrap
@@ -88,23 +96,31 @@ def _made(world: World, relation: pb.RangeVar, table: Table, *, may_exist: bool)
 
 
 def _create(world: World, tree: pb.CreateStmt, certain: bool) -> None:
+    table = name_of(tree.relation)
     columns: dict[str, Column] = {}
     constraints: dict[str, Constraint] = {}
     for element in map(unwrap, tree.table_elts):
         if isinstance(element, pb.ColumnDef):
             columns[element.colname] = column_of(element)
             for constraint in map(unwrap, element.constraints):
-                _note(constraints, constraint_of(constraint, world.file, element.colname), constraint)
+                _note(world, table, constraints, constraint, element.colname)
         elif isinstance(element, pb.Constraint):
-            _note(constraints, constraint_of(element, world.file), element)
+            _note(world, table, constraints, element)
     for key in [each for each in constraints.values() if each.kind == "primary"]:
         columns |= {name: replace(columns.get(name, Column()), not_null=True) for name in key.columns}
-    table = Table(_now(world, certain), columns, constraints, tree.HasField("partspec"))
-    _made(world, tree.relation, table, may_exist=tree.if_not_exists)
+    made = Table(_now(world, certain), columns, constraints, tree.HasField("partspec"))
+    _made(world, tree.relation, made, may_exist=tree.if_not_exists)
 
 
-def _note(constraints: dict[str, Constraint], constraint: Constraint, node: pb.Constraint) -> None:
-    constraints[node.conname or f"#{len(constraints)}"] = constraint
+def _note(
+    world: World, table: Name, constraints: dict[str, Constraint], node: pb.Constraint, column: str = ""
+) -> None:
+    constraint = constraint_of(node, world.file, column)
+    if node.contype == FOREIGN:
+        refers_to = frozenset(strings(node.pk_attrs))
+        constraint = replace(constraint, refers=world.resolve(name_of(node.pktable))[0], refers_to=refers_to)
+    name = constraint_name(table, node, column)
+    constraints[name if name not in constraints else f"#{len(constraints)}"] = constraint
 
 
 def _index(world: World, tree: pb.IndexStmt, certain: bool) -> None:
@@ -126,10 +142,16 @@ def _alter(world: World, name: Name, command: pb.AlterTableCmd, certain: bool) -
     match command.subtype:
         case pb.AT_AddConstraint if certain:
             node = unwrap(getattr(command, "def"))
-            _note(constraints, constraint_of(node, world.file), node)
+            _note(world, name, constraints, node)
             if node.contype == PRIMARY:
                 keys = strings(node.keys) or _columns_of(world, name, node.indexname)
                 columns |= {key: replace(columns.get(key, Column()), not_null=True) for key in keys}
+        case pb.AT_AddColumn if certain and not command.missing_ok:
+            element = unwrap(getattr(command, "def"))
+            for node in map(unwrap, element.constraints):
+                _note(world, name, constraints, node, element.colname)
+        case pb.AT_DropColumn:
+            constraints = {key: each for key, each in constraints.items() if command.name not in each.columns}
         case pb.AT_ValidateConstraint if certain and command.name in constraints:
             constraints[command.name] = replace(constraints[command.name], validated=True)
         case pb.AT_DropConstraint:

@@ -33,6 +33,10 @@ class Constraint:
     not_null: frozenset[str] = frozenset()
     """Those that cannot be NULL while it holds."""
     made: int | None = OLD
+    refers: Name | None = None
+    """The table that a foreign key refers to."""
+    refers_to: frozenset[str] = frozenset()
+    """Its columns there, where the key lists them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ class Table:
         if (known := self.columns.get(column)) and known.not_null:
             return True
         return any(each.validated and column in each.not_null for each in self.constraints.values())
+
+    @property
+    def has_proved_check(self) -> bool:
+        """Whether a CHECK was validated, which may tell PostgreSQL that the rows belong into a partition."""
+        return any(each.kind == "check" and each.validated for each in self.constraints.values())
 
 
 @dataclass(frozen=True)
@@ -185,6 +194,10 @@ class World:
         )
         return next(found, self.home(name))
 
+    def is_domain(self, name: Name) -> bool:
+        """Whether a type is known to be a domain, which may have constraints."""
+        return ("domain", self.resolve_other("domain", name)) in self.others
+
     def is_of_now(self, made: int | None) -> bool:
         """Whether what was made in that file is nobody's yet."""
         return made is not None and (made == self.file or {made, self.file} <= self.together)
@@ -192,6 +205,15 @@ class World:
     def table(self, name: Name) -> Table:
         """What is known of a table."""
         return self.tables.get(self.resolve(name)[0], Table())
+
+    def referring(self, name: Name) -> dict[Name, list[Constraint]]:
+        """The tables that are known to have a foreign key to this one, with these keys."""
+        found = self.resolve(name)[0]
+        keys = {
+            table: [each for each in known.constraints.values() if each.refers == found]
+            for table, known in self.tables.items()
+        }
+        return {table: each for table, each in keys.items() if each}
 
     def change(self, name: Name, **changes: object) -> None:
         """Learn something of a table."""

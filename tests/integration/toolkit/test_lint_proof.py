@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
-from dbupgrade.toolkit.lint.rules.types import keeps_rows
+from dbupgrade.toolkit.lint.lock import LockMode, TableLock
+from dbupgrade.toolkit.lint.locks import locks_of
+from dbupgrade.toolkit.lint.types import keeps_rows
 from dbupgrade.toolkit.sql import parser
-from dbupgrade.toolkit.sql.names import Type, type_of
+from dbupgrade.toolkit.sql.names import Name, Type, type_of
 from dbupgrade.toolkit.sql.parser import unwrap
 from tests.lint.examples import FOUND, Ends, Fails, Found, Locks, Loses, Rewrites, Scans
+from tests.lint.locking import LOCKING, Locking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -148,3 +154,101 @@ async def test_what_is_said_to_keep_the_rows_keeps_them(connection: asyncpg.Conn
             await connection.execute("drop table t")
             assert before == after, f"{old} to {new}"
     assert silent > len(TYPES)
+
+
+RELATIONS = """
+select c.oid, n.nspname as schema, c.relname as name, c.relfilenode as file
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm') and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
+"""
+MODES = "select relation, mode, granted from pg_locks where pid = $1 and locktype = 'relation' and relation = any($2)"
+READ = "select relid, seq_scan from pg_stat_xact_user_tables where seq_scan > 0"
+
+
+def _mode(text: str) -> LockMode:
+    """The mode as pg_locks has it: RowShareLock."""
+    return LockMode[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text.removesuffix("Lock")).upper()]
+
+
+def _strongest(rows: list[asyncpg.Record], names: dict[int, Name]) -> dict[Name, LockMode]:
+    found: dict[Name, LockMode] = {}
+    for row in rows:
+        name, mode = names[row["relation"]], _mode(row["mode"])
+        found[name] = max(found.get(name, mode), mode)
+    return found
+
+
+def _told(example: Locking) -> dict[Name, TableLock]:
+    (statement,) = parser.statements(example.sql)
+    return {each.table: each for each in locks_of(statement.tree, example.known())}
+
+
+async def _relations(connection: asyncpg.Connection) -> dict[int, tuple[Name, int]]:
+    rows = await connection.fetch(RELATIONS)
+    return {row["oid"]: (Name(row["schema"], row["name"]), row["file"]) for row in rows}
+
+
+@pytest.mark.parametrize(
+    "example", [each for each in LOCKING if not each.alone], ids=lambda example: example.sql[:60]
+)
+async def test_locks_of_a_statement(connection: asyncpg.Connection, example: Locking) -> None:
+    await connection.execute(example.setup)
+    before = await _relations(connection)
+    names = {oid: name for oid, (name, _) in before.items()}
+    await connection.execute("begin")
+    version = connection.get_server_version().major
+    if version < example.since:
+        with pytest.raises(asyncpg.PostgresSyntaxError):
+            await connection.execute(example.sql)
+        return
+    counted = dict(await connection.fetch(READ))
+    await connection.execute(example.sql)
+    rows = await connection.fetch(MODES, connection.get_server_pid(), list(names))
+    held, told = _strongest(rows, names), _told(example)
+    if example.reads_more:
+        held = {name: mode for name, mode in held.items() if name in told or mode > LockMode.ACCESS_SHARE}
+    assert held.keys() == told.keys()
+    for name, mode in held.items():
+        assert mode <= told[name].mode if version <= example.weaker else mode == told[name].mode, name
+    after = await _relations(connection)
+    written = {names[oid] for oid, (_, file) in before.items() if oid in after and after[oid][1] != file}
+    rewrites = {name for name, lock in told.items() if lock.rewrites}
+    if "truncate" not in example.sql:
+        assert written == rewrites or (example.doubt and written < rewrites)
+    count = dict(await connection.fetch(READ))
+    read = {name for oid, name in names.items() if count.get(oid, 0) > counted.get(oid, 0)}
+    if re.search("alter|index", example.sql):
+        scans = {name for name, lock in told.items() if lock.scans}
+        assert scans <= read
+        assert read & {name for name, lock in told.items() if lock.mode.blocks_writes} - rewrites <= scans
+
+
+@pytest.mark.parametrize(
+    "example", [each for each in LOCKING if each.alone], ids=lambda example: example.sql[:60]
+)
+async def test_locks_of_a_statement_outside_of_a_transaction(
+    server: Server, connection: asyncpg.Connection, example: Locking
+) -> None:
+    """Its lock is seen while it waits for it."""
+    if connection.get_server_version().major < example.since:
+        return
+    await connection.execute(example.setup)
+    names = {oid: name for oid, (name, _) in (await _relations(connection)).items()}
+    (table, lock), *_ = _told(example).items()
+    holder = await asyncpg.connect(server.url(await connection.fetchval("select current_database()")))
+    try:
+        await holder.execute(f"begin; lock table {table} in share update exclusive mode")
+        pid = connection.get_server_pid()
+        waits = asyncio.create_task(connection.execute(example.sql))
+        deadline = time.monotonic() + 120
+        while not (
+            waited := [row for row in await holder.fetch(MODES, pid, list(names)) if not row["granted"]]
+        ):
+            assert time.monotonic() < deadline
+            assert not waits.done()
+            await asyncio.sleep(0.02)
+        assert _strongest(waited, names) == {table: lock.mode}
+        await holder.execute("rollback")
+        await waits
+    finally:
+        await holder.close()

@@ -1,15 +1,15 @@
 """What happens to columns: those that need each row looked at or written again."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
-from dbupgrade.toolkit.lint.definitions import SERIAL, column_of, walk
+from dbupgrade.toolkit.lint.definitions import SERIAL, column_of
+from dbupgrade.toolkit.lint.expressions import is_null, volatile_function
 from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
-from dbupgrade.toolkit.lint.rules.types import keeps_rows
-from dbupgrade.toolkit.sql.names import Name, Type, name_of, quote, quoted, strings, type_of
+from dbupgrade.toolkit.lint.types import keeps_rows
+from dbupgrade.toolkit.sql.names import Name, Type, name_of, quote, quoted, type_of
 from dbupgrade.toolkit.sql.parser import unwrap
 
 _REWRITTEN = "{table} is rewritten, with all its indexes, while reads and writes wait"
@@ -98,13 +98,6 @@ DROP_NOT_NULL = LintRule(
     "ACCESS EXCLUSIVE, for a moment",
 )
 
-# Those of pg_catalog that are not volatile and that people use as defaults; what is not among them is in doubt.
-_STEADY = {"now", "transaction_timestamp", "statement_timestamp", "current_setting", "timezone", "date_trunc", "lower",
-           "upper", "to_char", "to_date", "to_timestamp", "make_interval", "make_date", "coalesce", "array", "jsonb_build_object",
-           "jsonb_build_array", "json_build_object", "current_user", "md5", "length", "concat", "format", "date", "int4range",
-           "tstzrange", "daterange", "to_jsonb", "to_json", "age", "abs", "round", "floor", "ceil", "decode", "encode",
-           "convert_to", "repeat", "replace", "substring", "trim", "btrim", "date_part", "extract"}  # fmt: skip
-
 
 @on(pb.AlterTableStmt)
 def changes_columns(tree: pb.AlterTableStmt, at: At) -> Iterator[Hit]:
@@ -157,10 +150,10 @@ def _adds(table: Name, element: pb.ColumnDef, at: At) -> Iterator[Hit]:
         yield Hit(GENERATED, f"adds stored generated column {column}", table, nullable)
         return
     default = by_kind.get(pb.CONSTR_DEFAULT)
-    null = default is None or _is_null(default.raw_expr)
+    null = default is None or is_null(default.raw_expr)
     if null and {pb.CONSTR_NOTNULL, pb.CONSTR_PRIMARY} & set(by_kind):
         yield Hit(REQUIRED, f"adds NOT NULL column {column} without a default", table, nullable)
-    if default is not None and (name := _volatile(default.raw_expr, at)):
+    if default is not None and (name := volatile_function(default.raw_expr, at.world.database)):
         steps = (
             f"{nullable}\nALTER TABLE {quoted(table)} ALTER COLUMN {quote(element.colname)} SET DEFAULT …;"
         )
@@ -175,23 +168,6 @@ def _plain(type_: Type) -> str:
     """A type without its own sequence."""
     plain = {"serial": "integer", "serial4": "integer", "bigserial": "bigint", "serial8": "bigint"}
     return plain.get(type_.name, "smallint" if type_.name in SERIAL else str(type_))
-
-
-def _is_null(node: Any) -> bool:
-    found = unwrap(node)
-    return isinstance(found, pb.A_Const) and found.isnull
-
-
-def _volatile(expression: Any, at: At) -> str:
-    """The function in an expression that is volatile, or may be; nothing when none is."""
-    for each in walk(expression):
-        if isinstance(each, pb.FuncCall):
-            words = strings(each.funcname)
-            name = ".".join(word for word in words if word != "pg_catalog")
-            known = at.world.database.volatile.get(name)
-            if known is True or (known is None and name not in _STEADY):
-                return f"{name}()"
-    return ""
 
 
 def _changes_type(table: Name, command: pb.AlterTableCmd, at: At) -> Iterator[Hit]:

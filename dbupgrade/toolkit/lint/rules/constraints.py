@@ -6,7 +6,7 @@ from typing import Any
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
-from dbupgrade.toolkit.lint.definitions import constraint_of
+from dbupgrade.toolkit.lint.definitions import constraint_name, constraint_of
 from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.lint.rules.columns import sets_not_null
 from dbupgrade.toolkit.sql.names import Name, name_of, qualified, quote, quoted, sql_of, strings
@@ -174,19 +174,11 @@ def _named(node: pb.Constraint, kind: str) -> str:
     return f"{kind} {node.conname}" if node.conname else kind
 
 
-def _own_name(table: Name, node: pb.Constraint) -> str:
-    columns = strings(node.keys) or strings(node.fk_attrs)
-    suffix = {pb.CONSTR_FOREIGN: "fkey", pb.CONSTR_UNIQUE: "key", pb.CONSTR_PRIMARY: "pkey"}.get(
-        node.contype, "check"
-    )
-    parts = [table.name, *(columns if suffix != "pkey" else ()), suffix]
-    return str(node.conname) or "_".join(parts)
-
-
-def _not_valid(table: Name, node: pb.Constraint) -> str:
+def _not_valid(table: Name, node: pb.Constraint, column: str = "") -> str:
     copy = pb.Constraint()
     copy.CopyFrom(node)
-    copy.conname, copy.skip_validation, copy.initially_valid = _own_name(table, node), True, False
+    copy.conname = constraint_name(table, node, column)
+    copy.skip_validation, copy.initially_valid = True, False
     command = pb.AlterTableCmd(subtype=pb.AT_AddConstraint, behavior=pb.DROP_RESTRICT)
     getattr(command, "def").constraint.CopyFrom(copy)
     relation = pb.RangeVar(schemaname=table.schema, relname=table.name, inh=True, relpersistence="p")
@@ -197,7 +189,7 @@ def _not_valid(table: Name, node: pb.Constraint) -> str:
 
 
 def _using_index(table: Name, node: pb.Constraint, kind: str) -> str:
-    name, columns = quote(_own_name(table, node)), ", ".join(map(quote, strings(node.keys)))
+    name, columns = quote(constraint_name(table, node)), ", ".join(map(quote, strings(node.keys)))
     return (
         f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {quoted(table)} ({columns});\n"
         f"-- in a later file: ALTER TABLE {quoted(table)} ADD CONSTRAINT {name} {kind} USING INDEX {name};"
@@ -228,7 +220,9 @@ def _adds_with_column(table: Name, element: pb.ColumnDef, node: pb.Constraint) -
             what = f"adds column {column} with a foreign key to {name_of(node.pktable)}"
             yield Hit(FOREIGN_KEY, what, table, _not_valid(table, keyed))
         case pb.CONSTR_CHECK:
-            yield Hit(CHECK, f"adds column {column} with a CHECK", table, _not_valid(table, node))
+            yield Hit(
+                CHECK, f"adds column {column} with a CHECK", table, _not_valid(table, node, element.colname)
+            )
         case _:
             pass
 

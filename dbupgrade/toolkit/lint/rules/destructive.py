@@ -7,8 +7,9 @@ from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
 from dbupgrade.toolkit.lint.definitions import OF_TABLES, dropped, walk
+from dbupgrade.toolkit.lint.expressions import is_true, matches_all
 from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
-from dbupgrade.toolkit.sql.names import Name, name_of, names_of_objects, strings
+from dbupgrade.toolkit.sql.names import Name, name_of, names_of_objects
 from dbupgrade.toolkit.sql.parser import unwrap
 
 _TWO_STEPS = (
@@ -231,7 +232,7 @@ def loses_rows(tree: Any, _: At) -> Iterator[Hit]:
         table = name_of(each.relation)
         if isinstance(each, pb.MergeStmt):
             yield from _merge(each, table)
-        elif _matches_all(each):
+        elif matches_all(each):
             if isinstance(each, pb.DeleteStmt):
                 yield Hit(DELETE_ALL, f"deletes all rows of {table}", table)
             else:
@@ -246,58 +247,6 @@ def _merge(tree: pb.MergeStmt, table: Name) -> Iterator[Hit]:
         ):
             which = "match" if clause.match_kind == pb.MERGE_WHEN_MATCHED else "do not match"
             yield Hit(MERGE_DELETE, f"deletes all rows of {table} that {which}", table)
-
-
-def _matches_all(tree: Any) -> bool:
-    if isinstance(tree, pb.DeleteStmt) and tree.using_clause:
-        return False
-    if isinstance(tree, pb.UpdateStmt) and tree.from_clause:
-        return False
-    return not tree.HasField("where_clause") or is_true(tree.where_clause)
-
-
-def is_true(node: Any) -> bool:
-    """Whether a condition always holds, as far as can be seen: TRUE, 1 = 1, x OR TRUE."""
-    node = unwrap(node) if isinstance(node, pb.Node) else node
-    match node:
-        case pb.A_Const():
-            return node.WhichOneof("val") == "boolval" and bool(node.boolval.boolval)
-        case pb.A_Expr() if node.kind == pb.AEXPR_OP and strings(node.name) == ["="]:
-            left, right = unwrap(node.lexpr), unwrap(node.rexpr)
-            return (
-                isinstance(left, pb.A_Const)
-                and isinstance(right, pb.A_Const)
-                and _value(left) == _value(right)
-            )
-        case pb.BoolExpr() if node.boolop == pb.OR_EXPR:
-            return any(is_true(each) for each in node.args)
-        case pb.BoolExpr() if node.boolop == pb.AND_EXPR:
-            return all(is_true(each) for each in node.args)
-        case pb.BoolExpr():
-            return is_false(unwrap(node.args[0]))
-        case _:
-            return False
-
-
-def is_false(node: Any) -> bool:
-    """Whether a condition never holds: FALSE, or a comparison of unequal constants."""
-    match node:
-        case pb.A_Const():
-            return node.WhichOneof("val") == "boolval" and not node.boolval.boolval
-        case pb.A_Expr() if node.kind == pb.AEXPR_OP and strings(node.name) == ["="]:
-            left, right = unwrap(node.lexpr), unwrap(node.rexpr)
-            return (
-                isinstance(left, pb.A_Const)
-                and isinstance(right, pb.A_Const)
-                and _value(left) != _value(right)
-            )
-        case _:
-            return False
-
-
-def _value(node: pb.A_Const) -> tuple[str | None, str]:
-    kind = node.WhichOneof("val")
-    return kind, str(getattr(node, kind)) if kind else ""
 
 
 @on(pb.TruncateStmt)

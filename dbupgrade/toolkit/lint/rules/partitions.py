@@ -6,7 +6,6 @@ from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
 from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
-from dbupgrade.toolkit.lint.world import Table
 from dbupgrade.toolkit.sql.names import name_of, quote, quoted
 from dbupgrade.toolkit.sql.parser import unwrap
 
@@ -61,7 +60,7 @@ def changes(tree: pb.AlterTableStmt, at: At) -> Iterator[Hit]:
         if not isinstance(part, pb.PartitionCmd):
             continue
         name = name_of(part.name)
-        if command.subtype == pb.AT_AttachPartition and not _is_proved(at.table(name)):
+        if command.subtype == pb.AT_AttachPartition and not at.table(name).has_proved_check:
             own = quote(f"{name.name}_bounds")
             steps = (
                 f"ALTER TABLE {quoted(name)} ADD CONSTRAINT {own} CHECK (…) NOT VALID;  -- the bounds, and NOT NULL",
@@ -72,8 +71,3 @@ def changes(tree: pb.AlterTableStmt, at: At) -> Iterator[Hit]:
         if command.subtype == pb.AT_DetachPartition and not part.concurrent:
             instead = f"ALTER TABLE {quoted(parent)} DETACH PARTITION {quoted(name)} CONCURRENTLY;"
             yield Hit(DETACH, f"detaches {name} from {parent}", parent, instead)
-
-
-def _is_proved(table: Table) -> bool:
-    """Whether a CHECK on the table was validated, which may tell PostgreSQL that the rows belong there."""
-    return any(each.kind == "check" and each.validated for each in table.constraints.values())
