@@ -62,10 +62,9 @@ def files() -> Iterator[tuple[Path, str]]:
 
 def operator_parts() -> dict[str, Any]:
     """What mode `job` takes from the operator, so that its pods have the same security context and run the same commands."""
-    atlas, command = _sample_job("Atlas"), _sample_job("Command")
+    atlas = _sample_job()
     template, spec = atlas["spec"]["template"], atlas["spec"]["template"]["spec"]
     (fetching,), (migrating,) = spec["initContainers"], spec["containers"]
-    (waiting,) = command["spec"]["template"]["spec"]["initContainers"]
     own = ("securityContext", "terminationMessagePolicy", "imagePullPolicy")
     annotations = {
         name: value for name, value in template["metadata"]["annotations"].items() if name not in RUN_ONLY
@@ -85,7 +84,6 @@ def operator_parts() -> dict[str, Any]:
         "runnerVariables": {
             each["name"]: each["value"] for each in migrating["env"] if each["name"] in RUNNER_VARIABLES
         },
-        "waitArguments": waiting["args"],
         "temporaryVolume": next(volume for volume in spec["volumes"] if volume["name"] == "tmp"),
         "authority": {"path": AUTHORITY_PATH, "file": AUTHORITY_FILE},
         "unreachableExitCode": UNREACHABLE_EXIT_CODE,
@@ -95,17 +93,15 @@ def operator_parts() -> dict[str, Any]:
     }
 
 
-def _sample_job(engine: str) -> dict[str, Any]:
-    words = {"args": ["sample"]} if engine == "Command" else {}
+def _sample_job() -> dict[str, Any]:
     login = {"userSecretRef": {"name": "sample"}, "passwordSecretRef": {"name": "sample"}}
     database = {"type": "selfHosted", "connection": {"host": "host.sample", "database": "sample", **login}}
     resource = resource_from(
         {
             "metadata": {"name": "sample", "namespace": "sample", "uid": "sample"},
             "spec": {
-                "migrations": {"image": "sample", "engine": engine, **words},
+                "migrations": {"image": "sample"},
                 "database": database,
-                "runner": {"waitForDatabaseSeconds": 1},
             },
         }
     )

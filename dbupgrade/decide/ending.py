@@ -39,7 +39,8 @@ def finish(observed: Observed, run: Run, job: JobView, pod: PodView | None) -> D
     for name, view in pod.steps.items() if pod else ():
         run = STEPS[name].recorded(run, view)
     report = report or Report()
-    well = job.succeeded or (pod is not None and is_conclusive(job, pod) and pod.migrate.exit_code == 0)
+    done = pod is not None and is_conclusive(job, pod) and pod.migrate.exit_code == 0
+    well = (job.succeeded or done) and not (pod and pod.cut_off)
     if well and report.failure is None:
         ended = pod and pod.migrate.finished
         decision = _succeeded(observed, run, ended or job.completed or observed.now, report)
@@ -73,7 +74,7 @@ def _why(observed: Observed, run: Run, job: JobView, pod: PodView | None, report
     if pod.migrate.end_reason in _NEVER_RAN:
         return Report(failure=Failure.POD_SETTINGS)
     report = _with_token(run, report)
-    if engines.named(run.engine).waits:
+    if engines.named(run.engine).locks:
         report = with_server(report, observed.resource.spec)
     failure = report.failure or Failure.UNKNOWN
     if failure in {Failure.UNKNOWN, Failure.COMMAND} and pod.deleting:
@@ -88,14 +89,15 @@ def _exit_codes(pod: PodView) -> set[int | None]:
 
 
 def _why_before(observed: Observed, run: Run, pod: PodView) -> Report | None:
-    """Why a step before the migration failed, if one did."""
+    """Why a step before or beside the migration failed, if one did."""
     for name, view in pod.steps.items():
-        if not view.exit_code:
+        step = STEPS[name]
+        if not (pod.cut_off if step.beside else view.exit_code):
             continue
         # A program that was killed looks to its script as one that found nothing.
-        if view.end_reason == _OUT_OF_MEMORY:
+        if view.end_reason == _OUT_OF_MEMORY and not step.beside:
             return Report(failure=Failure.OUT_OF_MEMORY)
-        return _with_token(run, STEPS[name].why(view, observed.resource.spec))
+        return _with_token(run, step.why(view, observed.resource.spec))
     return None
 
 

@@ -300,8 +300,8 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.INTERRUPTED: FailureKind(
         Retry.NEVER,
-        "the run was interrupted after it had started (its pod disappeared, or its connection broke during a statement), "
-        "and its outcome is unknown",
+        "the run was interrupted after it had started (its pod disappeared, its connection broke during a statement, or "
+        "its lock on the database was lost), and its outcome is unknown",
         f"Inspect the database, then {_RETRY_BY_HAND}.",
     ),
     Failure.UNKNOWN: FailureKind(

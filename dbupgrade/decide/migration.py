@@ -238,9 +238,10 @@ def _waiting(waiting: task.Waiting) -> str:
 
 
 def _give_up(observed: Observed, run: Run, job: JobView, failure: Failure) -> Decision:
-    """Remove the Job of a run that never started."""
-    message = f"Job {job.name} is being removed: it could not start ({failure})"
-    decision = _report(observed, run, Reason.JOB_PENDING, message)
+    """Remove the Job of a run that never started, or that has lost its lock."""
+    why = "its lock on the database was lost" if run.migrate_seen else f"it could not start ({failure})"
+    reason = Reason.MIGRATION_IN_PROGRESS if run.migrate_seen else Reason.JOB_PENDING
+    decision = _report(observed, run, reason, f"Job {job.name} is being removed: {why}")
     removal = () if job.deleting else (DeleteJob(job.name, job.uid),)
     return replace(decision, actions=decision.actions + removal, requeue_after=RECHECK_SECONDS)
 

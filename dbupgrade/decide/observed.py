@@ -24,7 +24,7 @@ from dbupgrade.pod.progress import Seen
 from dbupgrade.pod.redact import clean
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
-from dbupgrade.pod.view import ContainerView, container_from, timestamp
+from dbupgrade.pod.view import ContainerView, container_from, ended_before, timestamp
 
 _RETRY_BYTES = 256
 
@@ -174,6 +174,8 @@ class PodView:
     migrate: ContainerView
     disrupted: bool = False
     """Whether the cluster ended it, for example by an eviction: the Job controller replaces such a pod."""
+    cut_off: bool = False
+    """Whether what must go on beside the migration ended before it, though the pod was not told to end."""
     steps: Mapping[str, ContainerView] = field(default_factory=dict)
     """What there is before the migration, by the name of the container."""
 
@@ -184,18 +186,27 @@ def pod_from(obj: Object) -> PodView:
     conditions = {c["type"]: c for c in status.get("conditions") or ()}
     scheduled: Object = conditions.get("PodScheduled", {})
     on_node = scheduled.get("status") == "True"
+    deleting = "deletionTimestamp" in metadata
+    disrupted = conditions.get("DisruptionTarget", {}).get("status") == "True"
+    migrate = container_from(status.get("containerStatuses"), names.CONTAINER_MIGRATE)
+    views = {
+        name: container_from(status.get("initContainerStatuses"), name, restarts=step.beside)
+        for name, step in STEPS.items()
+    }
+    beside = [view for name, view in views.items() if STEPS[name].beside]
     return PodView(
         name=metadata["name"],
         uid=metadata["uid"],
         job_uid=_controller_uid(metadata),
         created=timestamp(metadata.get("creationTimestamp")),
         terminal=status.get("phase") in ("Succeeded", "Failed"),
-        deleting="deletionTimestamp" in metadata,
+        deleting=deleting,
         unschedulable=scheduled.get("status") == "False",
         scheduled=timestamp(scheduled.get("lastTransitionTime")) if on_node else None,
-        disrupted=conditions.get("DisruptionTarget", {}).get("status") == "True",
-        steps={name: container_from(status.get("initContainerStatuses"), name) for name in STEPS},
-        migrate=container_from(status.get("containerStatuses"), names.CONTAINER_MIGRATE),
+        disrupted=disrupted,
+        cut_off=not (deleting or disrupted) and any(ended_before(view, migrate) for view in beside),
+        steps=views,
+        migrate=migrate,
     )
 
 

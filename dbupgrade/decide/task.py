@@ -94,7 +94,7 @@ class AtWork:
 
 @dataclass(frozen=True)
 class GivenUp:
-    """The main container never started and will not be waited for any longer: the Job is to be removed."""
+    """The Job is to be removed: its main container never started, or goes on without what it must not be without."""
 
     run: Run
     job: JobView
@@ -150,7 +150,9 @@ def _without_job(observed: Observed, run: Run) -> Stage | ReadRun:
 
 
 def _unfinished(observed: Observed, run: Run, job: JobView, pod: PodView | None) -> Stage | ReadRun:
-    failure = run.failure
+    failure, cut_off = run.failure, pod is not None and pod.cut_off
+    if failure is None and cut_off:
+        failure = Failure.INTERRUPTED
     if failure is None:
         if run.migrate_seen:
             return AtWork(run, job, pod)
@@ -162,7 +164,9 @@ def _unfinished(observed: Observed, run: Run, job: JobView, pod: PodView | None)
         failure = waiting.failure
     if not (observed.fresh or job.finished):
         return ReadRun()
-    if run.migrate_seen and not job.deleting:  # it started meanwhile: that counts more than our impatience
+    if run.migrate_seen and not (
+        job.deleting or cut_off
+    ):  # it started meanwhile: that counts more than our impatience
         return AtWork(replace(run, failure=None), job, pod)
     return GivenUp(replace(run, failure=failure), job, failure)
 

@@ -1,6 +1,8 @@
 """What the containers of a run's pod have in common."""
 
+from dbupgrade.api.quantity import parse_quantity
 from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.runner import Resources
 from dbupgrade.objects import Object
 
 UNREACHABLE_EXIT_CODE = 75
@@ -9,6 +11,7 @@ TERMINATION_LOG = "/dev/termination-log"
 HOME = {"name": "HOME", "value": "/tmp"}  # noqa: S108 - an emptyDir of the pod's own
 TEMPORARY = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108
 _TEMPORARY_SIZE = "64Mi"
+_LITTLE = {"cpu": "10m", "memory": "64Mi", "ephemeral-storage": "16Mi"}
 
 
 def defaults(spec: Spec) -> Object:
@@ -24,6 +27,21 @@ def defaults(spec: Spec) -> Object:
             "capabilities": {"drop": ["ALL"]},
         },
     }
+
+
+def resources_beside(given: Resources) -> Object:
+    """The resources of a small container that runs beside the migration.
+
+    It names the resources of CPU, memory and storage that the user names, as a quota may demand them, and requests little.
+    """
+    named = [name for name in _LITTLE if name in {*given.requests, *given.limits}]
+    limits = {name: given.limits[name] for name in named if name in given.limits}
+    requests = {name: _least(_LITTLE[name], given.requests.get(name), limits.get(name)) for name in named}
+    return {kind: values for kind, values in (("requests", requests), ("limits", limits)) if values}
+
+
+def _least(*quantities: int | str | None) -> int | str:
+    return min((each for each in quantities if each is not None), key=parse_quantity)
 
 
 def temporary_volume(size: str = _TEMPORARY_SIZE) -> Object:

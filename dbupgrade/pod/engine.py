@@ -18,9 +18,8 @@ class MigrationEngine(Protocol):
     """How a database URL may begin."""
     reads_folder: ClassVar[bool] = True
     """Whether it applies the files of spec.migrations.dir."""
-    waits: ClassVar[bool] = False
-    """Whether it waits for the database itself."""
-
+    locks: ClassVar[bool] = False
+    """Whether it waits for the database itself, and holds the lock of a run, as the runner does."""
     tells_progress: ClassVar[bool] = False
     """Whether its log is the runner's, of which every line is the runner's own."""
 

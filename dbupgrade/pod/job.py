@@ -80,7 +80,7 @@ def owner_reference(owner: Owner) -> Object:
 def _failure_rules(spec: Spec) -> list[Object]:
     """A disruption is no failure. What the Job may try again are failures to connect, and nothing else.
 
-    Each container is named: how a sidecar ends, which somebody else has added, says nothing about the run.
+    Each container is named: how a sidecar ends, of ours or of somebody else, says nothing about the run.
     """
     disruption: Object = {
         "action": "Ignore",
@@ -89,7 +89,7 @@ def _failure_rules(spec: Spec) -> list[Object]:
     if not spec.runner.backoff_limit:
         return [disruption]
     others = {"operator": "NotIn", "values": [UNREACHABLE_EXIT_CODE]}
-    ours = [*(step.name for step in steps(spec)), names.CONTAINER_MIGRATE]
+    ours = [*(step.name for step in steps(spec) if not step.beside), names.CONTAINER_MIGRATE]
     return [
         disruption,
         *({"action": "FailJob", "onExitCodes": {"containerName": name, **others}} for name in ours),

@@ -16,7 +16,16 @@ from dbupgrade.pod import folder, message
 from dbupgrade.pod.connection import environment
 from dbupgrade.pod.connection.access import Access
 from dbupgrade.pod.connection.secrets import described
-from dbupgrade.pod.container import HOME, TEMPORARY, TERMINATION_LOG, defaults, temporary_volume, values
+from dbupgrade.pod.container import (
+    HOME,
+    TEMPORARY,
+    TERMINATION_LOG,
+    defaults,
+    escape,
+    resources_beside,
+    temporary_volume,
+    values,
+)
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.view import ContainerView
@@ -25,6 +34,9 @@ ATLAS_PATH = "/atlas"
 """Where a container has what the image of the setting atlasImage holds."""
 _ATLAS_SIZE = "256Mi"
 _TEMPORARY_SIZE = "512Mi"  # room for a second folder of migrations, in which CONCURRENTLY is safe
+LOCK_VOLUME: Object = {"name": "lock", "emptyDir": {"sizeLimit": "1Mi"}}
+"""Where the container that holds the lock of a run says that it does."""
+_LOCK_MOUNT = {"name": "lock", "mountPath": "/lock"}
 _SIGNALLED = 128  # an exit code above is that of a process that a signal ended
 
 
@@ -68,16 +80,30 @@ def _unless_default(value: StrEnum, default: StrEnum) -> str | None:
     return None if value is default else value.value
 
 
-def waiting(context: Context, name: str) -> Object:
-    """A container that waits for the database and does nothing else."""
+def holding(context: Context, name: str) -> Object:
+    """A native sidecar that waits for the database and holds the lock of the run."""
     parts = context.access.parts
-    # Without a mode, the engines that are waited for take a server without TLS, too.
-    lenient = {"DB_SSLMODE": "prefer"} if parts and not parts.ssl_mode else {}
+    # Without a mode, an application's own command takes a server without TLS, too.
+    mode = "prefer" if parts and not parts.ssl_mode else None
+    given = {"DB_SSLMODE": mode, "MIGRATE_DEADLINE": _deadline(context)}
+    return {
+        **_program(context, given),
+        "name": name,
+        "restartPolicy": "Always",
+        "args": ["migrate", "hold", "--report", f"{_LOCK_MOUNT['mountPath']}/report"],
+        "volumeMounts": [TEMPORARY, _LOCK_MOUNT, *context.access.mounts],
+        "resources": resources_beside(context.spec.runner.resources),
+    }
+
+
+def waiting(context: Context, name: str, script: str) -> Object:
+    """A container that waits for what the one before has to say."""
     return {
         "name": name,
-        "args": ["migrate", "wait", "--report", TERMINATION_LOG],
-        "volumeMounts": [TEMPORARY, *context.access.mounts],
-        **_program(context, lenient),
+        "image": context.settings.runner_image,
+        "command": ["sh", "-c", escape(script)],
+        "volumeMounts": [{**_LOCK_MOUNT, "readOnly": True}],
+        **defaults(context.spec),
     }
 
 

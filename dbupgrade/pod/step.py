@@ -1,4 +1,4 @@
-"""What a container before the migration is: a step of the pod."""
+"""What a container before or beside the migration is: a step of the pod."""
 
 from typing import ClassVar, Protocol
 
@@ -16,6 +16,8 @@ class Step(Protocol):
 
     name: ClassVar[str]
     """Of the container."""
+    beside: ClassVar[bool] = False
+    """Whether it is a native sidecar, which goes on beside the migration: if it ends before it, so does the run."""
 
     def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:
         """Whether a pod of this spec has it; `engine` is that of the spec."""
@@ -36,7 +38,7 @@ class Step(Protocol):
         return ""
 
     def why(self, view: ContainerView, spec: Spec | None) -> Report:
-        """Why it failed, from how it ended; that it ran out of memory is known already."""
+        """Why it failed, from how it ended; that one before the migration ran out of memory is known already."""
         ...
 
     def recorded(self, run: Run, view: ContainerView) -> Run:

@@ -26,10 +26,18 @@ def timestamp(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
-def container_from(statuses: Iterable[dict[str, Any]] | None, name: str) -> ContainerView:
-    """The view of container `name`, from the container statuses of a Pod object."""
+def container_from(
+    statuses: Iterable[dict[str, Any]] | None, name: str, *, restarts: bool = False
+) -> ContainerView:
+    """The view of container `name`, from the container statuses of a Pod object.
+
+    Of one that `restarts`, the end before the last restart counts.
+    """
     status = next((s for s in statuses or () if s.get("name") == name), {})
     state = status.get("state") or {}
+    before = status.get("lastState") or {}
+    if restarts and before.get("terminated"):
+        state = before
     ended = state.get("terminated")
     if ended and not (ended.get("startedAt") or status.get("containerID")):
         return ContainerView()  # the kubelet writes an end for what never ran, when the pod is deleted
@@ -45,3 +53,17 @@ def container_from(statuses: Iterable[dict[str, Any]] | None, name: str) -> Cont
         return ContainerView(started=True, running_since=timestamp(state["running"].get("startedAt")))
     waiting = state.get("waiting") or {}
     return ContainerView(waiting_reason=waiting.get("reason", ""), waiting_message=waiting.get("message", ""))
+
+
+def ended_before(one: ContainerView, other: ContainerView) -> bool:
+    """Whether `one` ended while `other` was at work.
+
+    Within the same second, as the times have no parts of it, an end with success is one that followed.
+    """
+    if one.exit_code is None or not other.started:
+        return False
+    if other.exit_code is None:
+        return True
+    if one.finished is None or other.finished is None:
+        return False
+    return one.finished < other.finished or (one.finished == other.finished and one.exit_code != 0)

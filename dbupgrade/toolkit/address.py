@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from dbupgrade.pod.redact import MASK
@@ -75,6 +75,35 @@ def without(url: str, parameter: str) -> str:
     parts = urlsplit(url)
     kept = [pair for pair in parts.query.split("&") if unquote(pair.partition("=")[0]) != parameter]
     return urlunsplit(parts._replace(query="&".join(kept)))
+
+
+_TO_CONNECT = frozenset(
+    {
+        *("host", "hostaddr", "port", "user", "password", "dbname", "target_session_attrs"),
+        *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+    }
+)
+_TO_CONNECT_TO_MYSQL = frozenset({"tls", "allowCleartextPasswords", "allowNativePasswords"})
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
+
+
+def to_connect(url: str, is_file: Callable[[str], bool]) -> str:
+    """`url` with only those parameters that a connection needs: the others are for the program that it is meant for.
+
+    Files that are not here are left out, as that program has an image of its own: the server's certificate is then
+    verified with the public authorities.
+    """
+    parts, known = urlsplit(url), _TO_CONNECT if is_postgresql(url) else _TO_CONNECT_TO_MYSQL
+    pairs = [pair for pair in parts.query.split("&") if _is_needed(pair, known, is_file)]
+    if not is_postgresql(url) and not any(pair.startswith("tls=") for pair in pairs):
+        pairs.append("tls=preferred")
+    return urlunsplit(parts._replace(query="&".join(pairs)))
+
+
+def _is_needed(pair: str, known: frozenset[str], is_file: Callable[[str], bool]) -> bool:
+    name, _, value = pair.partition("=")
+    return unquote(name) in known and (name not in _FILES or is_file(unquote(value)))
 
 
 def unknown_parameters(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ COMMANDS = {
     "lint": "report statements in new files that are dangerous in production, and safer alternatives",
     "apply": "apply what is pending",
     "wait": "wait until the database accepts connections",
+    "hold": "hold the lock of a migration while another program migrates, until a signal ends this one",
     "hash": "write atlas.sum after a change of the folder",
     "convert": "move each CONCURRENTLY statement into a separate file without a transaction, and write atlas.sum",
     "baseline": "record a database that has tables but no history as being at VERSION",
@@ -78,7 +79,7 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
         parser.add_argument(
             "--config", type=Path, help="the file with the lint block (default: .atlas.hcl or atlas.hcl)"
         )
-    if command in ("apply", "wait"):
+    if command in ("apply", "hold"):
         parser.add_argument(
             "--report",
             type=Path,

@@ -122,7 +122,7 @@ locals {
   wait = { for key in keys(local.jobs) : key => merge(local.defaults[key], {
     name  = "wait-for-database"
     image = var.images.runner
-    args  = local.operator.waitArguments
+    args  = ["migrate", "wait"]
     # Without a mode, the engines that are waited for take a server without TLS, too.
     env = concat(local.runner_env[key], [{ name = "MIGRATE_FORMAT", value = "json" }], [
       for mode in ["prefer"] : { name = "DB_SSLMODE", value = mode } if local.connection[key].host != null && local.connection[key].sslMode == null

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SCRIPTS = [*sorted((REPOSITORY / "e2e").glob("*.sh")), REPOSITORY / ".ci/run"]
 # What runs with any sh.
 POD = REPOSITORY / "dbupgrade/pod"
-POD_SCRIPTS = ["steps/fetch.sh"]
+POD_SCRIPTS = ["steps/fetch.sh", "steps/wait.sh"]
 TERRAFORM = REPOSITORY / "deploy/terraform/scripts"
 TERRAFORM_SCRIPTS = ["job.sh", "wait.sh"]
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yaml"))

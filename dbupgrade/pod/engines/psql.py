@@ -15,7 +15,7 @@ class Psql(MigrationEngine):
     """The runner with psql."""
 
     schemes: ClassVar[tuple[str, ...]] = url.POSTGRESQL
-    waits: ClassVar[bool] = True
+    locks: ClassVar[bool] = True
     tells_progress: ClassVar[bool] = True
 
     def container(self, context: Context) -> Object:

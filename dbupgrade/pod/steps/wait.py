@@ -1,4 +1,4 @@
-"""The container `wait-for-database`, before an engine that does not wait itself: the runner waits in its place."""
+"""The container `wait-for-database`, before an engine that is not the runner: `migrate` starts when the lock is held."""
 
 from typing import ClassVar
 
@@ -8,27 +8,32 @@ from dbupgrade.pod import runner
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine
 from dbupgrade.pod.report import Report
+from dbupgrade.pod.scripts import script
 from dbupgrade.pod.step import Step
 from dbupgrade.pod.view import ContainerView
 
+SCRIPT = script("steps/wait.sh")
+
 
 class Wait(Step):
-    """Waits for the database, as long as the user lets it."""
+    """Waits until the sidecar has the lock, or says why it cannot have it."""
 
     name: ClassVar[str] = "wait-for-database"
 
     def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:
-        """Where runner.waitForDatabaseSeconds is set, and the engine leaves it to others."""
-        return spec.runner.wait_for_database_seconds > 0 and not engine.waits
+        """Where there is that sidecar."""
+        del spec
+        return not engine.locks
 
     def container(self, context: Context) -> Object:
-        """The runner."""
-        return runner.waiting(context, self.name)
+        """A shell in the runner's image, without access to the database."""
+        return runner.waiting(context, self.name, SCRIPT)
 
     def doing(self, view: ContainerView) -> str:
-        """Until it has failed."""
-        return "waits until the database accepts connections" if view.started and not view.exit_code else ""
+        """Until it has ended."""
+        waits = view.started and view.exit_code is None
+        return "waits for the database and for its lock" if waits else ""
 
     def why(self, view: ContainerView, spec: Spec | None) -> Report:
-        """Why the database let nobody in; nothing was done before."""
+        """Why the database let nobody in, or who has its lock; nothing was done before."""
         return runner.with_server(runner.reported(view), spec)

@@ -143,6 +143,16 @@ class Keeper:
         self._held = await self._holding.enter_async_context(opening)
         limit(call, self._held)
 
+    def wait_until_lost(self) -> None:
+        """Return when the connection that holds the lock is gone."""
+        if self._held is None:
+            return
+        waiting = asyncio.run_coroutine_threadsafe(self._held.lost.wait(), self._loop)
+        try:
+            waiting.result()
+        finally:
+            waiting.cancel()
+
     def run_beside(self, work: Callable[[Fetch], Coroutine[Any, Any, None]]) -> None:
         """Run `work`, which may ask the server, until the lock is released."""
         self._end_beside = asyncio.run_coroutine_threadsafe(work(self._fetch), self._loop).cancel
@@ -187,6 +197,14 @@ class EngineKeeper:
         if self._call.atlas.is_ours() and (self._holder is None or self._holder.poll() is not None):
             self.release()
             self._holder = self._call.atlas.hold(patience(self._call), lambda: tell(self._call))
+
+    def wait_until_lost(self) -> None:
+        """Return when the process that holds the lock has ended. Raises AtlasError when an engine has none."""
+        if self._holder is None:
+            raise AtlasError(
+                Failure.ATLAS_UNUSABLE, "only the engine of this project can hold the lock on MySQL"
+            )
+        self._holder.wait()
 
     def release(self) -> None:
         """Give the lock back."""

@@ -45,7 +45,7 @@ RUNNING = ContainerView(started=True)
 SELF_HOSTED = {"type": "selfHosted", "connection": {"urlSecretRef": {"name": "orders-db"}}}
 
 
-SHORT = {"fetch-migrations": "fetch", "wait-for-database": "wait"}
+SHORT = {"fetch-migrations": "fetch", "hold-lock": "lock", "wait-for-database": "wait"}
 
 
 def later(seconds: float) -> datetime:

@@ -19,7 +19,7 @@ def test_a_command_runs_in_the_users_image_without_extraction() -> None:
     ]
     spec = pod(migrations={**COMMAND, "env": env}, database=IN_PARTS)["spec"]
     (container,) = spec["containers"]
-    assert "initContainers" not in spec
+    assert "fetch-migrations" not in [each["name"] for each in spec["initContainers"]]
     assert (container["image"], container["command"]) == (IMAGE_1, ["npm"])
     assert container["args"] == ["run", "migrate $$(DB_HOST)"]
     assert {entry["name"]: entry for entry in container["env"]}["A"]["value"] == "$$(DB_PASSWORD)"
@@ -36,7 +36,7 @@ def test_a_command_runs_in_the_users_image_without_extraction() -> None:
         "B",
     }
     assert {entry["name"] for entry in container["env"]} == names
-    assert [volume["name"] for volume in spec["volumes"]] == ["tmp"]
+    assert [volume["name"] for volume in spec["volumes"]] == ["tmp", "lock"]
     assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
 

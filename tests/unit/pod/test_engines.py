@@ -99,7 +99,7 @@ def test_the_certificates_of_the_database_reach_every_engine(migrations: Object,
     assert volume in template["spec"]["volumes"]
     for other in template["spec"]["initContainers"]:
         mounted = [mount for mount in other["volumeMounts"] if mount["name"] == "authority"]
-        assert bool(mounted) == (other["name"] == "wait-for-database")
+        assert bool(mounted) == (other["name"] == "hold-lock")
 
 
 def test_only_failures_to_connect_are_tried_again_by_the_job() -> None:

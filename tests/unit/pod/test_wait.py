@@ -1,4 +1,4 @@
-"""The step that waits for the database."""
+"""The steps of an engine that is not the runner: the lock, and the wait for it."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pytest
 
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.connection.secrets import described
+from dbupgrade.pod.job import job
 from dbupgrade.pod.message import text
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.view import ContainerView
@@ -27,40 +28,78 @@ from tests.unit.decide.builders import (
 from tests.unit.pod.test_engines import COMMAND, IN_PARTS, PARTS, Object, environment, pod
 
 
+def before(**changes: Any) -> dict[str, Object]:
+    spec = pod(migrations=COMMAND, **{"database": IN_PARTS, **changes})["spec"]
+    return {container["name"]: container for container in spec["initContainers"]}
+
+
 @pytest.mark.parametrize(
     ("migrations", "names"),
     [
         ({}, ["fetch-migrations"]),
-        (COMMAND, ["wait-for-database"]),
+        (COMMAND, ["hold-lock", "wait-for-database"]),
         ({"engine": "Psql"}, ["fetch-migrations"]),
     ],
     ids=["Atlas", "Command", "Psql"],
 )
-def test_only_what_does_not_wait_itself_has_a_container_before_it(
+def test_only_what_does_not_hold_the_lock_itself_has_containers_for_that(
     migrations: Object, names: list[str]
 ) -> None:
-    spec = pod(migrations=migrations, runner={"waitForDatabaseSeconds": 30})["spec"]
+    spec = pod(migrations=migrations)["spec"]
     assert [container["name"] for container in spec["initContainers"]] == names
 
 
-def test_the_wait_is_the_runner() -> None:
-    spec = pod(migrations=COMMAND, database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})["spec"]
-    (wait,) = spec["initContainers"]
+def test_the_lock_is_held_by_the_runner_beside_the_migration() -> None:
+    lock = before(runner={"waitForDatabaseSeconds": 30})["hold-lock"]
+    assert (lock["image"], lock["restartPolicy"]) == (SETTINGS.runner_image, "Always")
+    assert lock["args"] == ["migrate", "hold", "--report", "/lock/report"]
+    given = environment(lock)
+    assert (given["DB_HOST"], given["MIGRATE_WAIT_TIMEOUT"]) == ("db", "30s")
+    assert given["MIGRATE_DEADLINE"] == "2026-01-02T12:10:00Z"
+
+
+def test_the_migration_starts_behind_a_container_that_waits_for_the_lock_and_has_no_access() -> None:
+    wait = before()["wait-for-database"]
     assert wait["image"] == SETTINGS.runner_image
-    assert wait["args"] == ["migrate", "wait", "--report", "/dev/termination-log"]
-    assert environment(wait)["DB_HOST"] == "db"
-    assert environment(wait)["MIGRATE_WAIT_TIMEOUT"] == "30s"
+    assert "env" not in wait
+    assert wait["volumeMounts"] == [{"name": "lock", "mountPath": "/lock", "readOnly": True}]
 
 
 @pytest.mark.parametrize(("mode", "wanted"), [(None, "prefer"), ("verify-full", "verify-full")])
-def test_the_wait_takes_a_server_without_tls_unless_a_mode_is_set(mode: str | None, wanted: str) -> None:
-    connection = {**PARTS, "sslMode": mode}
-    database = {
-        "type": "selfHosted",
-        "connection": {name: value for name, value in connection.items() if value},
-    }
-    spec = pod(migrations=COMMAND, database=database, runner={"waitForDatabaseSeconds": 30})["spec"]
-    assert environment(spec["initContainers"][0])["DB_SSLMODE"] == wanted
+def test_the_lock_is_held_on_a_server_without_tls_unless_a_mode_is_set(mode: str | None, wanted: str) -> None:
+    connection = {name: value for name, value in {**PARTS, "sslMode": mode}.items() if value}
+    lock = before(database={"type": "selfHosted", "connection": connection})["hold-lock"]
+    assert environment(lock)["DB_SSLMODE"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, {}),
+        ({"limits": {"nvidia.com/gpu": 1}}, {}),
+        (
+            {"requests": {"cpu": 2, "memory": "4Gi"}, "limits": {"memory": "8Gi"}},
+            {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "8Gi"}},
+        ),
+        (
+            {"limits": {"cpu": "5m", "memory": "1G", "ephemeral-storage": "1Mi"}},
+            {
+                "requests": {"cpu": "5m", "memory": "64Mi", "ephemeral-storage": "1Mi"},
+                "limits": {"cpu": "5m", "memory": "1G", "ephemeral-storage": "1Mi"},
+            },
+        ),
+    ],
+    ids=["nothing", "another resource", "much", "little"],
+)
+def test_the_sidecar_requests_little_of_what_the_migration_has(given: Object, wanted: Object) -> None:
+    assert before(runner={"resources": given})["hold-lock"]["resources"] == wanted
+
+
+def test_how_the_sidecar_ends_says_nothing_to_the_job() -> None:
+    spec = a_spec(migrations=COMMAND, runner={"backoffLimit": 1})
+    rules = job(a_resource(spec), an_intent(spec), SETTINGS)["spec"]["podFailurePolicy"]["rules"]
+    named = [rule["onExitCodes"]["containerName"] for rule in rules if "onExitCodes" in rule]
+    assert named == ["wait-for-database", "migrate"]
 
 
 def waited(report: Report, **job_changes: Any) -> Any:
@@ -101,12 +140,17 @@ def test_a_login_that_is_refused_while_waiting_is_told_as_that() -> None:
     assert the_run(decision).failure is Failure.AUTHENTICATION
 
 
+def test_a_lock_that_somebody_else_has_means_busy_and_is_tried_again() -> None:
+    decision = waited(Report(failure=Failure.DATABASE_LOCKED))
+    assert conditions(decision.status)[2:] == ("DatabaseBusy", False)
+
+
 def test_the_wait_is_told_while_it_lasts() -> None:
     spec = a_spec(migrations=COMMAND, database=IN_PARTS, runner={"waitForDatabaseSeconds": 30})
     run = an_intent(spec, job_uid="job-uid")
     waiting = a_pod(fetch=DONE, wait=RUNNING)
     decision = decide(observe(a_resource(spec, run=run), job=a_job(run), pods=(waiting,)))
-    assert "waits until the database accepts connections" in message(decision.status)
+    assert "waits for the database and for its lock" in message(decision.status)
 
 
 def test_what_a_secret_holds_is_not_in_the_words_for_a_database() -> None:

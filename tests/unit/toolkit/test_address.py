@@ -116,3 +116,25 @@ def test_settings_join_the_options(url: str, options: str) -> None:
 )
 def test_without_settings_a_url_stays(url: str, settings: dict[str, int]) -> None:
     assert address.with_settings(url, settings) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("postgres://a:b@h/d", "postgres://a:b@h/d"),
+        (
+            "postgres://a:b@h/d?sslmode=require&schema=x&options=-c%20a%3Db",
+            "postgres://a:b@h/d?sslmode=require",
+        ),
+        ("postgres://a:b@h/d?pgbouncer=true", "postgres://a:b@h/d"),
+        (
+            "postgres://a:b@h/d?sslrootcert=%2Fhere&sslcert=/not-here&sslmode=verify-full",
+            "postgres://a:b@h/d?sslrootcert=%2Fhere&sslmode=verify-full",
+        ),
+        ("mysql://a:b@h/d", "mysql://a:b@h/d?tls=preferred"),
+        ("mysql://a:b@h/d?sslaccept=strict&charset=x", "mysql://a:b@h/d?tls=preferred"),
+        ("mariadb://a:b@h/d?tls=skip-verify&parseTime=true", "mariadb://a:b@h/d?tls=skip-verify"),
+    ],
+)
+def test_a_url_for_the_lock_has_only_what_a_connection_needs(url: str, wanted: str) -> None:
+    assert address.to_connect(url, lambda path: path == "/here") == wanted

@@ -15,7 +15,7 @@ class Atlas(MigrationEngine):
     """The runner with Atlas's library."""
 
     schemes: ClassVar[tuple[str, ...]] = url.SCHEMES
-    waits: ClassVar[bool] = True
+    locks: ClassVar[bool] = True
     tells_progress: ClassVar[bool] = True
 
     def container(self, context: Context) -> Object:
