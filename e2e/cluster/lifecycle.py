@@ -135,7 +135,8 @@ def _spawn(cluster: Cluster, claim: Claim, report: int) -> int:
     environment = {
         "HOME": str(NODE_FOLDER),
         "LANG": "C.UTF-8",
-        "PATH": f"{cluster.bin_dir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        # The caller's comes last, for a Go that is elsewhere: which tools are in the cache depends on its version.
+        "PATH": f"{cluster.bin_dir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{os.environ['PATH']}",
         "PYTHONPATH": str(REPOSITORY),
         "DBUPGRADE_CACHE": str(tools.cache_dir()),
     }

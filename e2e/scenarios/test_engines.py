@@ -143,7 +143,7 @@ def test_every_engine_knows_the_server_by_the_given_certificates(world: World) -
         for name in ("atlas", "psql"):
             run = world.wait_for(STALLED, f"not-{name}").run
             assert run["failure"] == "ConnectionSettings"
-        assert "certificate verify failed" in world.wait_for(STALLED, "not-command").run["error"]
+        assert "certificate is not trusted" in world.wait_for(STALLED, "not-command").run["error"]
 
 
 # --- Atlas's own command line --------------------------------------------------------------------------------------
