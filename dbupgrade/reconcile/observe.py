@@ -31,6 +31,7 @@ from dbupgrade.decide.platform import Platform
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
 from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.pod import engines, progress, redact
+from dbupgrade.pod.connection import limits
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.pod.connection.secrets import AUTHORITY, URL, USER, secret_references
 from dbupgrade.pod.identity import KEY_URL
@@ -157,14 +158,14 @@ class Observer:
             return SecretView(problem=Reason.INVALID_SPEC, message="spec.database.connection is missing")
         versions = []
         for what, reference in needed:
-            view = await self._one_secret(resource.namespace, what, reference, schemes(spec))
+            view = await self._one_secret(resource.namespace, what, reference, spec)
             if view.problem:
                 return view
             versions.append(view.version)
         return SecretView(version=",".join(dict.fromkeys(versions)))
 
     async def _one_secret(
-        self, namespace: str, what: str, reference: KeyReference, allowed: tuple[str, ...]
+        self, namespace: str, what: str, reference: KeyReference | UrlSecretRef, spec: Spec
     ) -> SecretView:
         try:
             secret = await self._reads.secret(namespace, reference.name)
@@ -174,7 +175,7 @@ class Observer:
         except Forbidden:
             message = f"the operator is not allowed to read Secret {reference.name}: allow it to get Secrets in namespace {namespace}"
             return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
-        return secret_view(secret, reference, what, allowed)
+        return secret_view(secret, reference, spec, what)
 
     async def _session(self, resource: Resource) -> SecretView:
         """Whether there is a session to make a token with; what the user's Secret is to other resources."""
@@ -262,8 +263,8 @@ def _value(secret: dict[str, Any], key: str) -> str:
 def secret_view(
     secret: dict[str, Any],
     reference: KeyReference | UrlSecretRef,
+    spec: Spec,
     what: str = URL,
-    allowed: tuple[str, ...] = database_url.SCHEMES,
 ) -> SecretView:
     """What a decision may know of a Secret: its version and what is wrong with it, never its content."""
     metadata = secret["metadata"]
@@ -271,11 +272,17 @@ def secret_view(
         message = f"Secret {reference.name} has no key {reference.key}: add it with the {what}"
         return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
     value = _value(secret, reference.key)
-    problem = database_url.problem(value, allowed) if what == URL else _problem(value, what)
+    problem = _problem_of_url(value, spec) if what == URL else _problem(value, what)
     if problem:
         message = f"the {what} in key {reference.key} of Secret {reference.name} cannot be used: {problem}"
         return SecretView(problem=Reason.INVALID_SPEC, message=message)
     return SecretView(version=f"{metadata['uid']}/{metadata['resourceVersion']}")
+
+
+def _problem_of_url(url: str, spec: Spec) -> str:
+    return database_url.problem(url, schemes(spec)) or limits.problem(
+        url, spec.migrations.engine, spec.policy
+    )
 
 
 def _problem(value: str, what: str) -> str:

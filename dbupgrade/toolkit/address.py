@@ -1,6 +1,7 @@
 """Database URLs: built from parts with everything escaped, and given settings of the session. Pure."""
 
 import ipaddress
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -137,3 +138,19 @@ def with_settings(url: str, settings: Mapping[str, int]) -> str:
     else:
         pairs[given] = options
     return urlunsplit(parts._replace(query="&".join(pairs)))
+
+
+def with_longest_waits(url: str, seconds: float | None) -> str:
+    """A URL of MySQL with limits for waits, unless `seconds` is None: the driver executes what stands there as SET. What is shorter stays.
+
+    MySQL counts whole seconds.
+    """
+    if seconds is None:
+        return url
+    names = ("lock_wait_timeout", "innodb_lock_wait_timeout")
+    for name in names:
+        url = without(url, name)
+    most = math.ceil(seconds)
+    added = [f"{name}={quote(f'LEAST(@@{name},{most})')}" for name in names]
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, *added]))))

@@ -95,7 +95,12 @@ locals {
     image   = local.specs[key].migrations.image
     command = [for word in try(local.specs[key].migrations.command, []) : replace(word, "$", "$$")]
     args    = [for word in try(local.specs[key].migrations.args, []) : replace(word, "$", "$$")]
-    env = concat([local.home], local.connection_env[key], [for variable in try(local.specs[key].migrations.env, []) :
+    env = concat([local.home], local.connection_env[key], [
+      for options in [join(" ", [
+        for name, field in { lock_timeout = "lockTimeout", statement_timeout = "statementTimeout" } :
+        "-c ${name}=${replace(local.specs[key].policy[field], "/m$/", "min")}" if can(local.specs[key].policy[field])
+      ])] : { name = "PGOPTIONS", value = options } if options != ""
+      ], [for variable in try(local.specs[key].migrations.env, []) :
       can(variable.value) ? { name = variable.name, value = replace(variable.value, "$", "$$") } : variable
     ])
     volumeMounts = concat([local.temporary], local.authority_mounts[key])

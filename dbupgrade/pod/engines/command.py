@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from dbupgrade.api import names
 from dbupgrade.api.spec.migrations import KeyReference, Variable
-from dbupgrade.api.spec.policy import Policy, seconds
+from dbupgrade.api.spec.policy import Policy
 from dbupgrade.api.status import Failure, Run
 from dbupgrade.objects import Object
 from dbupgrade.pod.connection import environment, url
@@ -95,7 +95,7 @@ class Command(MigrationEngine):
 def _options(policy: Policy) -> str | None:
     """The limits that the spec asks for, for clients on libpq; options in the URL take their place."""
     asked = {"lock_timeout": policy.lock_timeout, "statement_timeout": policy.statement_timeout}
-    known = [f"-c {name}={round(seconds(text) * 1000)}" for name, text in asked.items() if text]
+    known = [f"-c {name}={re.sub('m$', 'min', text)}" for name, text in asked.items() if text]
     return " ".join(known) or None
 
 

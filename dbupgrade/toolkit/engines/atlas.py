@@ -25,7 +25,26 @@ def apply(call: Call) -> Report:
     """Apply what is pending. Raises AtlasError and ConversionRefusedError."""
     found = examine(call)
     with lock.of_run(call) as keeper:
+        _check_limits(call)
         return _apply(call, with_database(call, *found), keeper)
+
+
+def _check_limits(call: Call) -> None:
+    """Raises AtlasError for limits that were asked for and that the engine cannot set; a default that it cannot set is told."""
+    if not call.is_pooled or call.atlas.is_ours():
+        return
+    why = "the official Atlas CLI sets limits only when it connects, and the connection pooler does not accept settings then"
+    settings = call.settings
+    if settings.lock_seconds is not None or settings.statement_seconds:
+        advice = "use the address of the server itself, or our own engine, or set lock_timeout for the user (ALTER ROLE)"
+        raise AtlasError(
+            Failure.CONNECTION_SETTINGS,
+            f"lockTimeout and statementTimeout would have no effect: {why}; {advice}",
+        )
+    if call.bounds.lock is not None:
+        call.output.event(
+            "no_lock_timeout", f"statements wait for locks without a limit: {why}", level="warning"
+        )
 
 
 def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) -> Report:
@@ -154,6 +173,8 @@ def _engine(call: Call, *, patient: bool = False) -> Atlas:
     """
     if call.atlas.is_ours():
         return replace(call.atlas, bounds=call.bounds)
+    if not address.is_postgresql(call.atlas.url):
+        return replace(call.atlas, url=address.with_longest_waits(call.atlas.url, call.bounds.lock))
     if call.is_pooled:
         return call.atlas  # it accepts no settings with the connection
     bounds = replace(call.bounds, lock=None) if patient else call.bounds

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 import asyncpg
 
 from dbupgrade.api.status import Failure
+from dbupgrade.pod.connection.limits import STATEMENT_ON_MYSQL
 from dbupgrade.toolkit import address, bounds, child
 from dbupgrade.toolkit.bounds import Given
 from dbupgrade.toolkit.call import Call
+from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.history import database
 from dbupgrade.toolkit.history.atlas import AtlasError
 
@@ -214,7 +216,7 @@ class EngineKeeper:
 
 @contextlib.contextmanager
 def of_run(call: Call) -> Iterator[Keeper | EngineKeeper]:
-    """Hold the lock of a run. Raises AtlasError.
+    """Hold the lock of a run. Raises AtlasError, and BadEnvironmentError for a limit that the database does not have.
 
     From then on, the limits of the statements of files are known.
     """
@@ -223,6 +225,8 @@ def of_run(call: Call) -> Iterator[Keeper | EngineKeeper]:
         with Keeper(call) as keeper:
             yield keeper
         return
+    if settings.statement_seconds:
+        raise BadEnvironmentError(f"{STATEMENT_ON_MYSQL}: remove MIGRATE_STATEMENT_TIMEOUT")
     call.bounds = bounds.of_mysql(settings.lock_seconds, settings.database)
     by_engine = EngineKeeper(call)
     try:

@@ -179,3 +179,19 @@ run "every_engine_with_parts" {
     error_message = "The environment of the runner is wrong with engine Psql."
   }
 }
+
+run "limits_of_a_command" {
+  command = plan
+
+  variables {
+    migrations = { shop = {
+      image = "shop:1", engine = "Command", command = ["migrate"], database = { url_secret = { name = "shop-db" } }
+      spec  = "{policy: {lockTimeout: 500ms, statementTimeout: 2m}}"
+    } }
+  }
+
+  assert {
+    condition     = contains(local.job_manifests["shop"].spec.template.spec.containers[0].env, { name = "PGOPTIONS", value = "-c lock_timeout=500ms -c statement_timeout=2min" })
+    error_message = "Clients of PostgreSQL get the limits of the policy."
+  }
+}

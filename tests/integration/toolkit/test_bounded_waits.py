@@ -65,55 +65,55 @@ def event(process: subprocess.Popen[str], name: str) -> dict[str, Any]:
     raise AssertionError(f"it has ended without {name}")
 
 
-class Reader(threading.Thread):
-    """A client that reads the table again and again."""
+class Client(threading.Thread):
+    """Executes a statement on the table again and again."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, statement: str) -> None:
         super().__init__(daemon=True)
-        self.url, self.reads, self.stopping = url, 0, False
-        self.has_read = threading.Condition()
+        self.url, self.statement, self.done, self.stopping = url, statement, 0, False
+        self.has_done = threading.Condition()
 
     def run(self) -> None:
-        asyncio.run(self._read())
+        asyncio.run(self._execute())
 
-    async def _read(self) -> None:
+    async def _execute(self) -> None:
         connection = await asyncpg.connect(self.url)
         try:
             while not self.stopping:
-                await connection.fetch("select * from t")
-                with self.has_read:
-                    self.reads += 1
-                    self.has_read.notify_all()
+                await connection.execute(self.statement)
+                with self.has_done:
+                    self.done += 1
+                    self.has_done.notify_all()
                 await asyncio.sleep(0.05)
         finally:
             await connection.close()
 
-    def reads_again(self) -> bool:
-        """Whether a read that begins from now on comes to its end."""
-        with self.has_read:
-            before = self.reads
-            return self.has_read.wait_for(lambda: self.reads > before + 1, timeout=300)
+    def goes_on(self) -> bool:
+        """Whether a statement that begins from now on comes to its end."""
+        with self.has_done:
+            before = self.done
+            return self.has_done.wait_for(lambda: self.done > before + 1, timeout=300)
 
 
 @contextmanager
-def reading(toolkit: Toolkit) -> Iterator[Reader]:
-    reader = Reader(toolkit.server.url(toolkit.database))
-    reader.start()
+def client(toolkit: Toolkit, statement: str) -> Iterator[Client]:
+    executing = Client(toolkit.server.url(toolkit.database), statement)
+    executing.start()
     try:
-        yield reader
+        yield executing
     finally:
-        reader.stopping = True
-        reader.join(300)
+        executing.stopping = True
+        executing.join(300)
 
 
 def test_nobody_waits_behind_a_migration_for_long_and_it_succeeds_in_the_end(table_of_both: Toolkit) -> None:
     table = table_of_both
     table.write(v2=f"create table other (a int); {ALTER}")
-    with reading(table) as reader:
+    with client(table, "select * from t") as reader:
         with table.hold("select * from t"):
             process = table.start("apply", MIGRATE_LOCK_TIMEOUT="500ms")
             tries = [event(process, "lock_timeout") for _ in range(2)]
-            assert reader.reads_again()  # while the session holds its lock, and the migration goes on trying
+            assert reader.goes_on()  # while the session holds its lock, and the migration goes on trying
         output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert [(one["file"], one["sqlstate"], one["attempt"]) for one in tries] == [
@@ -264,3 +264,30 @@ def test_the_official_command_line_has_limits_too(table: Toolkit) -> None:
     assert process.returncode == 0, output
     assert table.fetch("select lock || ' ' || statement from seen") == ["500ms 1h"]
     assert table.fetch(COLUMN) == ["b"]
+
+
+def test_the_official_command_line_behind_a_pooler_says_that_it_has_no_limits(toolkit: Toolkit) -> None:
+    toolkit.variables["ATLAS_BIN"] = str(tools.binary("atlas"))
+    toolkit.write(v1=TABLE)
+    with pgbouncer(toolkit.server.port, ("admin", PASSWORD), "session") as port:
+        toolkit.variables["DATABASE_URL"] = Server(port).url(toolkit.database)
+        refused = toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="500ms")
+        assert refused.event("failed")["failure"] == "ConnectionSettings", refused.text
+        assert "lockTimeout and statementTimeout would have no effect" in refused.text
+        assert toolkit.tables() == set()
+        told = toolkit.run(
+            "apply"
+        )  # a pooler may refuse the search_path that the official CLI asks for as well
+    assert "without a limit" in told.event("no_lock_timeout")["message"]
+
+
+def test_an_index_is_built_while_a_client_writes(table: Toolkit) -> None:
+    """The build waits for a transaction that has written to the table, and no write of others waits for the build."""
+    table.write(v2=NO_TRANSACTION + "create index concurrently t_a on t (a);")
+    with client(table, "insert into t values (2)") as writer, table.hold("insert into t values (1)"):
+        process = table.start("apply", MIGRATE_LOCK_TIMEOUT="200ms")
+        table.until(WAITING)
+        assert writer.goes_on()
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert table.fetch("select indisvalid from pg_index where indexrelid = 't_a'::regclass") == [True]

@@ -12,6 +12,7 @@ import pytest
 from dbupgrade.toolkit.lint.mysql import findings
 from dbupgrade.toolkit.lint.settings import LintSettings
 from dbupgrade.toolkit.sql.concurrently import File
+from e2e.cluster import tools
 from e2e.ports import free_port
 from e2e.scenarios.support.mariadb import MariaDb, mariadb
 from e2e.scenarios.support.world import wait_until
@@ -165,3 +166,28 @@ def test_what_reads_postgresql_only_refuses(maria: MariaDb, tmp_path: Path, comm
     assert toolkit.run("lint", "--all").code == 10
     refused = toolkit.run(*command)
     assert (refused.code, "supports PostgreSQL only" in refused.text) == (2, True)
+
+
+def test_a_limit_for_statements_is_refused(maria: MariaDb, tmp_path: Path) -> None:
+    toolkit = OnMariaDb.of(maria, tmp_path, "old")
+    toolkit.write(v1="create table limited (a int);")
+    refused = toolkit.run("apply", MIGRATE_STATEMENT_TIMEOUT="1m")
+    assert "remove MIGRATE_STATEMENT_TIMEOUT" in refused.text
+    assert refused.code == 2
+    assert "limited" not in maria.rows("show tables in old")
+
+
+def test_the_official_command_line_has_limits_for_waits(maria: MariaDb, tmp_path: Path) -> None:
+    """Ours count, and not those of the URL; what is shorter in the server stays."""
+    maria.rows(
+        "create database limits; grant all on limits.* to shop; create table limits.seen (a int, b int)"
+    )
+    toolkit = OnMariaDb.of(maria, tmp_path, "limits")
+    toolkit.variables |= {"ATLAS_BIN": str(tools.binary("atlas")), "MIGRATE_BASELINE_VERSION": "1"}
+    toolkit.variables["DATABASE_URL"] += "?lock_wait_timeout=77"
+    toolkit.write(
+        v1="select 1;", v2="insert into seen values (@@lock_wait_timeout, @@innodb_lock_wait_timeout);"
+    )
+    done = toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="60s")
+    assert done.code == 0, done.text
+    assert maria.rows("select a, b from limits.seen") == ["60\t50"]

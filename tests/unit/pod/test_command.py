@@ -76,8 +76,8 @@ def test_the_end_of_a_long_log_is_kept_and_a_secret_at_the_cut_is_not_seen() -> 
     ("policy", "options"),
     [
         ({}, None),
-        ({"lockTimeout": "500ms"}, "-c lock_timeout=500"),
-        ({"lockTimeout": "0s", "statementTimeout": "1h"}, "-c lock_timeout=0 -c statement_timeout=3600000"),
+        ({"lockTimeout": "500ms"}, "-c lock_timeout=500ms"),
+        ({"lockTimeout": "0s", "statementTimeout": "1h"}, "-c lock_timeout=0s -c statement_timeout=1h"),
     ],
 )
 def test_limits_that_the_spec_asks_for_are_options_of_the_connection(
