@@ -62,11 +62,11 @@ def _migrate(arguments: list[str]) -> int:
 
 
 def _manifests(command: str) -> list[dict[str, Any]]:
-    from dbupgrade.api import admission, confinement  # noqa: PLC0415
+    from dbupgrade.api import admission, approval, confinement  # noqa: PLC0415
     from dbupgrade.api.crd import custom_resource_definition  # noqa: PLC0415
 
     if command == "policy":
-        return [*admission.deletion_policy(), *confinement.operator_policy()]
+        return [*admission.deletion_policy(), *confinement.operator_policy(), *approval.approval_policy()]
     return [custom_resource_definition()]
 
 

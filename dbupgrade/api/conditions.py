@@ -24,6 +24,8 @@ class Reason(StrEnum):
     MIGRATION_COMPLETE = "MigrationComplete"
     JOB_FAILED = "JobFailed"
     LINT_FAILED = "LintFailed"
+    APPROVAL_PENDING = "ApprovalPending"
+    PLAN_CHANGED = "PlanChanged"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
     PRE_CHECK_IMAGE_VERSION_FAILED = "PreCheckImageVersionFailed"
     PRE_CHECK_METRIC_FAILED = "PreCheckMetricFailed"

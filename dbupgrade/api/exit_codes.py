@@ -20,3 +20,4 @@ class ExitCode(IntEnum):
     LINT = 10
     FOLDER = 11
     FILES = 12
+    APPROVAL = 13

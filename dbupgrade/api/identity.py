@@ -65,6 +65,7 @@ def runner_hash(spec: Spec) -> str:
         exclude_defaults=True,
     )
     parts = [migrations, spec.runner.model_dump_json(exclude_defaults=True)]
-    if spec.policy != Policy():
-        parts.append(spec.policy.model_dump_json(exclude_defaults=True))
+    policy = spec.policy.model_copy(update={"approved_plan": None})  # an approval is no other way to run
+    if policy != Policy():
+        parts.append(policy.model_dump_json(exclude_defaults=True))
     return digest(*parts, length=16)

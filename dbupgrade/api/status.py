@@ -12,6 +12,7 @@ from pydantic import Field
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Condition
+from dbupgrade.api.plan import Approved, Plan
 from dbupgrade.api.record import Record
 from dbupgrade.api.spec.base import list_map
 from dbupgrade.api.spec.migrations import Engine
@@ -31,6 +32,7 @@ class RunResult(StrEnum):
 
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    PLANNED = "Planned"
 
 
 class Failure(StrEnum):
@@ -66,6 +68,8 @@ class Failure(StrEnum):
     MISREAD_BY_ENGINE = "MisreadByEngine"
     FILE_CHANGED = "FileChanged"
     PARTLY_APPLIED = "PartlyApplied"
+    APPROVAL_PENDING = "ApprovalPending"
+    PLAN_CHANGED = "PlanChanged"
     LINT = "LintFailed"
     LINT_UNUSABLE = "LintUnusable"
     UNUSABLE_FILE = "UnusableFile"
@@ -209,7 +213,32 @@ class Run(Record):
             description="What a run that takes longer than 15 s is doing, looked at every 15 s. Not set when the run has ended."
         ),
     ] = None
-    result: Annotated[RunResult | None, Field(description="How the run ended: Succeeded or Failed.")] = None
+    approvals: Annotated[
+        tuple[Approved, ...],
+        Field(
+            max_length=2,
+            description="Approvals that the run was started with. Not set when the run has ended.",
+        ),
+    ] = ()
+    plan: Annotated[
+        str | None, Field(max_length=71, description="Digest of the plan that the run made or carried out.")
+    ] = None
+    approved_by: Annotated[
+        str | None,
+        Field(
+            max_length=256,
+            description="User who approved the plan that was carried out, or spec.policy.approvedPlan: then it was whoever changed the spec.",
+        ),
+    ] = None
+    approved_at: Annotated[
+        datetime | None, Field(description="Time at which the operator saw the approval.")
+    ] = None
+    result: Annotated[
+        RunResult | None,
+        Field(
+            description="How the run ended: Succeeded, Failed, or Planned (nothing was applied, because its plan needs approval)."
+        ),
+    ] = None
     failure: Annotated[
         Failure | None,
         Field(
@@ -368,6 +397,12 @@ class Status(Record):
     last_handled_retry: Annotated[
         str | None,
         Field(description=f"Last value of the annotation {names.ANNOTATION_RETRY} that caused a retry."),
+    ] = None
+    plan: Annotated[
+        Plan | None,
+        Field(
+            description="What the next run does, while spec.policy.approval demands that somebody approves it."
+        ),
     ] = None
     run: Annotated[Run | None, Field(description="The active run, or else the last one.")] = None
     history: Annotated[

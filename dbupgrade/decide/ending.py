@@ -3,15 +3,16 @@
 from dataclasses import replace
 from datetime import datetime
 
+from dbupgrade.api.plan import Plan
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.policy import ErrorDetail
 from dbupgrade.api.spec.runner import Runner
 from dbupgrade.api.status import Failure, Run, RunResult, Status
-from dbupgrade.decide import post_checks
+from dbupgrade.decide import approvals, post_checks
 from dbupgrade.decide.decision import Decision, RemoveToken, SetTtl, WriteStatus
 from dbupgrade.decide.failures import KINDS, Retry
 from dbupgrade.decide.intent import as_of
-from dbupgrade.decide.needs import ReadReport
+from dbupgrade.decide.needs import ReadPlan, ReadReport
 from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.decide.statuses import failure_message, held, with_history
 from dbupgrade.decide.task import is_conclusive
@@ -28,17 +29,23 @@ _WITH_TOKEN = {
     Failure.AUTHENTICATION: Failure.TOKEN_REFUSED,
     Failure.CONNECTION_SETTINGS: Failure.TLS_FAILED,
 }
+# An approval is no intervention in something that went wrong: GitOps tools wait for it.
+_GO_ON = {Retry.BACKOFF, Retry.APPROVAL}
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 
 
-def finish(observed: Observed, run: Run, job: JobView, pod: PodView | None) -> Decision | ReadReport:
+def finish(
+    observed: Observed, run: Run, job: JobView, pod: PodView | None
+) -> Decision | ReadReport | ReadPlan:
     """Record how `job` ends, its last pod being `pod`, and let it go."""
     report = observed.report or _reported(run, pod)
     if report is None and pod:
         return ReadReport(pod)
     for name, view in pod.steps.items() if pod else ():
         run = STEPS[name].recorded(run, view)
-    report = report or Report()
+    report = approvals.judged(report or Report(), observed.resource.status, run)
+    if pod and report.plan and observed.plan is None and _is_planned(report):
+        return ReadPlan(pod, report.plan.line)
     done = pod is not None and is_conclusive(job, pod) and pod.migrate.exit_code == 0
     well = (job.succeeded or done) and not (pod and pod.cut_off)
     if well and report.failure is None:
@@ -115,8 +122,41 @@ def expire(observed: Observed, job: JobView) -> SetTtl:
     return SetTtl(job.name, runner.ttl_seconds_after_finished)
 
 
+def _is_planned(report: Report) -> bool:
+    """Whether nothing was applied, as somebody has to approve the plan first."""
+    return report.failure is not None and KINDS[report.failure].retry is Retry.APPROVAL
+
+
+def _plan(observed: Observed, run: Run, report: Report) -> Plan | None:
+    """The plan for the status; of one that the log has no more, what the report says of it."""
+    note = report.plan
+    if note is None or not _is_planned(report):
+        return observed.resource.status.plan
+    seen = observed.plan.plan if observed.plan else None
+    if seen is None or seen.digest != note.digest:
+        seen = Plan(
+            digest=note.digest,
+            asks=note.asks,
+            from_version=report.from_version,
+            file_count=note.files,
+            statement_count=note.statements,
+        )
+    return replace(seen, image=run.image, image_digest=run.digest, made_at=observed.now)
+
+
+def _with_approval(run: Run, report: Report) -> Run:
+    """`run` with the plan that it made or carried out, and who approved that."""
+    digest = report.plan.digest if report.plan else None
+    by = next((each.by for each in run.approvals if each.plan == digest), None)
+    kept = run.approvals if _is_planned(report) else ()
+    return replace(
+        run, plan=digest, approved_by=by, approved_at=run.started_at if by else None, approvals=kept
+    )
+
+
 def _ended(observed: Observed, run: Run, report: Report, result: RunResult) -> Run:
     spec = observed.resource.spec
+    run = _with_approval(run, report)
     report = limited(report, spec.policy.error_detail if spec else ErrorDetail.MASKED)
     return replace(
         run,
@@ -144,15 +184,17 @@ def _known_versions(status: Status, report: Report) -> Status:
 def _succeeded(observed: Observed, run: Run, completed: datetime, report: Report) -> Decision:
     run = _ended(observed, run, report, RunResult.SUCCEEDED)
     status = _known_versions(with_history(observed.resource.status, run), report)
-    status = replace(status, job_completed_at=completed)
+    status = replace(status, job_completed_at=completed, plan=None)
     decision = post_checks.settle(as_of(observed, run), status, run)
     return replace(decision, actions=(*remove_token(run), *decision.actions))
 
 
 def failed(observed: Observed, run: Run, report: Report) -> Decision:
     """Record the failed `run`."""
-    run = _ended(observed, run, report, RunResult.FAILED)
-    status = _known_versions(with_history(observed.resource.status, run), report)
+    plan = _plan(observed, run, report)
+    run = _ended(observed, run, report, RunResult.PLANNED if _is_planned(report) else RunResult.FAILED)
+    status = replace(observed.resource.status, plan=plan)
+    status = _known_versions(with_history(status, run), report)
     status = failed_status(as_of(observed, run), status, run)
     return Decision((*remove_token(run), WriteStatus(status)))
 
@@ -168,7 +210,7 @@ def failed_status(observed: Observed, status: Status, run: Run) -> Status:
         raise ValueError("a failed run has a failure")
     kind = KINDS[run.failure]
     message = failure_message(run, observed.resource.uid, _secret_name(observed.resource.spec))
-    return held(observed, status, kind.reason, message, stalled=kind.retry is not Retry.BACKOFF)
+    return held(observed, status, kind.reason, message, stalled=kind.retry not in _GO_ON)
 
 
 def _secret_name(spec: Spec | None) -> str | None:

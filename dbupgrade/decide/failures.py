@@ -23,6 +23,7 @@ class Retry(Enum):
 
     BACKOFF = "automatically"
     SECRET_CHANGE = "when the Secret changes"  # noqa: S105 - words, not a secret
+    APPROVAL = "when the plan is approved"
     NEVER = "no"
 
 
@@ -239,6 +240,26 @@ KINDS: dict[Failure, FailureKind] = {
         "Inspect the database. With Atlas, the error names the statement, and what to change in its row of the history. With Psql, "
         "delete the file's row from dbupgrade_migrations to run the file again, or set complete = name in it if everything "
         f"was applied. Then {_RETRY_BY_HAND}.",
+    ),
+    Failure.APPROVAL_PENDING: FailureKind(
+        Retry.APPROVAL,
+        "nothing was applied, because the plan needs approval",
+        "Read the plan in status.plan, or with `kubectl dbupgrade status`. To approve it, use `kubectl dbupgrade approve`, or set "
+        "spec.policy.approvedPlan to its digest.",
+        reason=Reason.APPROVAL_PENDING,
+        event="ApprovalPending",
+        result="Planned",
+        exit_code=ExitCode.APPROVAL,
+    ),
+    Failure.PLAN_CHANGED: FailureKind(
+        Retry.APPROVAL,
+        "nothing was applied, because the plan is no longer the one that was approved",
+        "The database or the image changed after the approval. Read the new plan in status.plan, or with `kubectl dbupgrade status`, and "
+        "approve it with `kubectl dbupgrade approve`, or by setting spec.policy.approvedPlan to its digest.",
+        reason=Reason.PLAN_CHANGED,
+        event="PlanChanged",
+        result="Planned",
+        exit_code=ExitCode.APPROVAL,
     ),
     Failure.LINT: FailureKind(
         Retry.NEVER,

@@ -6,9 +6,10 @@ from datetime import timedelta
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.identity import database_identity, run_id, runner_hash
+from dbupgrade.api.plan import Plan
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import CheckPhase, CheckStatus, Run
-from dbupgrade.decide import gates
+from dbupgrade.decide import approvals, gates
 from dbupgrade.decide.decision import CreateJob, Decision
 from dbupgrade.decide.failures import KINDS, Retry, retry_delay
 from dbupgrade.decide.gates import turn
@@ -31,6 +32,8 @@ def wanted(observed: Observed, run: Run, walk: gates.Walk) -> bool | Need:
         return True
     if run.runner_hash != runner_hash(resource.spec):
         return True
+    if waits_for_approval(run):
+        return approvals.is_new(resource.approvals, resource.status, run)
     if _waits_for_secret(run):
         return turn.still_waits(observed) or _secret_changed(observed, run, walk)
     delay = retry_delay(run.failure, run.attempt, resource.uid)
@@ -46,6 +49,11 @@ def next_attempt(observed: Observed, run: Run) -> float | None:
         return _SECRET_RECHECK_SECONDS
     delay = retry_delay(run.failure, run.attempt, observed.resource.uid)
     return max((run.finished_at + delay - observed.now).total_seconds(), 0.1) if delay is not None else None
+
+
+def waits_for_approval(run: Run) -> bool:
+    """Whether the finished `run` applied nothing, because its plan needs approval."""
+    return run.failure is not None and KINDS[run.failure].retry is Retry.APPROVAL
 
 
 def _waits_for_secret(run: Run) -> bool:
@@ -96,10 +104,17 @@ def _start(observed: Observed, checks: tuple[CheckStatus, ...]) -> Decision:
         run=run,
         checks=checks,
         job_completed_at=None,
+        plan=_plan_of(observed, run),
         last_handled_retry=observed.resource.retry or observed.resource.status.last_handled_retry,
     )
     message = f"starting run {run.sequence} with {run.image}: Job {run.job_name}"
     return Decision.write(running(observed, status, Reason.JOB_PENDING, message), CreateJob(run))
+
+
+def _plan_of(observed: Observed, run: Run) -> Plan | None:
+    """The plan in the status, as long as it is that of the run."""
+    last = observed.resource.status.run
+    return observed.resource.status.plan if last and last.run_id == run.run_id else None
 
 
 def intent(observed: Observed) -> Run:
@@ -125,6 +140,7 @@ def intent(observed: Observed) -> Run:
         secret_version=observed.secret.version or None if observed.secret else None,
         token_secret=names.token_secret(job_name) if spec.database.uses_aws else None,
         started_at=observed.now,
+        approvals=resource.approvals,
     )
 
 
@@ -139,7 +155,8 @@ def still_wanted(observed: Observed, run: Run) -> bool:
     spec = observed.resource.spec
     if spec is None:
         return False
-    return run.run_id == run_id(observed.resource.namespace, spec) and run.runner_hash == runner_hash(spec)
+    same = run.run_id == run_id(observed.resource.namespace, spec) and run.runner_hash == runner_hash(spec)
+    return same and run.approvals == observed.resource.approvals
 
 
 def as_of(observed: Observed, run: Run) -> Observed:

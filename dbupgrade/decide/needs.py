@@ -23,6 +23,14 @@ class ReadReport:
 
 
 @dataclass(frozen=True)
+class ReadPlan:
+    """The plan that the runner has left in the log of an ended pod: the line with that SHA-256."""
+
+    pod: PodView
+    line: str
+
+
+@dataclass(frozen=True)
 class ReadProgress:
     """What the runner in a pod at work says that it is doing."""
 
@@ -36,7 +44,7 @@ class ReadEnds:
     jobs: tuple[UnendedJob, ...]
 
 
-Need = ReadRun | ReadSecret | ReadReport | ReadProgress | ReadEnds
+Need = ReadRun | ReadSecret | ReadReport | ReadPlan | ReadProgress | ReadEnds
 
-LOOKS = 7
+LOOKS = 8
 """How often a decision may be asked for before it is made: each need is met once, and `ReadEnds` again if more Jobs got lost."""

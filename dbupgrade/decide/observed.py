@@ -12,9 +12,12 @@ from pydantic import ValidationError
 from dbupgrade.api import names
 from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.identity import database_identity
+from dbupgrade.api.plan import Approved, Plan
 from dbupgrade.api.record import from_json
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
+from dbupgrade.decide import approvals
+from dbupgrade.decide.approvals import Verdict as Said
 from dbupgrade.decide.metric_values import Sample
 from dbupgrade.decide.platform import Platform
 from dbupgrade.decide.validation import parse
@@ -43,6 +46,13 @@ class Resource:
     spec: Spec | None
     spec_error: str
     status: Status
+    said: Said | None = None
+    """What a person says of the plan."""
+
+    @property
+    def approvals(self) -> tuple[Approved, ...]:
+        """The plans that are approved."""
+        return approvals.given(self.spec, self.said)
 
     def told(self, reason: Reason) -> str:
         """The message that its status has for `reason`, about the spec as it is; empty if it says something else."""
@@ -67,6 +77,7 @@ def resource_from(obj: Object) -> Resource:
         spec=spec,
         spec_error="; ".join(map(str, problems)),
         status=status_from(obj.get("status") or {}),
+        said=approvals.verdict(metadata.get("annotations") or {}),
     )
     return replace(resource, status=_with_own_names(resource))
 
@@ -254,6 +265,13 @@ class Looked:
 
 
 @dataclass(frozen=True)
+class PlanRead:
+    """A look at the log for a plan; None when it is not there any more."""
+
+    plan: Plan | None
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything that one decision depends on. `now` is in UTC, in whole seconds."""
 
@@ -280,6 +298,8 @@ class Observed:
     """When this process has last written the token of the run's Job; None when it has not."""
     report: Report | None = None
     """What the ended container printed; None until it was needed."""
+    plan: PlanRead | None = None
+    """The plan of a run that has ended; None until it was needed."""
     progress: Looked | None = None
     """The last look at what the run's Job is doing."""
     busy: str = ""

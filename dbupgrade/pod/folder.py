@@ -9,6 +9,9 @@ WORK_PATH = "/work"
 FILES = "files"
 """The folder of that volume which holds what was extracted, as deep as it was in the image."""
 MIGRATIONS_PATH = "/migrations"
+DIGEST = "digest"
+"""The file of that volume which holds the digest of the image."""
+DIGEST_PATH = "/image-digest"
 _WORK_SIZE = "512Mi"
 
 
@@ -29,3 +32,10 @@ def mount(spec: Spec) -> Object:
     inside = path(spec).lstrip("/")
     below = f"{FILES}/{inside}" if spec.migrations.delivery is Delivery.EXTRACT else inside
     return {"name": "work", "subPath": below, "mountPath": MIGRATIONS_PATH, "readOnly": True}
+
+
+def digest_mount(spec: Spec) -> list[Object]:
+    """The digest of the image, which the fetch leaves; nobody knows that of an image volume."""
+    if spec.migrations.delivery is not Delivery.EXTRACT:
+        return []
+    return [{"name": "work", "subPath": DIGEST, "mountPath": DIGEST_PATH, "readOnly": True}]

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from dbupgrade.api.plan import PlanNote
 from dbupgrade.api.status import Failure, Lint
 
 MARK = "dbupgrade-report:"
@@ -27,6 +28,8 @@ class Report:
     line: int | None = None
     sqlstate: str | None = None
     lint: Lint | None = None
+    plan: PlanNote | None = None
+    """The plan that was made, where the run needs one that is approved."""
     raised: bool | None = None
     """Whether SQL raised the error itself, in words of its own, where that is known."""
     said: str | None = None

@@ -9,7 +9,7 @@ from dbupgrade.api import names
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import Dialect
 from dbupgrade.api.spec.migrations import Delivery, Engine, ExecOrder
-from dbupgrade.api.spec.policy import LintMode
+from dbupgrade.api.spec.policy import Approval, LintMode
 from dbupgrade.api.status import Failure
 from dbupgrade.objects import Object
 from dbupgrade.pod import folder, message
@@ -57,12 +57,33 @@ def container(context: Context) -> Object:
         "MIGRATE_STATEMENT_TIMEOUT": spec.policy.statement_timeout,
         "MIGRATE_DEADLINE": _deadline(context),
         "ATLAS_BIN": ATLAS_PATH if brought else None,
+        **_approval(context),
     }
+    digest = folder.digest_mount(spec) if _needs_approval(spec) else []
     return {
         "name": names.CONTAINER_MIGRATE,
         "args": ["migrate", "apply", "--report", TERMINATION_LOG],
-        "volumeMounts": [folder.mount(spec), TEMPORARY, *atlas, *context.access.mounts],
+        "volumeMounts": [folder.mount(spec), *digest, TEMPORARY, *atlas, *context.access.mounts],
         **_program(context, given),
+    }
+
+
+def _needs_approval(spec: Spec) -> bool:
+    return spec.policy.approval is not Approval.NEVER
+
+
+def _approval(context: Context) -> dict[str, str | None]:
+    """What the runner needs to know of approvals: whether, of which plans, and what a plan is about."""
+    spec, owner = context.spec, context.owner
+    if not _needs_approval(spec):
+        return {}
+    extracted = spec.migrations.delivery is Delivery.EXTRACT
+    return {
+        "MIGRATE_APPROVAL": spec.policy.approval.value,
+        "MIGRATE_APPROVAL_ABOVE": spec.policy.approval_above,
+        "MIGRATE_APPROVED_PLANS": " ".join(each.plan for each in context.run.approvals) or None,
+        "MIGRATE_PLAN_FOR": f"{owner.namespace}/{owner.name}",
+        "MIGRATE_IMAGE_DIGEST_FILE": folder.DIGEST_PATH if extracted else None,
     }
 
 

@@ -14,11 +14,12 @@ from dbupgrade.api.spec.database import UrlSecretRef
 from dbupgrade.api.spec.migrations import KeyReference
 from dbupgrade.api.status import Run
 from dbupgrade.clock import utc_now
-from dbupgrade.decide.needs import ReadProgress, ReadReport, ReadRun, ReadSecret
+from dbupgrade.decide.needs import ReadPlan, ReadProgress, ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.observed import (
     JobView,
     Looked,
     Observed,
+    PlanRead,
     PodView,
     Resource,
     SecretView,
@@ -30,7 +31,7 @@ from dbupgrade.decide.observed import (
 from dbupgrade.decide.platform import Platform
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
 from dbupgrade.objects import Key, Object, key_of
-from dbupgrade.pod import engines, progress, redact
+from dbupgrade.pod import engines, plan, progress, redact
 from dbupgrade.pod.connection import limits
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.pod.connection.secrets import AUTHORITY, URL, USER, secret_references
@@ -106,7 +107,10 @@ class Observer:
         return self.inputs.add_seen(key_of(obj), observed)
 
     async def fetch(
-        self, need: ReadRun | ReadSecret | ReadReport | ReadProgress, observed: Observed, memory: Memory
+        self,
+        need: ReadRun | ReadSecret | ReadReport | ReadPlan | ReadProgress,
+        observed: Observed,
+        memory: Memory,
     ) -> Observed:
         """`observed` with what is needed. Raises a KubeError."""
         match need:
@@ -116,6 +120,9 @@ class Observer:
                 return replace(observed, secret=await self._secret(observed.resource))
             case ReadReport(pod):
                 return replace(observed, report=await self._report(observed.resource, pod, memory))
+            case ReadPlan(pod, line):
+                log = await self._log(observed.resource.namespace, pod, memory)
+                return replace(observed, plan=PlanRead(plan.read(log, line)))
             case ReadProgress(pod):
                 memory.progress = await self._progress(observed, pod)
                 return replace(observed, progress=memory.progress)

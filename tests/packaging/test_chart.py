@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from dbupgrade.api import admission, confinement
+from dbupgrade.api import admission, approval, confinement
 from dbupgrade.api.spec import Spec
 from dbupgrade.app import manager
 from dbupgrade.settings import ENVIRONMENT_PREFIX, Settings
@@ -95,7 +95,11 @@ def test_the_webhook_is_called_as_the_operator_has_it(helm: Helm) -> None:
 def test_the_policies_are_the_operators_and_can_be_left_out(helm: Helm) -> None:
     objects = helm.template()
     account = f"system:serviceaccount:{NAMESPACE}:dbupgrade-operator"
-    for policy, binding in (admission.deletion_policy(), confinement.operator_policy(account)):
+    for policy, binding in (
+        admission.deletion_policy(),
+        confinement.operator_policy(account),
+        approval.approval_policy(account),
+    ):
         name = policy["metadata"]["name"]
         assert objects.one("ValidatingAdmissionPolicy", name)["spec"] == policy["spec"]
         assert objects.one("ValidatingAdmissionPolicyBinding", name)["spec"] == binding["spec"]

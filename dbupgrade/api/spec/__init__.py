@@ -12,10 +12,11 @@ from dbupgrade.api.spec.base import Model, Rule
 from dbupgrade.api.spec.checks import Checks
 from dbupgrade.api.spec.database import Database, Dialect
 from dbupgrade.api.spec.migrations import Engine, Migrations
-from dbupgrade.api.spec.policy import LintMode, Policy, seconds
+from dbupgrade.api.spec.policy import Approval, LintMode, Policy, seconds
 from dbupgrade.api.spec.runner import Runner
 
 _LINTS = '(has(self.policy) && self.policy.lint != "off")'
+_APPROVAL = '(has(self.policy) && has(self.policy.approval) && self.policy.approval != "Never")'
 _DEADLINE = "(has(self.runner) ? self.runner.activeDeadlineSeconds : 600)"
 _MYSQL = '(has(self.database.aws) && self.database.aws.dialect == "mysql")'
 
@@ -35,6 +36,12 @@ class Spec(Model):
             'must be "off" with engines other than Atlas: the lint is supported for Atlas only',
             f'!{_LINTS} || self.migrations.engine == "Atlas"',
             lambda spec: spec.policy.lint is LintMode.OFF or spec.migrations.engine is Engine.ATLAS,
+        ),
+        Rule(
+            "policy.approval",
+            "must be Never with engines other than Atlas: a plan can be made for Atlas only",
+            f'!{_APPROVAL} || self.migrations.engine == "Atlas"',
+            lambda spec: spec.policy.approval is Approval.NEVER or spec.migrations.engine is Engine.ATLAS,
         ),
         Rule(
             "policy.lockTimeout",

@@ -37,6 +37,26 @@ class ErrorDetail(StrEnum):
     CODE = "Code"
 
 
+class Approval(StrEnum):
+    """Which plans somebody must approve before they are carried out."""
+
+    NEVER = "Never"
+    ON_FINDINGS = "OnFindings"
+    ALWAYS = "Always"
+
+
+PLAN_DIGEST = Pattern(
+    r"sha256:[0-9a-f]{64}", "must be the digest of a plan: sha256: and 64 hexadecimal digits"
+)
+_SIZE = Pattern(r"[0-9]{1,6}(Ki|Mi|Gi|Ti)", "must be a size, for example 500Mi or 10Gi")
+_BYTES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+def size_in_bytes(size: str) -> int:
+    """The size `10Gi` in bytes. Raises ValueError for what is not a number with one of the units."""
+    return int(size[:-2]) * _BYTES[size[-2:]]
+
+
 class Policy(Model):
     """Rules for migrations before they are applied, and how much the status shows of a failure."""
 
@@ -62,4 +82,19 @@ class Policy(Model):
     statement_timeout: Duration | None = Field(
         None,
         description="How long a statement may take. A statement that takes longer is cancelled, and the run fails. PostgreSQL only. By default, there is no limit.",
+    )
+    approval: Approval = Field(
+        Approval.NEVER,
+        description="Whether a plan of the run must be approved before anything is applied: Never, OnFindings (only if the lint finds errors, or a "
+        "statement locks a table larger than approvalAbove against writes) or Always. While the approval is pending, nothing is locked: "
+        "the plan is in status.plan. Engine Atlas only. Defaults to Never.",
+    )
+    approval_above: Annotated[str, Field(max_length=8), _SIZE] = Field(
+        "1Gi",
+        description="With approval OnFindings: the size of a table, with its indexes, above which a statement that locks it against writes needs approval. Defaults to 1Gi.",
+    )
+    approved_plan: Annotated[str, Field(max_length=71), PLAN_DIGEST] | None = Field(
+        None,
+        description="Digest of the plan that is approved, from status.plan.digest. Setting it requires the verb approve on dbupgrades. "
+        "`kubectl dbupgrade approve` approves a plan without a change of the spec.",
     )

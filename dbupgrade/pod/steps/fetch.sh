@@ -162,4 +162,5 @@ last=$(find "$folder" -maxdepth 1 -name '*.sql' \( -type f -o -type l \) | sort 
 [ -n "$last" ] || fail EmptyFolder "the folder contains no *.sql files"
 
 last=${last##*/}
+printf '%s\n' "${reference##*@}" > /work/digest
 printf 'digest=%s\nlast=%s\n' "${reference##*@}" "${last%%_*}" > /dev/termination-log

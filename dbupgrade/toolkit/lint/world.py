@@ -5,6 +5,7 @@ Doubt is danger: what may be an old table is an old table, and what may not be t
 
 from dataclasses import dataclass, field, replace
 
+from dbupgrade.pod import sizes
 from dbupgrade.toolkit.sql.names import Name, Type
 
 OLD = None
@@ -83,23 +84,7 @@ class Size:
 
     def __str__(self) -> str:
         """For people."""
-        return f"{_bytes(self.bytes)}, about {_count(self.rows)} rows"
-
-
-def _bytes(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1024:  # noqa: PLR2004 - as PostgreSQL's pg_size_pretty has it
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TB"
-
-
-def _count(count: float) -> str:
-    for unit in ("", " thousand", " million"):
-        if count < 1000:  # noqa: PLR2004
-            return f"{count:.3g}{unit}"
-        count /= 1000
-    return f"{count:.3g} billion"
+        return f"{sizes.in_bytes(self.bytes)}, {sizes.in_rows(self.rows)}"
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,18 @@ from dbupgrade.decide.decision import (
     SetTtl,
     WriteStatus,
 )
-from dbupgrade.decide.needs import LOOKS, Need, ReadEnds, ReadProgress, ReadReport, ReadRun, ReadSecret
+from dbupgrade.decide.needs import (
+    LOOKS,
+    Need,
+    ReadEnds,
+    ReadPlan,
+    ReadProgress,
+    ReadReport,
+    ReadRun,
+    ReadSecret,
+)
 from dbupgrade.decide.next_step import next_step
-from dbupgrade.decide.observed import JobView, Looked, Observed, PodView, Resource, SecretView
+from dbupgrade.decide.observed import JobView, Looked, Observed, PlanRead, PodView, Resource, SecretView
 from dbupgrade.pod.context import JobSettings
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps import STEPS
@@ -165,6 +174,8 @@ def answered(observed: Observed, need: Need) -> Observed:
             return replace(observed, secret=SECRET)
         case ReadReport():
             return replace(observed, report=Report())
+        case ReadPlan():
+            return replace(observed, plan=PlanRead(None))
         case ReadProgress(pod):
             return replace(observed, progress=Looked(pod.job_uid, observed.now, None))
         case ReadEnds():

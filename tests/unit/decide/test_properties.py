@@ -13,12 +13,22 @@ from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import HISTORY_LENGTH, Failure, Status
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RemoveToken, SetTtl, WriteStatus
 from dbupgrade.decide.metric_values import Sample
-from dbupgrade.decide.needs import LOOKS, Need, ReadEnds, ReadProgress, ReadReport, ReadRun, ReadSecret
+from dbupgrade.decide.needs import (
+    LOOKS,
+    Need,
+    ReadEnds,
+    ReadPlan,
+    ReadProgress,
+    ReadReport,
+    ReadRun,
+    ReadSecret,
+)
 from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import (
     JobView,
     Looked,
     Observed,
+    PlanRead,
     PodsSeen,
     PodView,
     SecretView,
@@ -203,6 +213,8 @@ def answered(seen: Seen, observed: Observed, need: Need) -> Observed:
             return replace(observed, secret=seen.secret)
         case ReadReport():
             return replace(observed, report=seen.report)
+        case ReadPlan():
+            return replace(observed, plan=PlanRead(None))
         case ReadProgress(pod):
             seen_now = progress.Seen("1_a.sql", 1, 2, "waiting", is_blocked=seen.remembered)
             return replace(observed, progress=Looked(pod.job_uid, observed.now, seen_now))

@@ -1,0 +1,112 @@
+"""The policy that says who may approve a plan. Contract, section 11.
+
+A ValidatingAdmissionPolicy (admissionregistration.k8s.io/v1) asks the API server's authorizer for the verb `approve` on dbupgrades. It holds
+without the operator, and for whoever else may write DBUpgrades. Deleting a DBUpgrade and creating it with approval Never is not an approval;
+the policies of a namespace (chart value `policies`) keep that away.
+"""
+
+from dbupgrade.api import names
+from dbupgrade.api.admission import API_VERSION
+from dbupgrade.api.confinement import ACCOUNT
+from dbupgrade.api.spec.base import quoted
+from dbupgrade.api.spec.policy import Approval
+from dbupgrade.objects import Object
+
+POLICY_NAME = "dbupgrade-approval"
+VERB = "approve"
+_STRICTEST = (Approval.NEVER, Approval.ON_FINDINGS, Approval.ALWAYS)
+_UPDATES = 'request.operation == "UPDATE"'
+_STATUS = 'request.subResource == "status"'
+_SAYS = "^(approve|reject) sha256:[0-9a-f]{64} .+$"
+
+
+def _annotation(holder: str) -> str:
+    return f'{holder}.metadata.?annotations[?"{names.ANNOTATION_APPROVAL}"].orValue("")'
+
+
+def _level(holder: str) -> str:
+    return f'[{quoted(_STRICTEST)}].indexOf({holder}.spec.?policy.?approval.orValue("Never"))'
+
+
+def _before(expression: str, otherwise: str) -> str:
+    return f"{_UPDATES} ? {expression} : {otherwise}"
+
+
+_VARIABLES: tuple[tuple[str, str], ...] = (
+    ("said", _annotation("object")),
+    ("said_before", _before(_annotation("oldObject"), '""')),
+    ("plan", 'object.spec.?policy.?approvedPlan.orValue("")'),
+    ("plan_before", _before('oldObject.spec.?policy.?approvedPlan.orValue("")', '""')),
+    ("level", _level("object")),
+    ("level_before", _before(_level("oldObject"), "0")),
+    ("size", 'object.spec.?policy.?approvalAbove.orValue("1Gi")'),
+    ("size_before", _before('oldObject.spec.?policy.?approvalAbove.orValue("1Gi")', "variables.size")),
+    ("says", 'variables.said != "" && variables.said != variables.said_before'),
+    (
+        "approves",
+        'variables.says || (variables.plan != "" && variables.plan != variables.plan_before)'
+        " || variables.level < variables.level_before"
+        " || (variables.level == 1 && variables.level_before == 1 && variables.size != variables.size_before)",
+    ),
+    (
+        "may_approve",
+        f'authorizer.group("{names.GROUP}").resource("{names.PLURAL}").namespace(request.namespace)'
+        f'.name(object.metadata.?name.orValue("")).check("{VERB}").allowed()',
+    ),
+)
+_WHO = '"user " + request.userInfo.username + " may not approve plans in namespace " + request.namespace'
+_WHAT = (
+    f' + ": the annotation {names.ANNOTATION_APPROVAL}, spec.policy.approvedPlan, and a lower spec.policy.approval or another approvalAbove need'
+    f' the verb {VERB} on {names.PLURAL}.{names.GROUP} (ClusterRole dbupgrade-approver). Ask somebody who has it"'
+)
+
+
+def approval_policy(account: str = ACCOUNT) -> list[Object]:
+    """The policy and its binding; only `account`, the operator's user name, may write the plan in a status."""
+    validations = [
+        {
+            "expression": f"{_STATUS} || !variables.approves || variables.may_approve",
+            "messageExpression": _WHO + _WHAT,
+            "reason": "Forbidden",
+        },
+        {
+            "expression": f'{_STATUS} || !variables.says || (variables.said.matches("{_SAYS}")'
+            ' && variables.said.split(" ", 3)[2] == request.userInfo.username)',
+            "messageExpression": f'"the annotation {names.ANNOTATION_APPROVAL} must be `approve DIGEST USER` or `reject DIGEST USER`, '
+            'with the digest in status.plan and your own user name, " + request.userInfo.username',
+            "reason": "Forbidden",
+        },
+        {
+            "expression": f'!({_STATUS}) || request.userInfo.username == "{account}"'
+            " || object.?status.?plan == oldObject.?status.?plan",
+            "message": "status.plan is what people approve: only the operator may write it",
+            "reason": "Forbidden",
+        },
+    ]
+    policy = {
+        "apiVersion": API_VERSION,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": POLICY_NAME},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [_RULE]},
+            "variables": [{"name": name, "expression": expression} for name, expression in _VARIABLES],
+            "validations": validations,
+        },
+    }
+    binding = {
+        "apiVersion": API_VERSION,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": POLICY_NAME},
+        "spec": {"policyName": POLICY_NAME, "validationActions": ["Deny"]},
+    }
+    return [policy, binding]
+
+
+_RULE = {
+    "apiGroups": [names.GROUP],
+    "apiVersions": [names.VERSION],
+    "operations": ["CREATE", "UPDATE"],
+    "resources": [names.PLURAL, f"{names.PLURAL}/status"],
+    "scope": "Namespaced",
+}

@@ -1,0 +1,60 @@
+"""Who has approved which plan: the annotation, which a person sets, and spec.policy.approvedPlan, which comes from Git.
+
+The API server admits both only from those who may approve (`api.approval`). The runner makes the plan again and carries it out only
+if it is one of those that are approved here: what the status says of a plan decides nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dbupgrade.api import names
+from dbupgrade.api.plan import Approved
+from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.policy import Approval
+from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.pod.redact import clean
+from dbupgrade.pod.report import Report
+
+IN_SPEC = "spec.policy.approvedPlan"
+_USER_BYTES = 256
+_SAID = re.compile(r"(approve|reject) (sha256:[0-9a-f]{64}) (.+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a person says of a plan."""
+
+    plan: str
+    by: str
+    approves: bool
+
+
+def verdict(annotations: Mapping[str, str]) -> Verdict | None:
+    """What the annotation says; None when it is absent, or cannot be read."""
+    match = _SAID.fullmatch(str(annotations.get(names.ANNOTATION_APPROVAL, "")))
+    return Verdict(match[2], clean(match[3], _USER_BYTES), match[1] == "approve") if match else None
+
+
+def given(spec: Spec | None, said: Verdict | None) -> tuple[Approved, ...]:
+    """The approvals of now, for a spec that asks for one."""
+    if spec is None or spec.policy.approval is Approval.NEVER:
+        return ()
+    by_person = (Approved(plan=said.plan, by=said.by),) if said and said.approves else ()
+    in_git = spec.policy.approved_plan
+    return (*by_person, Approved(plan=in_git, by=IN_SPEC)) if in_git else by_person
+
+
+def is_new(approvals: tuple[Approved, ...], status: Status, run: Run) -> bool:
+    """Whether there is an approval of the plan that `run` has made, which it did not have yet."""
+    had = {each.plan for each in run.approvals}
+    wanted = status.plan.digest if status.plan else None
+    return any(each.plan not in had and wanted in (None, each.plan) for each in approvals)
+
+
+def judged(report: Report, status: Status, run: Run) -> Report:
+    """`report`: a plan that needs approval is a changed one if the one before it had been approved."""
+    approved = {each.plan for each in run.approvals}
+    if report.failure is Failure.APPROVAL_PENDING and status.plan and status.plan.digest in approved:
+        return replace(report, failure=Failure.PLAN_CHANGED)
+    return report

@@ -1,0 +1,85 @@
+"""The plan of a run as the runner leaves it in its log, and as the operator reads it there.
+
+A plan is longer than a termination message may be. So it is one line of the log, and the report has the SHA-256 of that line: whatever
+else is in the log cannot be taken for it (contract, 3.6).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from dbupgrade.api.plan import Plan, PlannedFile
+from dbupgrade.api.record import from_json, to_json
+from dbupgrade.pod import sizes
+
+LINE_BYTES = 256 * 1024
+STATUS_BYTES = 32 * 1024
+_EVENT = "plan"
+
+
+def line(plan: Plan) -> str:
+    """The line of the log that has `plan`, with as many of its files as fit into LINE_BYTES."""
+    return json.dumps({"event": _EVENT, "plan": to_json(fitting(plan, LINE_BYTES - 64))})
+
+
+def sha256(text: str) -> str:
+    """The SHA-256 of a line, in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read(log: str, digest: str) -> Plan | None:
+    """The plan in the line of `log` that has this SHA-256, with as many of its files as fit into a status."""
+    found = next((text for text in log.splitlines() if sha256(text) == digest), None)
+    if found is None:
+        return None
+    try:
+        return fitting(from_json(Plan, json.loads(found)["plan"]), STATUS_BYTES)
+    except (ValueError, ValidationError, KeyError, RecursionError):
+        return None
+
+
+def fitting(plan: Plan, size: int) -> Plan:
+    """`plan` with its first files, so that it has at most `size` bytes as JSON."""
+    kept: list[PlannedFile] = []
+    left = size - _bytes(replace(plan, files=()))
+    for file in plan.files:
+        left -= _bytes(file) + 2
+        if left < 0:
+            break
+        kept.append(file)
+    return replace(plan, files=tuple(kept))
+
+
+def _bytes(record: Plan | PlannedFile) -> int:
+    return len(json.dumps(to_json(record)))
+
+
+def described(plan: Plan) -> Iterator[str]:
+    """The plan in lines of text, the dangerous files first."""
+    versions = f"{plan.from_version or 'an empty history'} -> {plan.to_version or 'the same version'}"
+    yield f"{_counted(plan.file_count, 'file')}, {_counted(plan.statement_count, 'statement')}: {versions}"
+    if plan.image_digest:
+        yield f"image {plan.image or ''}@{plan.image_digest}".replace("image @", "image digest ")
+    for file in plan.files:
+        yield f"{file.name}: {_counted(file.statement_count, 'statement')}"
+        for statement in file.notable:
+            for finding in statement.findings:
+                yield f"  line {statement.line}  {finding.level}: {finding.what} ({finding.rule})"
+            for lock in statement.locks:
+                effect = f", {lock.effect} it" if lock.effect else ""
+                yield f"  line {statement.line}  locks {lock.table}{_size(lock.bytes, lock.rows)}: {lock.mode}{effect}"
+    if left := plan.file_count - len(plan.files):
+        yield f"and {_counted(left, 'more file')}"
+    yield f"digest {plan.digest}"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _size(size: int | None, rows: int | None) -> str:
+    """`(214 GB, about 1.2 billion rows)`; nothing where it is not known."""
+    return f" ({sizes.in_bytes(size)}, {sizes.in_rows(rows or 0)})" if size is not None else ""
