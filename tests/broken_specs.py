@@ -125,6 +125,11 @@ BROKEN: list[tuple[str, Object, list[str]]] = [
         {"policy": {"statementTimeout": "1h"}, "database": MYSQL},
         ["spec.policy.statementTimeout"],
     ),
+    (
+        "an approval for Psql",
+        {"policy": {"approval": "Always"}, "migrations": {"engine": "Psql"}},
+        ["spec.policy.approval"],
+    ),
     ("a lint for Psql", {"policy": {"lint": "warn"}, "migrations": {"engine": "Psql"}}, ["spec.policy.lint"]),
 ]  # fmt: skip
 

@@ -110,6 +110,8 @@ def _then(seen: Seen, run: Run, retry: Retry) -> str | None:
     delay = run.failure and retry_delay(run.failure, run.attempt, seen.uid)
     if delay and run.finished_at:
         return f"Retried automatically: attempt {run.attempt + 1} starts at {run.finished_at + delay:%H:%M:%S} UTC."
+    if retry is Retry.APPROVAL:
+        return f"To approve the plan: kubectl dbupgrade approve {seen.name}"
     if retry is Retry.NEVER:
         return f"Not retried automatically: change the spec, or run it again: kubectl dbupgrade retry {seen.name}"
     return None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dbupgrade.api import names
-from dbupgrade.api.plan import Approved
+from dbupgrade.api.plan import Approved, Plan
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.policy import Approval
 from dbupgrade.api.status import Failure, Run, Status
@@ -58,3 +58,12 @@ def judged(report: Report, status: Status, run: Run) -> Report:
     if report.failure is Failure.APPROVAL_PENDING and status.plan and status.plan.digest in approved:
         return replace(report, failure=Failure.PLAN_CHANGED)
     return report
+
+
+def words(plan: Plan | None, said: Verdict | None) -> str:
+    """Why the plan of the status needs approval, and who has rejected it; begins the message of a run that waits for that."""
+    if plan is None:
+        return ""
+    rejected = said and not said.approves and said.plan == plan.digest
+    verdict_words = f"Rejected by {said.by}. " if said and rejected else ""
+    return f"{verdict_words}{plan.asks}. " if plan.asks else verdict_words

@@ -97,11 +97,11 @@ def events(old: Status, new: Status) -> tuple[Event, ...]:
     found: list[Event] = []
     ended = ended_run(old, new)
     if new.run and new.run.active and (old.run is None or old.run.sequence != new.run.sequence):
-        found += _started(old.run, new.run)
+        found += [*_approved(old, new.run), *_started(old.run, new.run)]
     elif ended and _reported(ended) and not _same_again(old, ended):
         if ended.lint and ended.lint.findings:
             found.append(Event("Warning", "LintFindings", lint.event(ended.lint)))
-        found.append(_ended(ended))
+        found.append(_asked(new) or _ended(ended))
     reason = _reason(new)
     if reason in _HELD and reason != _reason(old):
         found.append(Event("Warning", _HELD[reason], _message(new)))
@@ -118,6 +118,26 @@ def _started(last: Run | None, run: Run) -> list[Event]:
         return [started]
     change = f"image {last.image} -> {run.image}" if last.image != run.image else "same image, other settings"
     return [Event("Normal", "SpecChanged", change), started]
+
+
+def _approved(old: Status, run: Run) -> list[Event]:
+    """Who has approved the plan that the run is about to carry out."""
+    shown = old.plan.digest if old.plan else None
+    return [
+        Event("Normal", "PlanApproved", f"plan {each.plan} approved by {each.by}")
+        for each in run.approvals
+        if shown in (None, each.plan)
+    ]
+
+
+def _asked(new: Status) -> Event | None:
+    """That the plan of a run which has just ended needs approval, and why."""
+    plan, run = new.plan, new.run
+    if plan is None or run is None or run.result is not RunResult.PLANNED:
+        return None
+    files = f"{plan.file_count} file{'' if plan.file_count == 1 else 's'}"
+    reason = str(KINDS[run.failure].event) if run.failure else ""
+    return Event("Normal", reason, f"plan {plan.digest} of {files} needs approval: {plan.asks}")
 
 
 def _reported(run: Run) -> bool:

@@ -54,6 +54,7 @@ def test_the_reasons_that_users_have_alerts_on() -> None:
     assert sorted(Reason) == [
         "AWSAuthFailed",
         "AWSNotSupported",
+        "ApprovalPending",
         "DatabaseBusy",
         "Initializing",
         "InvalidSpec",
@@ -62,6 +63,7 @@ def test_the_reasons_that_users_have_alerts_on() -> None:
         "LintFailed",
         "MigrationComplete",
         "MigrationInProgress",
+        "PlanChanged",
         "PostCheckBakeTimeWaiting",
         "PostCheckFailed",
         "PreCheckImageVersionFailed",

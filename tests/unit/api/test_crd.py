@@ -152,6 +152,8 @@ def test_the_defaults() -> None:
         ".spec.checks.pre.minPodVersions[].strictMode": True,
         ".spec.checks.pre.minPodVersions[].disallowDowngrade": False,
         ".spec.policy.lint": "off",
+        ".spec.policy.approval": "Never",
+        ".spec.policy.approvalAbove": "1Gi",
         ".spec.policy.errorDetail": "Masked",
         ".spec.runner.activeDeadlineSeconds": 600,
         ".spec.runner.ttlSecondsAfterFinished": 3600,

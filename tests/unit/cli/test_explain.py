@@ -19,7 +19,14 @@ def explain(resource: Seen, pods: list[dict[str, Any]] | None = None) -> list[st
     return [click.unstyle(line) for line in explaining.lines(explaining.explain(resource, pods))]
 
 
-NOT_STARTING = {Reason.INITIALIZING, Reason.MIGRATION_COMPLETE, Reason.JOB_FAILED, Reason.LINT_FAILED}
+NOT_STARTING = {
+    Reason.INITIALIZING,
+    Reason.MIGRATION_COMPLETE,
+    Reason.JOB_FAILED,
+    Reason.LINT_FAILED,
+    Reason.APPROVAL_PENDING,
+    Reason.PLAN_CHANGED,
+}
 OF_CHECKS = {
     Reason.PRE_CHECK_IMAGE_VERSION_FAILED,
     Reason.PRE_CHECK_METRIC_FAILED,
@@ -30,13 +37,14 @@ OF_CHECKS = {
 @pytest.mark.parametrize("failure", Failure)
 def test_every_failure_is_explained_from_the_run_alone(failure: Failure) -> None:
     kind = KINDS[failure]
-    stalled = "" if kind.retry is Retry.BACKOFF else "Stalled"
+    stalled = "" if kind.retry in (Retry.BACKOFF, Retry.APPROVAL) else "Stalled"
     found = explain(seen(stalled, kind.reason, "not read", run={**FAILED, "failure": failure}))
     assert found[0] == f"{failure} in 20250103_x.sql: {kind.what}: syntax error (statement: CREATE TABEL x)."
     assert found[1] == f"What to do: {kind.advise('login')}"
     last = {
         Retry.BACKOFF: "Retried automatically: attempt 2 starts at 12:00:",
         Retry.SECRET_CHANGE: found[1],
+        Retry.APPROVAL: "To approve the plan: kubectl dbupgrade approve app",
         Retry.NEVER: "Not retried automatically: change the spec, or run it again: kubectl dbupgrade retry app",
     }
     assert found[-1].startswith(last[kind.retry])

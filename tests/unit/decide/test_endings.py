@@ -312,6 +312,8 @@ RETRIED = ("False", "False", Reason.JOB_FAILED, False)
 
 
 STALLS = [
+    (Failure.APPROVAL_PENDING, ("False", "False", Reason.APPROVAL_PENDING, False)),
+    (Failure.PLAN_CHANGED, ("False", "False", Reason.PLAN_CHANGED, False)),
     *(
         (failure, RETRIED)
         for failure in (

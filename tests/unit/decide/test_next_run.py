@@ -45,6 +45,7 @@ POST_CHECK = ("False", "False", Reason.POST_CHECK_FAILED, True)
 CHANGED_SECRET = SecretView(version="secret-uid/2")
 RETRIED = [failure for failure, kind in KINDS.items() if kind.retry is Retry.BACKOFF]
 SECRET_FAILURES = [failure for failure, kind in KINDS.items() if kind.retry is Retry.SECRET_CHANGE]
+PLANNED = [failure for failure, kind in KINDS.items() if kind.retry is Retry.APPROVAL]
 TERMINAL = [failure for failure, kind in KINDS.items() if kind.retry is Retry.NEVER]
 
 
@@ -246,8 +247,8 @@ def test_a_terminal_failure_is_not_looked_at_again(failure: Failure) -> None:
     assert needs(replace(observed, secret=None)) == []
 
 
-def test_every_failure_is_of_one_of_the_three_kinds() -> None:
-    assert sorted(RETRIED + SECRET_FAILURES + TERMINAL) == sorted(Failure)
+def test_every_failure_is_of_one_of_the_four_kinds() -> None:
+    assert sorted(RETRIED + SECRET_FAILURES + PLANNED + TERMINAL) == sorted(Failure)
 
 
 def test_a_run_that_wants_to_start_and_is_held_is_told_as_held() -> None:

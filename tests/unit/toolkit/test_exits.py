@@ -23,6 +23,7 @@ def test_a_number_keeps_its_meaning() -> None:
         "LINT": 10,
         "FOLDER": 11,
         "FILES": 12,
+        "APPROVAL": 13,
     }
 
 
