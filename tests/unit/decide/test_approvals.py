@@ -37,7 +37,7 @@ from tests.unit.decide.builders import (
 
 PLAN, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 ALICE = Verdict(PLAN, "alice@example.com", approves=True)
-ALWAYS = {"policy": {"approval": "Always"}}
+LATER = a_spec(IMAGE_2, policy={"approval": "Always"})
 NOTE = PlanNote(digest=PLAN, line="3" * 64, asks="spec.policy.approval is Always", files=2, statements=5)
 READ = Plan(
     digest=PLAN, asks=NOTE.asks, file_count=2, files=(PlannedFile(name="1_a.sql", statement_count=5),)
@@ -130,7 +130,7 @@ def test_of_a_plan_that_is_in_no_log_the_report_is_shown() -> None:
         ({"said": ALICE, "plan": None}, True),
         ({"said": ALICE, "run": planned(approvals=(Approved(plan=PLAN, by="x"),))}, False),
         ({"spec": a_spec()}, True),
-        ({"spec": a_spec(IMAGE_2, **ALWAYS)}, True),
+        ({"spec": LATER}, True),
         ({"retry": "1"}, True),
     ],
 )
@@ -150,7 +150,7 @@ def test_a_rejection_is_told() -> None:
 
 
 def test_an_approval_waits_while_the_resource_is_suspended() -> None:
-    suspended = waiting(said=ALICE, spec=a_spec(**ALWAYS, suspend=True))
+    suspended = waiting(said=ALICE, spec=a_spec(suspend=True, policy={"approval": "Always"}))
     assert conditions(decide(suspended).status) == ("False", "False", Reason.SUSPENDED, False)
 
 
@@ -194,7 +194,7 @@ def test_a_plan_that_changed_after_its_approval_says_so() -> None:
 
 
 def test_the_plan_of_another_image_is_not_kept() -> None:
-    other = decide(waiting(spec=a_spec(IMAGE_2, **ALWAYS)))
+    other = decide(waiting(spec=LATER))
     assert other.status.plan is None
     same = decide(waiting(said=ALICE))
     assert same.status.plan == READ
@@ -225,7 +225,7 @@ def test_events_ask_for_approval_and_say_who_gave_it() -> None:
     ]
     resource = waiting(said=ALICE, spec=spec(approvedPlan=OTHER))
     given = transitions.events(resource.resource.status, decide(resource).status)
-    assert [(each.reason, each.message) for each in given][0] == (
+    assert next((each.reason, each.message) for each in given) == (
         "PlanApproved",
         f"plan {PLAN} approved by alice@example.com",
     )
