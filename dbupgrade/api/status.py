@@ -213,6 +213,12 @@ class Run(Record):
             description="What a run that takes longer than 15 s is doing, looked at every 15 s. Not set when the run has ended."
         ),
     ] = None
+    slow: Annotated[
+        bool,
+        Field(
+            description="Whether the run has used three quarters of spec.runner.activeDeadlineSeconds, after which it is ended. Defaults to false."
+        ),
+    ] = False
     approvals: Annotated[
         tuple[Approved, ...],
         Field(

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, Progress, Run, RunResult, Status
-from dbupgrade.decide import post_checks, task
+from dbupgrade.decide import post_checks, slow, task
 from dbupgrade.decide.decision import CompareJob, CreateJob, Decision, DeleteJob, RenewToken
 from dbupgrade.decide.ending import expire, failed, failed_status, finish, remove_token
 from dbupgrade.decide.gates import Walk
@@ -180,7 +180,8 @@ def _report_progress(observed: Observed, on: task.Waiting | task.Starting | task
 
 def _at_work(observed: Observed, run: Run, job: JobView, pod: PodView | None) -> Decision:
     """What the runner said last, and when to look again."""
-    after = _next_look(observed, run, pod)
+    run = slow.marked(observed, run)
+    after = slow.look_again(observed, run, _next_look(observed, run, pod))
     seen = observed.progress.seen if observed.progress and observed.progress.job_uid == job.uid else None
     if seen is None:
         message = f"Job {job.name} is migrating with {run.image}"

@@ -102,6 +102,8 @@ def events(old: Status, new: Status) -> tuple[Event, ...]:
         if ended.lint and ended.lint.findings:
             found.append(Event("Warning", "LintFindings", lint.event(ended.lint)))
         found.append(_asked(new) or _ended(ended))
+    if new.run and _has_become_slow(old.run, new.run):
+        found.append(_slow(new.run))
     reason = _reason(new)
     if reason in _HELD and reason != _reason(old):
         found.append(Event("Warning", _HELD[reason], _message(new)))
@@ -138,6 +140,21 @@ def _asked(new: Status) -> Event | None:
     files = f"{plan.file_count} file{'' if plan.file_count == 1 else 's'}"
     reason = str(KINDS[run.failure].event) if run.failure else ""
     return Event("Normal", reason, f"plan {plan.digest} of {files} needs approval: {plan.asks}")
+
+
+def _has_become_slow(last: Run | None, run: Run) -> bool:
+    known = last is not None and last.sequence == run.sequence and last.slow
+    return run.active and run.slow and not known
+
+
+def _slow(run: Run) -> Event:
+    where = f", at {run.progress.file}" if run.progress else ""
+    text = (
+        f"run {run.sequence} has used three quarters of spec.runner.activeDeadlineSeconds, after which it is ended{where}. "
+        "`kubectl dbupgrade status` says what it does; if it waits for a lock, end the session that holds it. More time for this run: "
+        f'kubectl patch job {run.job_name} --patch \'{{"spec":{{"activeDeadlineSeconds":SECONDS}}}}\''
+    )
+    return Event("Warning", "MigrationSlow", text)
 
 
 def _reported(run: Run) -> bool:

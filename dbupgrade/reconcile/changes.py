@@ -8,7 +8,7 @@ from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.databases import Databases
 from dbupgrade.reconcile.memory import Memories
 from dbupgrade.reconcile.stores import database_of, is_over, owner_key
-from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS
+from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS, RUN_SLOW
 
 Enqueue = Callable[[Key], None]
 
@@ -27,6 +27,7 @@ class Changes:
     def resource_changed(self, old: Object | None, new: Object | None) -> None:
         """A DBUpgrade came, changed or went."""
         _count_pending(old, new)
+        _note_slow(old, new)
         known = new or old
         if known is None:
             return
@@ -64,3 +65,16 @@ def _count_pending(old: Object | None, new: Object | None) -> None:
         pending = (obj.get("status") or {}).get("pendingCount") if obj else None
         if obj and pending:
             PENDING_MIGRATIONS.labels(namespace=obj["metadata"]["namespace"]).inc(sign * pending)
+
+
+def _note_slow(old: Object | None, new: Object | None) -> None:
+    """Keep the gauge of slow runs in step with the statuses; a resource without one has no series."""
+    if old and _is_slow(old):
+        RUN_SLOW.remove(old["metadata"]["namespace"], old["metadata"]["name"])
+    if new and _is_slow(new):
+        RUN_SLOW.labels(new["metadata"]["namespace"], new["metadata"]["name"]).set(1)
+
+
+def _is_slow(obj: Object) -> bool:
+    run = (obj.get("status") or {}).get("run") or {}
+    return bool(run.get("slow")) and not run.get("finishedAt")

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
+import structlog
+
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import UrlSecretRef
@@ -45,6 +47,8 @@ from dbupgrade.reconcile.tokens import TokenSecrets
 from dbupgrade.runtime.store import Store
 
 _READ_TRIES = 8  # with the back-off between them, some ten seconds
+
+_log = structlog.get_logger(__name__)
 
 
 class Reads(Protocol):
@@ -124,7 +128,7 @@ class Observer:
                 log = await self._log(observed.resource.namespace, pod, memory)
                 return replace(observed, plan=PlanRead(plan.read(log, line)))
             case ReadProgress(pod):
-                memory.progress = await self._progress(observed, pod)
+                memory.progress = await self._progress(observed, pod, memory)
                 return replace(observed, progress=memory.progress)
 
     async def has_ended(self, job: UnendedJob) -> bool:
@@ -197,13 +201,15 @@ class Observer:
         secrets = () if exit_code == 0 else await self._known_secrets(resource)
         return engines.named(run.engine).parse(text, exit_code=exit_code, secrets=secrets)
 
-    async def _progress(self, observed: Observed, pod: PodView) -> Looked:
-        """What the pod does. A log that cannot be read says nothing: the run does not depend on it."""
+    async def _progress(self, observed: Observed, pod: PodView, memory: Memory) -> Looked:
+        """What the pod does. A log that cannot be read says nothing new: the run does not depend on it."""
+        last = memory.progress
+        known = last.seen if last and last.job_uid == pod.job_uid else None
         try:
-            log = await self._reads.log(observed.resource.namespace, pod.name)
-        except KubeError:
-            log = ""
-        return Looked(pod.job_uid, observed.now, progress.read(log))
+            known = progress.read(await self._reads.log(observed.resource.namespace, pod.name)) or known
+        except KubeError as error:
+            _log.info("progress_unreadable", pod=pod.name, error=error.safe_message)
+        return Looked(pod.job_uid, observed.now, known)
 
     async def _log(self, namespace: str, pod: PodView, memory: Memory) -> str:
         """The log, or nothing when it cannot be had: a run whose log is lost is still a run that ended."""

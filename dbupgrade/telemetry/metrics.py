@@ -49,6 +49,11 @@ INFORMER_RELISTS = Counter("dbupgrade_informer_relists_total", "Full lists of a 
 
 RUNS = Counter("dbupgrade_runs_total", "Finished migration runs", ["result"])
 RUN_SECONDS = Histogram("dbupgrade_run_duration_seconds", "Length of a migration run", buckets=_RUN_SECONDS)
+RUN_SLOW = Gauge(
+    "dbupgrade_run_slow",
+    "1 while an active run has used three quarters of spec.runner.activeDeadlineSeconds",
+    ["namespace", "name"],
+)
 PENDING_MIGRATIONS = Gauge(
     "dbupgrade_pending_migrations", "Migrations known and not yet applied", ["namespace"]
 )

@@ -55,6 +55,9 @@ async def test_a_migration_goes_on_when_the_clock_jumps(scene: Scene, clock: Clo
     await scene.until_reason("MigrationInProgress")
     clock.jump(hours * HOURS)
     await scene.patch({"metadata": {"annotations": {"look": "again"}}})
+    if hours > 0:  # the deadline is 10 min
+        await scene.until(lambda resource: run_of(resource).get("slow", False))
+        await scene.until_told("MigrationSlow")
     await scene.standin.end_pod(pod, SUCCESS)
     await scene.standin.end_job(job, SUCCESS)
     resource = await scene.until_ready()

@@ -213,3 +213,18 @@ async def test_the_resource_tells_nothing_of_a_denied_edit(guarded: Scene) -> No
     await guarded.standin.end(job, SUCCESS)
     resource = await guarded.until_ready()
     assert condition(resource, "Ready")["observedGeneration"] == before["metadata"]["generation"]
+
+
+async def test_the_deadline_of_a_run_is_extended_in_its_job_and_not_in_the_spec(guarded: Scene) -> None:
+    """The spec says with which deadline a run was started; Kubernetes lets a person give the Job more time."""
+    job = await begin_run(guarded)
+    with pytest.raises((Forbidden, Invalid)) as caught:
+        await guarded.patch({"spec": {"runner": {"activeDeadlineSeconds": 7200}}})
+    assert is_locked(caught.value.causes)
+    assert LOCKED in str(caught.value)
+    name = job["metadata"]["name"]
+    await guarded.jobs.patch(guarded.namespace, name, {"spec": {"activeDeadlineSeconds": 7200}})
+    await guarded.standin.end(job, SUCCESS)
+    resource = await guarded.until_ready()
+    assert [run["result"] for run in resource["status"]["history"]] == ["Succeeded"]
+    assert len(guarded.standin.created) == 1

@@ -240,7 +240,7 @@ def test_a_job_that_migrates_is_named_and_that_it_does_is_stored() -> None:
     assert conditions(decision.status) == MIGRATING
     assert message(decision.status) == f"Job {JOB} is migrating with {IMAGE_1}"
     assert the_run(decision).migrate_seen
-    assert decision.requeue_after is None
+    assert decision.requeue_after == 450  # when it becomes slow
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_job_that_migrates_is_named_and_that_it_does_is_stored() -> None:
 )
 def test_a_run_that_has_migrated_says_the_same_when_its_pod_is_replaced(pods: tuple[PodView, ...]) -> None:
     migrating = decide(observe(STARTED, job=a_job(), pods=(a_migrating_pod(),)))
-    observed = again(observe(STARTED, job=a_job(), pods=pods, now=later(600)), migrating)
+    observed = again(observe(STARTED, job=a_job(), pods=pods, now=later(400)), migrating)
     assert decide(observed).status == migrating.status
     assert words(decide(observed).actions) == []
 
