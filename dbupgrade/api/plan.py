@@ -10,8 +10,8 @@ from dbupgrade.api.record import Record
 
 PLANNED_FILES = 100
 PLANNED_STATEMENTS = 20
-_LOCKS = 4
-_FINDINGS = 8
+LOCKS = 4
+FINDINGS = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,11 +50,11 @@ class PlannedStatement(Record):
 
     line: Annotated[int, Field(ge=1, description="Line in the file at which the statement begins.")]
     findings: Annotated[
-        tuple[PlannedFinding, ...], Field(max_length=_FINDINGS, description="What the lint found in it.")
+        tuple[PlannedFinding, ...], Field(max_length=FINDINGS, description="What the lint found in it.")
     ] = ()
     locks: Annotated[
         tuple[PlannedLock, ...],
-        Field(max_length=_LOCKS, description="Locks that keep other sessions waiting."),
+        Field(max_length=LOCKS, description="Locks that keep other sessions waiting."),
     ] = ()
 
 
@@ -63,7 +63,15 @@ class PlannedFile(Record):
     """A file that the run would apply."""
 
     name: Annotated[str, Field(max_length=255, description="Name of the file.")]
-    statement_count: Annotated[int, Field(description="Number of statements. Defaults to 0.")] = 0
+    number: Annotated[
+        int,
+        Field(
+            description="Position of the file in the order in which the run applies them, from 1. Defaults to 1."
+        ),
+    ] = 1
+    statement_count: Annotated[
+        int, Field(description="Number of statements; 0 where they are not counted (MySQL). Defaults to 0.")
+    ] = 0
     notable: Annotated[
         tuple[PlannedStatement, ...],
         Field(

@@ -60,10 +60,7 @@ def judged(report: Report, status: Status, run: Run) -> Report:
     return report
 
 
-def words(plan: Plan | None, said: Verdict | None) -> str:
-    """Why the plan of the status needs approval, and who has rejected it; begins the message of a run that waits for that."""
-    if plan is None:
-        return ""
-    rejected = said and not said.approves and said.plan == plan.digest
-    verdict_words = f"Rejected by {said.by}. " if said and rejected else ""
-    return f"{verdict_words}{plan.asks}. " if plan.asks else verdict_words
+def rejection(plan: Plan | None, said: Verdict | None) -> str:
+    """Who has rejected the plan of the status; begins the message of a run that waits for approval."""
+    rejected = said and plan and not said.approves and said.plan == plan.digest
+    return f"Rejected by {said.by}. " if said and rejected else ""

@@ -211,7 +211,7 @@ def failed_status(observed: Observed, status: Status, run: Run) -> Status:
     kind = KINDS[run.failure]
     message = failure_message(run, observed.resource.uid, _secret_name(observed.resource.spec))
     if kind.retry is Retry.APPROVAL:
-        message = f"{approvals.words(status.plan, observed.resource.said)}{message}"
+        message = f"{approvals.rejection(status.plan, observed.resource.said)}{message}"
     return held(observed, status, kind.reason, message, stalled=kind.retry not in _GO_ON)
 
 

@@ -64,7 +64,7 @@ def _smaller(report: Report) -> Iterator[Report]:
         yield report
         report = replace(report, error=_to(report.error, size))
         yield report
-    yield Report(failure=report.failure, applied=report.applied, pending=report.pending)
+    yield Report(failure=report.failure, applied=report.applied, pending=report.pending, plan=report.plan)
 
 
 def _to(value: str | None, size: int) -> str | None:

@@ -6,14 +6,12 @@ else is in the log cannot be taken for it (contract, 3.6).
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 from pydantic import ValidationError
 
 from dbupgrade.api.plan import Plan, PlannedFile
 from dbupgrade.api.record import from_json, to_json
-from dbupgrade.pod import sizes
 
 LINE_BYTES = 256 * 1024
 STATUS_BYTES = 32 * 1024
@@ -55,31 +53,3 @@ def fitting(plan: Plan, size: int) -> Plan:
 
 def _bytes(record: Plan | PlannedFile) -> int:
     return len(json.dumps(to_json(record)))
-
-
-def described(plan: Plan) -> Iterator[str]:
-    """The plan in lines of text, the dangerous files first."""
-    versions = f"{plan.from_version or 'an empty history'} -> {plan.to_version or 'the same version'}"
-    yield f"{_counted(plan.file_count, 'file')}, {_counted(plan.statement_count, 'statement')}: {versions}"
-    if plan.image_digest:
-        yield f"image {plan.image or ''}@{plan.image_digest}".replace("image @", "image digest ")
-    for file in plan.files:
-        yield f"{file.name}: {_counted(file.statement_count, 'statement')}"
-        for statement in file.notable:
-            for finding in statement.findings:
-                yield f"  line {statement.line}  {finding.level}: {finding.what} ({finding.rule})"
-            for lock in statement.locks:
-                effect = f", {lock.effect} it" if lock.effect else ""
-                yield f"  line {statement.line}  locks {lock.table}{_size(lock.bytes, lock.rows)}: {lock.mode}{effect}"
-    if left := plan.file_count - len(plan.files):
-        yield f"and {_counted(left, 'more file')}"
-    yield f"digest {plan.digest}"
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def _size(size: int | None, rows: int | None) -> str:
-    """`(214 GB, about 1.2 billion rows)`; nothing where it is not known."""
-    return f" ({sizes.in_bytes(size)}, {sizes.in_rows(rows or 0)})" if size is not None else ""

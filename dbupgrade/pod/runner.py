@@ -94,7 +94,9 @@ def _deadline(context: Context) -> str:
 
 
 def _has_floor(context: Context) -> bool:
-    return context.spec.policy.lint is LintMode.ERROR and not context.settings.image_loosens_lint
+    policy = context.spec.policy
+    matters = policy.lint is LintMode.ERROR or policy.approval is Approval.ON_FINDINGS
+    return matters and not context.settings.image_loosens_lint
 
 
 def _unless_default(value: StrEnum, default: StrEnum) -> str | None:

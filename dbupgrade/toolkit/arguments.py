@@ -4,13 +4,16 @@ import argparse
 from pathlib import Path
 
 from dbupgrade.api.spec.policy import LintMode
-from dbupgrade.toolkit.output import DOCUMENTS, Format
+from dbupgrade.toolkit.output import Format
 
+_FORMATS = {Format.SARIF: ("lint",), Format.MARKDOWN: ("lint", "plan")}
+"""The commands that have a format which not all of them have."""
 DIALECTS = ("postgresql", "mysql", "mariadb")
 COMMANDS = {
     "status": "compare the folder with the database (read-only)",
     "validate": "check the folder and atlas.sum offline; with --dev-url, also run the SQL",
     "lint": "report statements in new files that are dangerous in production, and safer alternatives",
+    "plan": "show what apply would do: files, findings of the lint, locks, sizes (read-only)",
     "apply": "apply what is pending",
     "wait": "wait until the database accepts connections",
     "hold": "hold the lock of a migration while another program migrates, until a signal ends this one",
@@ -38,7 +41,7 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument(
         "--dir", type=Path, help="folder of the migrations (default: MIGRATION_DIR, else /migrations)"
     )
-    formats = [form for form in Format if command == "lint" or form not in DOCUMENTS]
+    formats = [form for form in Format if command in _FORMATS.get(form, (command,))]
     parser.add_argument(
         "--format", type=Format, choices=formats, help="output format (default: MIGRATE_FORMAT, else text)"
     )
@@ -85,6 +88,18 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
             type=Path,
             metavar="FILE",
             help="write a report for the operator to FILE (JSON, at most 2 KiB)",
+        )
+    if command == "plan":
+        parser.add_argument(
+            "--for",
+            dest="resource",
+            metavar="NAMESPACE/NAME",
+            help="the DBUpgrade that the plan is about; its digest depends on it (default: MIGRATE_PLAN_FOR)",
+        )
+        parser.add_argument(
+            "--image-digest",
+            metavar="DIGEST",
+            help="digest of the image that contains the files; the digest of the plan depends on it (default: MIGRATE_IMAGE_DIGEST)",
         )
     if command == "convert":
         parser.add_argument(

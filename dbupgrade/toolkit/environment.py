@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dbupgrade.api.spec.migrations import ExecOrder
-from dbupgrade.api.spec.policy import LintMode
+from dbupgrade.api.spec.policy import Approval, LintMode, size_in_bytes
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.toolkit import address
 
@@ -50,6 +50,15 @@ class Environment:
     """Whether settings beside the files may only make the lint stricter."""
     atlas: str = "atlas"
     psql: str = "psql"
+    approval: Approval = Approval.NEVER
+    """Of the plan of what `apply` is about to apply."""
+    approval_above: int = size_in_bytes("1Gi")
+    approved_plans: tuple[str, ...] = ()
+    """Digests of the plans that may be carried out."""
+    plan_for: str = ""
+    """NAMESPACE/NAME of the DBUpgrade that a plan is about."""
+    image_digest: str = ""
+    """That of the image from which the files were taken."""
     metrics_file: str = ""
     pushgateway: str = ""
 
@@ -87,9 +96,35 @@ def read(variables: Mapping[str, str], read_file: Callable[[str], str]) -> Envir
         lint_floor=_one_of(variables, "MIGRATE_LINT_FLOOR", ["false", "true"]) == "true",
         atlas=variables.get("ATLAS_BIN") or "atlas",
         psql=variables.get("PSQL_BIN") or "psql",
+        approval=Approval(_one_of(variables, "MIGRATE_APPROVAL", [each.value for each in Approval])),
+        approval_above=_bytes(variables, "MIGRATE_APPROVAL_ABOVE", "1Gi"),
+        approved_plans=tuple(variables.get("MIGRATE_APPROVED_PLANS", "").split()),
+        plan_for=variables.get("MIGRATE_PLAN_FOR", ""),
+        image_digest=_image_digest(variables, read_file),
         metrics_file=variables.get("MIGRATE_METRICS_FILE", ""),
         pushgateway=variables.get("MIGRATE_PUSHGATEWAY_URL", ""),
     )
+
+
+def _bytes(variables: Mapping[str, str], name: str, default: str) -> int:
+    text = variables.get(name) or default
+    if re.fullmatch(r"\d{1,6}[KMGT]i", text) is None:
+        raise BadEnvironmentError(f"{name} is {text!r}; it must be a size such as 500Mi or 10Gi")
+    return size_in_bytes(text)
+
+
+def _image_digest(variables: Mapping[str, str], read_file: Callable[[str], str]) -> str:
+    """The digest that the fetch has left in a file, or the one that is given."""
+    path = variables.get("MIGRATE_IMAGE_DIGEST_FILE", "")
+    try:
+        text = read_file(path).strip() if path else variables.get("MIGRATE_IMAGE_DIGEST", "")
+    except OSError as error:
+        raise BadEnvironmentError(
+            f"MIGRATE_IMAGE_DIGEST_FILE {path} cannot be read: {error.strerror}"
+        ) from None
+    if text and re.fullmatch(r"sha256:[0-9a-f]{64}", text) is None:
+        raise BadEnvironmentError("the digest of the image must be sha256: and 64 hexadecimal digits")
+    return text
 
 
 def _one_of(variables: Mapping[str, str], name: str, known: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from dbupgrade.toolkit.history.atlas import Atlas, AtlasError, File, State
 from dbupgrade.toolkit.history.compare import examine, record, with_database
 from dbupgrade.toolkit.lint import gate
 from dbupgrade.toolkit.output import at, counted
+from dbupgrade.toolkit.plan import approval
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
 
@@ -49,9 +50,12 @@ def _check_limits(call: Call) -> None:
 
 def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) -> Report:
     total = len(state.pending)
-    refused, lint = gate.look(call, state)
+    known = gate.survey(call, state)
+    refused, lint = gate.look(call, known)
+    if not refused:
+        refused, plan = approval.look(call, state, known)
     if refused:
-        return replace(refused, pending=total, lint=lint)
+        return replace(refused, pending=total, from_version=state.current or None, lint=lint)
     call.output.event(
         "started",
         f"{counted(total, 'file')} to apply, {at(state.current)}",
@@ -64,7 +68,7 @@ def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) ->
         keeper.run_beside(watch.look_forever)
     report = _apply_all(call, state, keeper.ensure)
     record(call, state)
-    return replace(report, from_version=state.current or None, lint=lint)
+    return replace(report, from_version=state.current or None, lint=lint, plan=plan)
 
 
 def _apply_all(call: Call, state: State, ensure_lock: Callable[[], None]) -> Report:

@@ -1,6 +1,8 @@
 """The lint of what `apply` is about to apply: it may hold the run back (spec.policy.lint)."""
 
-from dbupgrade.api.spec.policy import LintMode
+from typing import TYPE_CHECKING
+
+from dbupgrade.api.spec.policy import Approval, LintMode
 from dbupgrade.api.status import Failure, Lint
 from dbupgrade.pod import lint
 from dbupgrade.pod.redact import cut
@@ -10,21 +12,36 @@ from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.history.atlas import AtlasError, State
 
+if TYPE_CHECKING:
+    from dbupgrade.toolkit.lint import pending
 
-def look(call: Call, state: State) -> tuple[Report | None, Lint | None]:
-    """What the lint says of the pending files, with the report of a run that it holds back.
 
-    Both are None where nobody asked for it. Raises AtlasError where the files could not be looked at.
+def survey(call: Call, state: State) -> "pending.Survey | None":
+    """What is known of the pending files; None where nobody asked for a lint or a plan.
+
+    Raises AtlasError where the files could not be looked at.
     """
-    mode = call.settings.lint
-    if mode is LintMode.OFF or not state.pending:
-        return None, None
-    from dbupgrade.toolkit.lint import formats, pending  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
+    if not state.pending or (call.settings.lint is LintMode.OFF and call.settings.approval is Approval.NEVER):
+        return None
+    from dbupgrade.toolkit.lint import pending  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
 
     try:
-        names, found = pending.look(call, state)
+        return pending.survey(call, state)
     except (BadEnvironmentError, FolderError) as error:
         raise AtlasError(Failure.LINT_UNUSABLE, cut(str(error))) from None
+
+
+def look(call: Call, known: "pending.Survey | None") -> tuple[Report | None, Lint | None]:
+    """What the lint says of the pending files, with the report of a run that it holds back.
+
+    Both are None where nobody asked for it.
+    """
+    mode = call.settings.lint
+    if mode is LintMode.OFF or known is None:
+        return None, None
+    from dbupgrade.toolkit.lint import formats  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
+
+    names, found = known.names, known.findings
     for finding in found:
         formats.tell(call.output, finding)
     suppressed = sum(bool(finding.suppressed) for finding in found)

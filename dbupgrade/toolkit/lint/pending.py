@@ -1,7 +1,7 @@
 """The lint of files that a database has not applied yet, with what the database says of their tables."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
@@ -18,27 +18,50 @@ from dbupgrade.toolkit.lint.world import Database
 from dbupgrade.toolkit.sql.concurrently import File
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What is known of the pending files."""
+
+    files: list[File]
+    """The whole folder."""
+    all_names: set[str]
+    """Names of the files that would be applied."""
+    names: set[str]
+    """Names of those that are linted: what is applied to an empty database breaks nobody."""
+    findings: list[Finding]
+    database: Database | None
+    """What the database says of the tables in them; None for MySQL."""
+
+
 def look(call: Call, state: State) -> tuple[set[str], list[Finding]]:
     """Names of the files of `state` that are linted, and what is found in them.
 
     Raises AtlasError, FolderError and BadEnvironmentError.
     """
+    found = survey(call, state)
+    return found.names, found.findings
+
+
+def survey(call: Call, state: State) -> Survey:
+    """What is known of the pending files of `state`. Raises AtlasError, FolderError and BadEnvironmentError."""
     asked = asked_for(call)
+    everything = _names(call, state)
     state = _breakable(call, state)
     files = [File(*file) for file in folder.contents(call.folder)[0].texts]
     names = _names(call, state)
     if not address.is_postgresql(call.atlas.url):
         from dbupgrade.toolkit.lint import mysql  # noqa: PLC0415 - a parser of its own
 
-        return names, mysql.findings(files, names, asked)
+        return Survey(files, everything, names, mysql.findings(files, names, asked), None)
+    database = _database(call, [file.text for file in files if file.name in names])
     known = Known(
         asked,
-        _database(call, [file.text for file in files if file.name in names]),
+        database,
         asked=True,
         together=True,
         has_timeout=has_timeout(call),
     )
-    return names, findings(files, names, known)
+    return Survey(files, everything, names, findings(files, names, known), database)
 
 
 def asked_for(call: Call) -> settings.LintSettings:

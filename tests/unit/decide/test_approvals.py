@@ -106,7 +106,7 @@ def test_the_plan_is_read_from_the_log_and_the_resource_waits() -> None:
         PLAN,
         None,
     )
-    assert message(status).startswith("spec.policy.approval is Always. ApprovalPending: nothing was applied")
+    assert message(status).startswith("ApprovalPending: nothing was applied, because the plan needs approval")
     assert decision.requeue_after is None
 
 

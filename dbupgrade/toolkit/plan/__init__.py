@@ -1,0 +1,1 @@
+"""The plan of a run: what it would do to the database, made without changing anything."""
