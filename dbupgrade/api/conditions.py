@@ -23,6 +23,7 @@ class Reason(StrEnum):
     WAITING_FOR_LOCK = "WaitingForLock"
     MIGRATION_COMPLETE = "MigrationComplete"
     JOB_FAILED = "JobFailed"
+    PREFLIGHT_FAILED = "PreflightFailed"
     LINT_FAILED = "LintFailed"
     APPROVAL_PENDING = "ApprovalPending"
     PLAN_CHANGED = "PlanChanged"

@@ -21,3 +21,4 @@ class ExitCode(IntEnum):
     FOLDER = 11
     FILES = 12
     APPROVAL = 13
+    PREFLIGHT = 14

@@ -19,6 +19,7 @@ from dbupgrade.api.spec.migrations import Engine
 
 HISTORY_LENGTH = 10
 LINT_FINDINGS = 5
+PREFLIGHT_FINDINGS = 8
 
 
 class RunKind(StrEnum):
@@ -70,6 +71,7 @@ class Failure(StrEnum):
     PARTLY_APPLIED = "PartlyApplied"
     APPROVAL_PENDING = "ApprovalPending"
     PLAN_CHANGED = "PlanChanged"
+    PREFLIGHT = "PreflightFailed"
     LINT = "LintFailed"
     LINT_UNUSABLE = "LintUnusable"
     UNUSABLE_FILE = "UnusableFile"
@@ -120,6 +122,24 @@ class Lint(Record):
             description=f"The first {LINT_FINDINGS} findings, errors first. The log of the pod contains all of them.",
         ),
     ] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreflightFinding(Record):
+    """Something that was found before anything was applied."""
+
+    check: Annotated[str, Field(max_length=32, description="What was looked at, for example privileges.")]
+    severity: Annotated[
+        str,
+        Field(
+            max_length=16,
+            description="How serious the finding is: error (nothing was applied), warning or info.",
+        ),
+    ]
+    message: Annotated[str, Field(max_length=512, description="What was found.")]
+    fix: Annotated[
+        str, Field(max_length=256, description='Command or change that mends it. Defaults to "".')
+    ] = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -410,6 +430,13 @@ class Status(Record):
             description="What the next run does, while spec.policy.approval demands that somebody approves it."
         ),
     ] = None
+    preflight: Annotated[
+        tuple[PreflightFinding, ...],
+        Field(
+            max_length=PREFLIGHT_FINDINGS,
+            description="What the last run found before it applied anything, errors first. The log of its pod contains all of it.",
+        ),
+    ] = ()
     run: Annotated[Run | None, Field(description="The active run, or else the last one.")] = None
     history: Annotated[
         tuple[Run, ...],

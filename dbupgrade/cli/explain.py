@@ -1,10 +1,10 @@
 """Why a resource is where it is, and what to do: a pure function of its spec and status."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from dbupgrade.api.conditions import READY, STALLED, Reason
-from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Run, Verdict
+from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Failure, PreflightFinding, Run, Verdict
 from dbupgrade.cli import style
 from dbupgrade.cli.pods import problem
 from dbupgrade.cli.view import Seen
@@ -98,9 +98,19 @@ def _failed(seen: Seen, run: Run | None) -> list[Finding]:
     if run is None or run.failure is None:
         return []
     kind = KINDS[run.failure]
-    found = [Finding(Kind.SEEN, f"{what_failed(run)}."), Finding(Kind.ADVICE, kind.advise(seen.secret))]
+    # Each finding is shown with what mends it.
+    told = replace(run, error=None) if run.failure is Failure.PREFLIGHT and seen.status.preflight else run
+    found = [Finding(Kind.SEEN, f"{what_failed(told)}.")]
+    found += [each for one in seen.status.preflight for each in _preflight(one)]
+    found.append(Finding(Kind.ADVICE, kind.advise(seen.secret)))
     then = None if seen.suspended else _then(seen, run, kind.retry)
     return [*found, Finding(Kind.NEXT, then)] if then else found
+
+
+def _preflight(one: PreflightFinding) -> list[Finding]:
+    """What was found before anything was applied, and the command that mends it."""
+    seen = Finding(Kind.SEEN, f"Preflight {one.severity} ({one.check}): {one.message}")
+    return [seen, Finding(Kind.ADVICE, one.fix)] if one.fix else [seen]
 
 
 def _then(seen: Seen, run: Run, retry: Retry) -> str | None:

@@ -24,6 +24,8 @@ _MEANINGS = {
     "Running": Meaning.BUSY,
     "Failed": Meaning.BAD,
     "Fails": Meaning.BAD,
+    "error": Meaning.BAD,
+    "warning": Meaning.WAITING,
     "Waiting": Meaning.WAITING,
     "Suspended": Meaning.WAITING,
     "Unseen": Meaning.WAITING,

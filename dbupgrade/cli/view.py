@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from dbupgrade.api import conditions, names
 from dbupgrade.api.record import from_json, to_json
-from dbupgrade.api.status import CheckStatus, Run, Status
+from dbupgrade.api.status import CheckStatus, PreflightFinding, Run, Status
 from dbupgrade.cli import progress, style
 from dbupgrade.cli.pods import phase, problem
 from dbupgrade.cli.times import length
@@ -124,6 +124,7 @@ def summary(seen: Seen, pods: list[Object]) -> Object:
         "image": seen.image,
         "currentVersion": seen.status.current_version,
         "checks": status.get("checks", []),
+        "preflight": status.get("preflight", []),
         "run": status.get("run"),
         "pods": [{"name": pod["metadata"]["name"], "phase": phase(pod)} for pod in pods],
     }
@@ -151,6 +152,7 @@ def tree(seen: Seen, pods: list[Object], now: datetime) -> list[str]:
     if seen.status.current_version:
         lines.append(f"  version  {seen.status.current_version}")
     branches = [[_check(check)] for check in seen.status.checks]
+    branches += [_preflight(finding) for finding in seen.status.preflight]
     if seen.status.run:
         leaves = [_pod(pod) for pod in pods]
         branches.append([*_run(seen.status.run, now), *_branches(leaves)])
@@ -164,6 +166,12 @@ def _capitalised(text: str) -> str:
 def _check(check: CheckStatus) -> str:
     seen = check.message or check.last_value or ""
     return f"{check.phase.lower()}-check {check.name}  {style.word(check.verdict)}  {seen}".rstrip()
+
+
+def _preflight(finding: PreflightFinding) -> list[str]:
+    """What was found before anything was applied, and the command that mends it."""
+    heading = f"preflight {finding.check}  {style.word(finding.severity)}  {finding.message}"
+    return [heading, *([f"  fix  {finding.fix}"] if finding.fix else [])]
 
 
 def _pod(pod: Object) -> list[str]:

@@ -36,6 +36,7 @@ def smallest(status: Status) -> Status:
             replace(each, message=clean(each.message, _SMALLEST_BYTES)) for each in status.conditions
         ),
         checks=tuple(map(_smallest_check, status.checks)),
+        preflight=(),
         run=_smallest_run(status.run) if status.run else None,
         history=(),
     )

@@ -19,6 +19,7 @@ from dbupgrade.decide.task import is_conclusive
 from dbupgrade.pod import engines
 from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
 from dbupgrade.pod.detail import limited
+from dbupgrade.pod.preflight import bounded
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.runner import with_server
 from dbupgrade.pod.steps import STEPS
@@ -178,7 +179,9 @@ def _ended(observed: Observed, run: Run, report: Report, result: RunResult) -> R
 def _known_versions(status: Status, report: Report) -> Status:
     """Versions from Atlas's report; without one the last known stay, and what is pending is unknown."""
     current = report.to_version or status.current_version
-    return replace(status, current_version=current, pending_count=report.pending)
+    return replace(
+        status, current_version=current, pending_count=report.pending, preflight=bounded(report.preflight)
+    )
 
 
 def _succeeded(observed: Observed, run: Run, completed: datetime, report: Report) -> Decision:

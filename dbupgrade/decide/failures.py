@@ -261,6 +261,13 @@ KINDS: dict[Failure, FailureKind] = {
         result="Planned",
         exit_code=ExitCode.APPROVAL,
     ),
+    Failure.PREFLIGHT: FailureKind(
+        Retry.NEVER,
+        "nothing was applied, because the run could not have succeeded",
+        f"Do what status.preflight says, usually a GRANT by the administrator of the database. Then {_RETRY_BY_HAND}.",
+        reason=Reason.PREFLIGHT_FAILED,
+        exit_code=ExitCode.PREFLIGHT,
+    ),
     Failure.LINT: FailureKind(
         Retry.NEVER,
         "nothing was applied, because spec.policy.lint found errors",

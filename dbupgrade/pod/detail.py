@@ -32,6 +32,7 @@ _OWN_WORDS = frozenset(
         Failure.MISREAD_BY_ENGINE,
         Failure.FILE_CHANGED,
         Failure.PARTLY_APPLIED,
+        Failure.PREFLIGHT,
         Failure.LINT,
         Failure.LINT_UNUSABLE,
         Failure.UNUSABLE_FILE,

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from dbupgrade.pod import preflight
 from dbupgrade.pod.redact import clean, remove_secrets, shortened
 from dbupgrade.pod.report import Report
 
@@ -50,11 +51,18 @@ def _clean(report: Report, secrets: tuple[str, ...] = ()) -> Report:
     cleaned: dict[str, Any] = {
         name: clean(remove_secrets(value, secrets), bounds[name]) for name, value in given.items() if value
     }
-    return replace(report, **cleaned)
+    masked = (
+        replace(each, message=remove_secrets(each.message, secrets), fix=remove_secrets(each.fix, secrets))
+        for each in report.preflight
+    )
+    return replace(report, **cleaned, preflight=preflight.bounded(masked))
 
 
 def _smaller(report: Report) -> Iterator[Report]:
     yield report
+    for count in range(len(report.preflight) - 1, -1, -1):
+        report = replace(report, preflight=report.preflight[:count])
+        yield report
     lint = report.lint
     for count in range(len(lint.findings) - 1, -1, -1) if lint else ():
         report = replace(report, lint=lint and replace(lint, findings=lint.findings[:count]))

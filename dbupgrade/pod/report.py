@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from dbupgrade.api.plan import PlanNote
-from dbupgrade.api.status import Failure, Lint
+from dbupgrade.api.status import Failure, Lint, PreflightFinding
 
 MARK = "dbupgrade-report:"
 """How the line begins that an engine leaves as its report in the log."""
@@ -30,6 +30,8 @@ class Report:
     lint: Lint | None = None
     plan: PlanNote | None = None
     """The plan that was made, where the run needs one that is approved."""
+    preflight: tuple[PreflightFinding, ...] = ()
+    """What was found before anything was applied, as much of it as a report has room for, errors first."""
     raised: bool | None = None
     """Whether SQL raised the error itself, in words of its own, where that is known."""
     said: str | None = None

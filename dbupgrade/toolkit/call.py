@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
+from dbupgrade.api.status import PreflightFinding
 from dbupgrade.pod.redact import url_secrets
 from dbupgrade.toolkit import address, call_metrics, folder
 from dbupgrade.toolkit.bounds import Bounds
@@ -38,6 +39,8 @@ class Call:
         """The limits of the statements of files; known when the database has been asked."""
         self.is_pooled = False
         """Whether a connection pooler is between us and the database."""
+        self.told: list[PreflightFinding] = []
+        """What was found wrong with folder and history, and does not stop the run."""
         self.deadline = time.monotonic() + settings.seconds_left(datetime.now(UTC))
         output.secrets = (*url_secrets(settings.url), *url_secrets(dev_url))
         self.atlas = Atlas(
@@ -58,6 +61,11 @@ class Call:
             self.atlas.hash(self.source)
             if self.atlas.places:
                 self.atlas = replace(self.atlas, places=misread.places(folder.contents(self.source)[0].files))
+
+    def warn(self, event: str, check: str, text: str, **values: str | Sequence[str]) -> None:
+        """Say what is found wrong and does not stop the run; a report has it among the findings of the preflight."""
+        self.output.event(event, text, level="warning", **values)
+        self.told.append(PreflightFinding(check=check, severity="warning", message=text))
 
     def only_postgresql(self) -> None:
         """The parser is PostgreSQL's: to it, another dialect's file would be broken, or fine. Raises BadEnvironmentError."""

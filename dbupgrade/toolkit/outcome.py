@@ -2,7 +2,7 @@
 
 import argparse
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.status import Failure, PreflightFinding
 from dbupgrade.pod import message
 from dbupgrade.pod.redact import cut, remove_secrets
 from dbupgrade.pod.report import Report
@@ -10,6 +10,7 @@ from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.exits import RefusedError
 from dbupgrade.toolkit.folder import FolderError
 from dbupgrade.toolkit.history.atlas import AtlasError
+from dbupgrade.toolkit.inspection import FilesRefusedError
 
 
 def leave(given: argparse.Namespace, report: Report, secrets: tuple[str, ...] = ()) -> None:
@@ -22,6 +23,11 @@ def refused(error: BaseException, secrets: tuple[str, ...] = ()) -> Report:
     """The report on a command that ended with `error`; the text of an error that we do not know is not repeated."""
     text = cut(remove_secrets(str(error), secrets))
     match error:
+        case FilesRefusedError(failure=failure, file=file, problems=problems):
+            found = tuple(
+                PreflightFinding(check="folder", severity="error", message=each.text) for each in problems
+            )
+            return Report(failure=failure, failed_file=file, error=text, preflight=found)
         case AtlasError(failure=failure, file=file):
             return Report(failure=failure, failed_file=file, error=text if text != failure.value else None)
         case FolderError():

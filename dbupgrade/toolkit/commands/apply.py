@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.status import Failure
@@ -19,6 +20,7 @@ def run(call: Call) -> int:
     """Apply what is pending. Raises AtlasError, FolderError, RefusedError and BadEnvironmentError."""
     began = time.monotonic()
     report = _engine(call.settings.engine)(call)
+    report = replace(report, preflight=(*report.preflight, *call.told))
     leave(call.given, report, call.output.secrets)
     if report.failure:
         return _failed(call, report)

@@ -18,6 +18,7 @@ from dbupgrade.toolkit.history.compare import examine, record, with_database
 from dbupgrade.toolkit.lint import gate
 from dbupgrade.toolkit.output import at, counted
 from dbupgrade.toolkit.plan import approval
+from dbupgrade.toolkit.preflight import gate as preflight
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
 
@@ -27,6 +28,9 @@ def apply(call: Call) -> Report:
     found = examine(call)
     with lock.of_run(call) as keeper:
         _check_limits(call)
+        if refused := preflight.refused(findings := preflight.before_history(call, keeper)):
+            preflight.tell(call, findings)
+            return refused
         return _apply(call, with_database(call, *found), keeper)
 
 
@@ -50,12 +54,16 @@ def _check_limits(call: Call) -> None:
 
 def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) -> Report:
     total = len(state.pending)
+    found = preflight.of_atlas(call, state, keeper)
+    preflight.tell(call, found)
+    if refused := preflight.refused(found, total):
+        return replace(refused, from_version=state.current or None, to_version=state.current or None)
     known = gate.survey(call, state)
     refused, lint = gate.look(call, known)
     if not refused:
         refused, plan = approval.look(call, state, known)
     if refused:
-        return replace(refused, pending=total, from_version=state.current or None, lint=lint)
+        return replace(refused, pending=total, from_version=state.current or None, lint=lint, preflight=found)
     call.output.event(
         "started",
         f"{counted(total, 'file')} to apply, {at(state.current)}",
@@ -68,7 +76,7 @@ def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) ->
         keeper.run_beside(watch.look_forever)
     report = _apply_all(call, state, keeper.ensure)
     record(call, state)
-    return replace(report, from_version=state.current or None, lint=lint, plan=plan)
+    return replace(report, from_version=state.current or None, lint=lint, plan=plan, preflight=found)
 
 
 def _apply_all(call: Call, state: State, ensure_lock: Callable[[], None]) -> Report:

@@ -54,7 +54,7 @@ class Files:
     @cached_property
     def texts(self) -> list[tuple[str, str]]:
         """Those that are text."""
-        found = ((name, _decoded(data)) for name, data in self.files)
+        found = ((name, decoded(data)) for name, data in self.files)
         return [(name, text) for name, text in found if text is not None]
 
 
@@ -68,7 +68,8 @@ def line_of(data: bytes, place: int) -> int:
     return data.count(b"\n", 0, place) + 1
 
 
-def _decoded(data: bytes) -> str | None:
+def decoded(data: bytes) -> str | None:
+    """A file as text; None for one that is not UTF-8."""
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -44,10 +44,10 @@ def with_database(call: Call, files: Files, problems: list[Problem]) -> State:
     _unchanged(call, files, state, known)
     call.measured.pending = len(state.pending)
     if state.missing:
-        call.output.event(
+        call.warn(
             "ahead",
+            "history",
             f"the database has {len(state.missing)} versions that are not in the folder; the last one is {state.missing[-1]}",
-            level="warning",
             versions=state.missing[-_NAMED:],
         )
     return state
@@ -154,10 +154,10 @@ def _is_new(problem: Problem, known: Ledger) -> bool:
 
 def warn_of_old(call: Call, problem: Problem) -> None:
     """Warn of a fault of a file that was applied before."""
-    call.output.event(
+    call.warn(
         "old_fault",
+        "folder",
         f"{problem.text} (only a warning, because the version was applied before the first run of dbupgrade)",
-        level="warning",
         failure=problem.failure.value,
         file=problem.file,
     )
@@ -183,10 +183,10 @@ def _in_order(call: Call, files: Files, state: State) -> State:
             raise FilesRefusedError([_out_of_order(file, state, why) for file in below])
         return replace(state, pending=[*late, *state.pending])
     for file in late[:_NAMED]:
-        call.output.event(
+        call.warn(
             "skipped",
+            "history",
             f"{file.name} is skipped: its version is below {state.current}, the version of the database",
-            level="warning",
             file=file.name,
         )
     return state

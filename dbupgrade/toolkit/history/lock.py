@@ -8,7 +8,7 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import asyncpg
 
@@ -24,6 +24,7 @@ from dbupgrade.toolkit.history.atlas import AtlasError
 if TYPE_CHECKING:
     from subprocess import Popen
 
+T = TypeVar("T")
 KEY = 7233473077142774116
 """Of the lock; PostgreSQL keeps those of each database apart."""
 _PAUSE_SECONDS = 0.25
@@ -159,11 +160,15 @@ class Keeper:
         """Run `work`, which may ask the server, until the lock is released."""
         self._end_beside = asyncio.run_coroutine_threadsafe(work(self._fetch), self._loop).cancel
 
+    def ask(self, work: Callable[[Fetch], Coroutine[Any, Any, T]]) -> T:
+        """The answer of `work`, which asks the server. Raises what it does."""
+        return self._do(work(self._fetch))
+
     async def _fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:
         return await self._held.fetch(sql, *values) if self._held else []
 
-    def _do(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def __enter__(self) -> Self:
         self._thread.start()

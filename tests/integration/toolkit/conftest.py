@@ -158,6 +158,21 @@ class Toolkit:
             finally:
                 runner.run(connection.close())
 
+    def fails_as(self, url: str, sql: str) -> str | None:
+        """The SQLSTATE with which statements fail in the session of somebody, and None where they do not; they are undone."""
+
+        async def run() -> str | None:
+            connection = await asyncpg.connect(url)
+            try:
+                await connection.execute(f"begin; {sql}")
+            except asyncpg.PostgresError as error:
+                return str(error.sqlstate)
+            finally:
+                await connection.close()
+            return None
+
+        return asyncio.run(run())
+
     def tables(self) -> set[str]:
         return set(
             self.fetch(

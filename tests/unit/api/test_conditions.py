@@ -68,6 +68,7 @@ def test_the_reasons_that_users_have_alerts_on() -> None:
         "PostCheckFailed",
         "PreCheckImageVersionFailed",
         "PreCheckMetricFailed",
+        "PreflightFailed",
         "SecretNotFound",
         "Suspended",
         "WaitingForLock",

@@ -333,6 +333,7 @@ STALLS = [
         )
     ),
     (Failure.DATABASE_LOCKED, ("False", "False", Reason.DATABASE_BUSY, False)),
+    (Failure.PREFLIGHT, ("False", "False", Reason.PREFLIGHT_FAILED, True)),
     (Failure.LINT, ("False", "False", Reason.LINT_FAILED, True)),
     *(
         (failure, TERMINAL)

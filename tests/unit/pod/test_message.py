@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbupgrade.api.status import Failure, Finding
+from dbupgrade.api.status import Failure, Finding, PreflightFinding
 from dbupgrade.pod import lint, runner
 from dbupgrade.pod.message import MAX_BYTES, read, text
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.view import ContainerView
 
 DROP = Finding(file="2_b.sql", line=3, level="error", rule="ban-drop-column", what="drops", safer="wait")
+GRANT = PreflightFinding(check="privileges", severity="error", message="no", fix="GRANT x;")
 FULL = Report(
     failure=Failure.SQL,
     from_version="1",
@@ -26,6 +27,7 @@ FULL = Report(
     line=7,
     sqlstate="42P01",
     lint=lint.lint_of(5, [DROP]),
+    preflight=(GRANT,),
 )
 
 
@@ -47,6 +49,7 @@ def test_a_report_is_never_longer_than_2_kib(long: str, count: int) -> None:
         failed_statement=long,
         error=long,
         lint=lint.lint_of(1, [finding] * count),
+        preflight=(PreflightFinding(check=long, severity=long, message=long, fix=long),) * count,
     )
     written = text(report)
     assert len(written.encode()) <= MAX_BYTES
@@ -62,6 +65,21 @@ def test_findings_are_left_out_before_the_error_is_cut() -> None:
     assert told.error == report.error
     assert told.lint
     assert (told.lint.errors, len(told.lint.findings)) == (5, 1)
+
+
+def test_findings_of_the_preflight_go_first_the_last_of_them_before_the_others() -> None:
+    findings = [replace(GRANT, check=str(number), message="m" * 400) for number in range(9)]
+    told = read(text(replace(FULL, preflight=tuple(findings))))
+    assert told
+    assert [each.check for each in told.preflight] == ["0", "1", "2"]
+    assert told.lint == FULL.lint
+
+
+def test_no_secret_and_nothing_that_a_terminal_obeys_is_in_a_finding_of_the_preflight() -> None:
+    finding = replace(GRANT, message="a\x1b[2Jhunter2", fix="fix hunter2")
+    told = read(text(replace(FULL, preflight=(finding,)), ("hunter2", "fix")))
+    assert told
+    assert (told.preflight[0].message, told.preflight[0].fix) == ("a[2J***", "*** ***")
 
 
 @settings(max_examples=50)

@@ -24,6 +24,7 @@ def test_a_number_keeps_its_meaning() -> None:
         "FOLDER": 11,
         "FILES": 12,
         "APPROVAL": 13,
+        "PREFLIGHT": 14,
     }
 
 

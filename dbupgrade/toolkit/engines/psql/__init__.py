@@ -23,9 +23,14 @@ from dbupgrade.toolkit.history import lock
 from dbupgrade.toolkit.history.compare import connect, warn_of_old
 from dbupgrade.toolkit.inspection import FilesRefusedError, look
 from dbupgrade.toolkit.output import at, counted
+from dbupgrade.toolkit.preflight import gate as preflight
+from dbupgrade.toolkit.preflight.facts import History as Recorded
+from dbupgrade.toolkit.preflight.finding import Finding
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
 
+_CONNECTIONS = 2
+"""How many a run has at once: that of its lock, and that of psql."""
 ApplyFile = Callable[[Migration], Awaitable[Report | None]]
 """Applies a file once; returns why it failed."""
 
@@ -62,14 +67,34 @@ async def _apply(
             if refused := history.compare(found, migrations, call.settings.baseline):
                 return replace(refused, from_version=found.version, to_version=found.version)
             adopted = history.adopted(migrations, call.settings.baseline) if found.used else []
-            _check(call, problems, {row.name for row in found.rows} | {file.name for file in adopted})
+            known = {row.name for row in found.rows} | {file.name for file in adopted}
+            _check(call, problems, known)
+            names = [migration.name for migration in migrations if migration.name not in known]
+            findings = await _preflight(call, held, found, names)
+            if refused := preflight.refused(findings, len(names)):
+                return replace(
+                    refused, from_version=found.version, to_version=found.version, preflight=findings
+                )
             if not found.rows:
                 found = await _begin(call, held, found, adopted)
         except lock.BROKEN:
             return Report(failure=Failure.DATABASE_UNREACHABLE)
         except asyncpg.PostgresError as error:
             return reports.of_history(str(error))
-        return await _apply_all(call, held, found, migrations, applying)
+        return replace(await _apply_all(call, held, found, migrations, applying), preflight=findings)
+
+
+async def _preflight(
+    call: Call, held: lock.Held, found: History, names: Sequence[str]
+) -> tuple[Finding, ...]:
+    """What is found before the files with these names are applied."""
+    findings = (
+        await preflight.look(call, held.fetch, names, Recorded(found.schema, history.TABLE), _CONNECTIONS)
+        if names
+        else ()
+    )
+    preflight.tell(call, findings)
+    return findings
 
 
 def _check(call: Call, problems: Sequence[Problem], applied: set[str]) -> None:

@@ -1,0 +1,89 @@
+"""The preflight of what `apply` is about to apply: it may hold the run back."""
+
+from collections.abc import Awaitable, Collection
+
+import asyncpg
+
+from dbupgrade.api.status import Failure
+from dbupgrade.pod import preflight as told
+from dbupgrade.pod.redact import cut
+from dbupgrade.pod.report import Report
+from dbupgrade.toolkit.call import Call
+from dbupgrade.toolkit.history import ledger
+from dbupgrade.toolkit.history.atlas import AtlasError, State
+from dbupgrade.toolkit.history.lock import BROKEN, EngineKeeper, Fetch, Keeper
+from dbupgrade.toolkit.preflight.facts import Facts, History
+from dbupgrade.toolkit.preflight.finding import ERROR, WARNING, Finding
+
+
+def before_history(call: Call, keeper: Keeper | EngineKeeper) -> tuple[Finding, ...]:
+    """What keeps the engine even from reading the history: it needs a connection of its own. Raises AtlasError."""
+    return keeper.ask(lambda fetch: _of_server(call, fetch)) if isinstance(keeper, Keeper) else ()
+
+
+def of_atlas(call: Call, state: State, keeper: Keeper | EngineKeeper) -> tuple[Finding, ...]:
+    """What is found before the pending files of `state` are applied. Raises AtlasError."""
+    baseline = "" if state.applied else call.settings.baseline
+    names = [file.name for file in state.pending if file.version > baseline]
+    if not (names and isinstance(keeper, Keeper)):
+        return ()
+    schema = ledger.schema_of(call.settings.database, call.settings.revisions_schema)
+    return keeper.ask(
+        lambda fetch: look(call, fetch, names, History(schema, ledger.HISTORY), _connections(call))
+    )
+
+
+def _connections(call: Call) -> int:
+    """How many connections the run has at once: that of its lock, and those of the engine."""
+    return 3 if call.atlas.is_ours() else 2
+
+
+async def look(
+    call: Call, fetch: Fetch, names: Collection[str], history: History, connections: int
+) -> tuple[Finding, ...]:
+    """What is found before the files with these names are applied, for which the engine has so many connections at once.
+
+    Raises AtlasError for a connection that is gone.
+    """
+    # PostgreSQL's parser takes time and memory.
+    from dbupgrade.toolkit.preflight import pending, preflight, reader  # noqa: PLC0415
+
+    parts = {part.name: name for name, split in call.changed.items() for part in split}
+    files = pending.read(pending.texts(call.source, names, parts))
+    facts = await _answered(reader.read(fetch, files, reader.Run(connections, call.is_pooled), history))
+    return preflight(facts, files) if isinstance(facts, Facts) else (facts,)
+
+
+async def _of_server(call: Call, fetch: Fetch) -> tuple[Finding, ...]:
+    from dbupgrade.toolkit.preflight import reader  # noqa: PLC0415 - as above
+    from dbupgrade.toolkit.preflight.checks import connections  # noqa: PLC0415
+
+    facts = await _answered(reader.read_server(fetch, reader.Run(_connections(call), call.is_pooled)))
+    return tuple(connections.look(facts)) if isinstance(facts, Facts) else ()
+
+
+async def _answered(facts: Awaitable[Facts]) -> Facts | Finding:
+    """The facts, or that a server does not know what it is asked for. Raises AtlasError for a connection that is gone."""
+    try:
+        return await facts
+    except BROKEN as error:
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+    except asyncpg.PostgresError as error:
+        message = f"the server did not answer the preflight (SQLSTATE {error.sqlstate}): nothing was checked"
+        return Finding(check="facts", severity=WARNING, message=message)
+
+
+def tell(call: Call, findings: Collection[Finding]) -> None:
+    """Say what was found."""
+    for finding in findings:
+        values = {"check": finding.check, "fix": finding.fix or None}
+        call.output.event("preflight", told.text(finding), level=finding.severity, **values)
+
+
+def refused(findings: tuple[Finding, ...], pending: int | None = None) -> Report | None:
+    """The report of a run that is held back."""
+    if not any(finding.severity == ERROR for finding in findings):
+        return None
+    return Report(
+        failure=Failure.PREFLIGHT, pending=pending, error=cut(told.where(findings)), preflight=findings
+    )
