@@ -86,6 +86,7 @@ def test_rights_that_are_missing_are_told(runner: Runner) -> None:
         f"CREATE ROLE {runner.database} LOGIN PASSWORD 'guest'; REVOKE CREATE ON SCHEMA public FROM PUBLIC"
     )
     outcome = runner.migrate(ONE, DATABASE_URL=runner.url(user=runner.database, password="guest"))
-    assert outcome.report.failure is Failure.AUTHENTICATION, outcome.log
-    assert outcome.report.error
-    assert "permission denied for schema" in outcome.report.error
+    assert outcome.report.failure is Failure.PREFLIGHT, outcome.log
+    assert [each.fix for each in outcome.report.preflight] == [
+        f"GRANT CREATE ON SCHEMA public TO {runner.database};"
+    ]

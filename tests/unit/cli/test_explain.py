@@ -137,3 +137,23 @@ def test_a_pod_that_cannot_start_says_why() -> None:
 def test_advice_is_marked_for_scripts() -> None:
     found = explaining.explain(seen("Stalled", "JobFailed", run=FAILED))
     assert [finding.kind.value for finding in found] == ["seen", "advice", "next"]
+
+
+def test_what_the_preflight_found_is_shown_with_the_command_that_mends_it() -> None:
+    grant = {"check": "privileges", "severity": "error", "message": "user u has no CREATE", "fix": "GRANT x;"}
+    pooler = {"check": "pooler", "severity": "info", "message": "a pooler"}
+    run = {
+        **FAILED,
+        "failure": "PreflightFailed",
+        "error": "user u has no CREATE; fix: GRANT x",
+        "failedFile": None,
+        "failedStatement": None,
+    }
+    shown = explain(seen("Stalled", "PreflightFailed", run=run, preflight=[grant, pooler]))
+    assert shown[:4] == [
+        "PreflightFailed: nothing was applied, because the run could not have succeeded.",
+        "Preflight error (privileges): user u has no CREATE",
+        "What to do: GRANT x;",
+        "Preflight info (pooler): a pooler",
+    ]
+    assert "status.preflight" in shown[4]

@@ -67,6 +67,12 @@ def test_the_tree_shows_checks_run_and_pods() -> None:
     ]
 
 
+def test_the_tree_shows_what_the_preflight_found_and_what_mends_it() -> None:
+    grant = {"check": "privileges", "severity": "error", "message": "user u has no CREATE", "fix": "GRANT x;"}
+    lines = tree(seen("Stalled", "PreflightFailed", preflight=[grant]), [], NOW)
+    assert lines[-2:] == ["  └─ preflight privileges  error  user u has no CREATE", "       fix  GRANT x;"]
+
+
 def test_a_failed_run_shows_where_and_why() -> None:
     lines = tree(seen("Stalled", "JobFailed", run=FAILED), [], NOW)
     assert "  └─ run 2  Failed (SQLError)  42s  job shop-1a2b" in lines

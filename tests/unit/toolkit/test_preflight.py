@@ -184,6 +184,18 @@ def test_a_transaction_names_who_what_and_how_long() -> None:
     ]
 
 
+def test_what_one_command_mends_is_told_once() -> None:
+    facts = replace(FACTS, history=History("app", "revisions"))
+    texts = found(
+        "create table app.a ()", "alter table app.old add a int", "insert into orders values (1)", facts=facts
+    )
+    assert texts == [
+        ("error", "GRANT CREATE ON SCHEMA app TO migrator;"),
+        ("error", "ALTER TABLE app.old OWNER TO migrator;"),
+        ("error", "GRANT INSERT ON app.orders TO migrator;"),
+    ]
+
+
 def test_what_stops_the_run_comes_first() -> None:
     facts = replace(FACTS, is_pooled=True, transactions=(SESSION,))
     severities = [severity for severity, _ in found("alter table app.orders add a int", facts=facts)]
