@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dbupgrade.pod.report import Report
     from tests.integration.toolkit.conftest import Result
 
-REFUSED = 13
+REFUSED = 14
 ENGINES = pytest.mark.parametrize("engine", ["Atlas", "Psql"])
 
 
