@@ -76,6 +76,10 @@ class Settings(BaseSettings):
         "", description="file with the CA certificates of AWS databases; empty: these are not verified"
     )
     leader_election_enabled: bool = Field(False, description="elect one leader among replicas")
+    secrets_read: bool = Field(
+        True,
+        description="read the Secrets with credentials of databases; false: only the pods of runs do",
+    )
     image_loosens_lint: bool = Field(
         False,
         description="let an .atlas.hcl in an image make the lint of spec.policy.lint: error less strict",

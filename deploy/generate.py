@@ -64,6 +64,11 @@ VARIANTS = (
     ),
     Variant("overlays/without-webhook", (("rbac", "rbac"), *MANAGER), ("webhook.enabled=false",)),
     Variant(
+        "overlays/without-secrets",
+        (("rbac", "rbac"), *MANAGER, *WEBHOOK),
+        ("secrets.read=false",),
+    ),
+    Variant(
         "overlays/aws",
         (("rbac", "rbac"), *MANAGER, *WEBHOOK),
         ("aws.enabled=true",),

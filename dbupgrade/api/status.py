@@ -42,6 +42,8 @@ class Failure(StrEnum):
     IMAGE_PULL = "ImagePull"
     FETCH = "FetchFailed"
     ATLAS_UNUSABLE = "AtlasUnusable"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a class, not a secret
+    SECRET_UNUSABLE = "SecretUnusable"  # noqa: S105
     NO_POD = "NoPod"
     UNSCHEDULABLE = "Unschedulable"
     POD_SETTINGS = "PodSettings"

@@ -23,7 +23,7 @@ from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.cluster import DBUPGRADES, Cluster
 from dbupgrade.reconcile.databases import Databases
 from dbupgrade.reconcile.memory import Memories
-from dbupgrade.reconcile.observe import Observer
+from dbupgrade.reconcile.observe import Allowed, Observer
 from dbupgrade.reconcile.podwatches import PodWatches
 from dbupgrade.reconcile.reconciler import Reconciler
 from dbupgrade.reconcile.samples import Samples
@@ -88,10 +88,12 @@ class DBUpgrades:
             atlas_image=settings.atlas_image,
             image_loosens_lint=settings.image_loosens_lint,
             insecure_registries=settings.insecure_registries,
+            reads_secrets=settings.secrets_read,
             verifies_cloud_databases=bool(settings.aws_ca_bundle),
         )
         tokens = TokenSecrets(cluster, _signer(settings))
-        observer = Observer(self._stores, cluster, self._inputs, tokens, platform=platform(settings))
+        allowed = Allowed(platform(settings), settings.secrets_read)
+        observer = Observer(self._stores, cluster, self._inputs, tokens, allowed=allowed)
         actor = Actor(cluster, recorder, tokens, job_settings)
         return Reconciler(observer, actor, self._databases, self._memories)
 

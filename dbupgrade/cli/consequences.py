@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, Reason
 from dbupgrade.cli.view import Seen
-from dbupgrade.decide.failures import retry_delay
+from dbupgrade.decide.failures import delay_after
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def of_resume(seen: Seen) -> Answer:
     if _running(seen):
         return Answer("resumed; the run in progress continues")
     if seen.failed and run and run.failure and run.finished_at:
-        delay = retry_delay(run.failure, run.attempt, seen.uid)
+        delay = delay_after(run, seen.uid)
         if delay is None:
             return Answer(
                 f"resumed; the last run failed and is not retried automatically: kubectl dbupgrade explain {seen.name}"

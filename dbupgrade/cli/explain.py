@@ -8,7 +8,7 @@ from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Failure, Pr
 from dbupgrade.cli import style
 from dbupgrade.cli.pods import problem
 from dbupgrade.cli.view import Seen
-from dbupgrade.decide.failures import KINDS, Retry, retry_delay
+from dbupgrade.decide.failures import KINDS, Retry, delay_after
 from dbupgrade.decide.statuses import what_failed
 from dbupgrade.objects import Object
 
@@ -117,7 +117,12 @@ def _then(seen: Seen, run: Run, retry: Retry) -> str | None:
     """When the failed run is retried; nothing when the advice has said so."""
     if seen.retry_pending:
         return "A retry was requested and starts now."
-    delay = run.failure and retry_delay(run.failure, run.attempt, seen.uid)
+    delay = delay_after(run, seen.uid)
+    if delay and run.finished_at and retry is Retry.SECRET_CHANGE:
+        return (
+            f"The operator does not read Secrets: attempt {run.attempt + 1} starts at {run.finished_at + delay:%H:%M:%S} UTC. "
+            f"To start it at once: kubectl dbupgrade retry {seen.name}"
+        )
     if delay and run.finished_at:
         return f"Retried automatically: attempt {run.attempt + 1} starts at {run.finished_at + delay:%H:%M:%S} UTC."
     if retry is Retry.APPROVAL:

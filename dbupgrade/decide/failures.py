@@ -11,10 +11,13 @@ from enum import Enum
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.status import Failure
+from dbupgrade.api.status import Failure, Run
 
 _RETRY_BASE_SECONDS = 10.0
 _RETRY_CAP_SECONDS = 300.0
+_SECRET_BASE_SECONDS = 30.0
+_UNSEEN_SECRET_SECONDS = 3600.0
+"""How long after its end a run is repeated that needs another Secret, where its change cannot be seen."""
 _ANY_SECRET = "the Secret"  # noqa: S105 - words, not a secret
 
 
@@ -43,15 +46,18 @@ class FailureKind:
     event: str | None = "MigrationFailed"
     result: str = "Failed"
     exit_code: ExitCode = ExitCode.OTHER
+    first_delay: float = _RETRY_BASE_SECONDS
+    """Seconds before the first automatic retry; the delay doubles with each."""
 
     def advise(self, secret: str | None = None) -> str:
         """The advice for a resource whose credentials are in the Secret of that name."""
         return _capitalised(self.advice.format(secret=f"Secret {secret}" if secret else _ANY_SECRET))
 
 
-_RETRY_BY_HAND = (
+RETRY_BY_HAND = (
     f"set the annotation {names.ANNOTATION_RETRY} to a new value, or use `kubectl dbupgrade retry`"
 )
+"""How a person asks for a retry, as a part of a sentence."""
 
 KINDS: dict[Failure, FailureKind] = {
     Failure.IMAGE_PULL: FailureKind(
@@ -70,6 +76,21 @@ KINDS: dict[Failure, FailureKind] = {
         "Correct the operator's setting atlasImage: the image must contain a program atlas for the node's architecture, at "
         "/atlas, /usr/local/bin/atlas, /usr/bin/atlas or /bin/atlas. Without the setting, the runner uses its own engine.",
         exit_code=ExitCode.USAGE,
+    ),
+    Failure.SECRET_NOT_FOUND: FailureKind(
+        Retry.BACKOFF,
+        "the credentials of the database are missing",
+        "Create the Secret with that key, or correct its name in spec.database.",
+        reason=Reason.SECRET_NOT_FOUND,
+        event="SecretNotFound",
+        first_delay=_SECRET_BASE_SECONDS,
+    ),
+    Failure.SECRET_UNUSABLE: FailureKind(
+        Retry.BACKOFF,
+        "the credentials of the database cannot be used",
+        "Correct {secret}.",
+        reason=Reason.INVALID_SPEC,
+        first_delay=_SECRET_BASE_SECONDS,
     ),
     Failure.NO_POD: FailureKind(
         Retry.BACKOFF,
@@ -239,7 +260,7 @@ KINDS: dict[Failure, FailureKind] = {
         "the file runs without a transaction and was interrupted, so it is unknown how much of it was applied",
         "Inspect the database. With Atlas, the error names the statement, and what to change in its row of the history. With Psql, "
         "delete the file's row from dbupgrade_migrations to run the file again, or set complete = name in it if everything "
-        f"was applied. Then {_RETRY_BY_HAND}.",
+        f"was applied. Then {RETRY_BY_HAND}.",
     ),
     Failure.APPROVAL_PENDING: FailureKind(
         Retry.APPROVAL,
@@ -292,7 +313,7 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.COMMAND: FailureKind(
         Retry.NEVER,
         "the command failed",
-        f"Read the log of the Job's pod, and correct the image or the command. To run it again unchanged, {_RETRY_BY_HAND}.",
+        f"Read the log of the Job's pod, and correct the image or the command. To run it again unchanged, {RETRY_BY_HAND}.",
     ),
     Failure.SQL: FailureKind(
         Retry.NEVER,
@@ -324,18 +345,18 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.CANCELLED: FailureKind(
         Retry.NEVER,
         "the Job was deleted",
-        f"To run it again, {_RETRY_BY_HAND}.",
+        f"To run it again, {RETRY_BY_HAND}.",
     ),
     Failure.INTERRUPTED: FailureKind(
         Retry.NEVER,
         "the run was interrupted after it had started (its pod disappeared, its connection broke during a statement, or "
         "its lock on the database was lost), and its outcome is unknown",
-        f"Inspect the database, then {_RETRY_BY_HAND}.",
+        f"Inspect the database, then {RETRY_BY_HAND}.",
     ),
     Failure.UNKNOWN: FailureKind(
         Retry.NEVER,
         "the engine failed for a reason that the operator does not recognize",
-        f"Read the log of the Job's pod, then {_RETRY_BY_HAND}.",
+        f"Read the log of the Job's pod, then {RETRY_BY_HAND}.",
     ),
 }
 
@@ -344,14 +365,37 @@ def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def retry_delay(failure: Failure, attempt: int, uid: str) -> timedelta | None:
-    """How long after its end a failed run is retried automatically; None when it is not.
+def delay_after(run: Run, uid: str) -> timedelta | None:
+    """How long after its end the failed `run` is retried automatically; None when it is not.
 
-    Doubles from ten seconds to five minutes. The jitter (up to a fifth) comes from `uid` and `attempt`, so that the
-    same run asked twice gives the same answer, also after a restart of the operator.
+    After a failure that another Secret mends, that is when the Secret changes, or after an hour where the operator does not
+    read Secrets.
     """
-    if KINDS[failure].retry is not Retry.BACKOFF:
+    if run.failure is None or waits_for_secret(run):
         return None
-    seconds = min(_RETRY_BASE_SECONDS * 2.0 ** min(attempt - 1, 10), _RETRY_CAP_SECONDS)
+    if KINDS[run.failure].retry is Retry.SECRET_CHANGE:
+        return _jittered(_UNSEEN_SECRET_SECONDS, run.attempt, uid)
+    return retry_delay(run.failure, run.attempt, uid)
+
+
+def waits_for_secret(run: Run) -> bool:
+    """Whether the failed `run` is retried when its Secret changes: the operator knows the version that it had."""
+    needs_another = run.failure is not None and KINDS[run.failure].retry is Retry.SECRET_CHANGE
+    return needs_another and run.secret_version is not None
+
+
+def retry_delay(failure: Failure, attempt: int, uid: str) -> timedelta | None:
+    """How long after its end a run that failed for a passing reason is retried; None for another reason.
+
+    Doubles from ten seconds, or thirty for a Secret, to five minutes.
+    """
+    kind = KINDS[failure]
+    if kind.retry is not Retry.BACKOFF:
+        return None
+    return _jittered(min(kind.first_delay * 2.0 ** min(attempt - 1, 10), _RETRY_CAP_SECONDS), attempt, uid)
+
+
+def _jittered(seconds: float, attempt: int, uid: str) -> timedelta:
+    """The jitter (up to a fifth) comes from `uid` and `attempt`, so that the same run gets the same answer, also after a restart."""
     jitter = int(names.digest(uid, attempt, length=4), 16) / 0xFFFF
     return timedelta(seconds=round(seconds * (1 + jitter / 5), 1))

@@ -11,7 +11,7 @@ from dbupgrade.api.spec import Spec
 from dbupgrade.api.status import CheckPhase, CheckStatus, Run
 from dbupgrade.decide import approvals, gates
 from dbupgrade.decide.decision import CreateJob, Decision
-from dbupgrade.decide.failures import KINDS, Retry, retry_delay
+from dbupgrade.decide.failures import KINDS, Retry, delay_after, waits_for_secret
 from dbupgrade.decide.gates import turn
 from dbupgrade.decide.gates.gate import CheckResults, GateAnswer, Hold, Pause
 from dbupgrade.decide.needs import Need
@@ -34,9 +34,9 @@ def wanted(observed: Observed, run: Run, walk: gates.Walk) -> bool | Need:
         return True
     if waits_for_approval(run):
         return approvals.is_new(resource.approvals, resource.status, run)
-    if _waits_for_secret(run):
+    if waits_for_secret(run):
         return turn.still_waits(observed) or _secret_changed(observed, run, walk)
-    delay = retry_delay(run.failure, run.attempt, resource.uid)
+    delay = delay_after(run, resource.uid)
     waited = observed.now - run.finished_at
     return delay is not None and (waited >= delay or waited < timedelta())  # a clock may be set back
 
@@ -45,19 +45,15 @@ def next_attempt(observed: Observed, run: Run) -> float | None:
     """Seconds until a failed run is looked at again without a change."""
     if run.failure is None or run.finished_at is None:
         return None
-    if _waits_for_secret(run):
+    if waits_for_secret(run):
         return _SECRET_RECHECK_SECONDS
-    delay = retry_delay(run.failure, run.attempt, observed.resource.uid)
+    delay = delay_after(run, observed.resource.uid)
     return max((run.finished_at + delay - observed.now).total_seconds(), 0.1) if delay is not None else None
 
 
 def waits_for_approval(run: Run) -> bool:
     """Whether the finished `run` applied nothing, because its plan needs approval."""
     return run.failure is not None and KINDS[run.failure].retry is Retry.APPROVAL
-
-
-def _waits_for_secret(run: Run) -> bool:
-    return run.failure is not None and KINDS[run.failure].retry is Retry.SECRET_CHANGE
 
 
 def _secret_changed(observed: Observed, run: Run, walk: gates.Walk) -> bool | Need:

@@ -12,7 +12,7 @@ from dbupgrade.api.conditions import (
     set_condition,
 )
 from dbupgrade.api.status import HISTORY_LENGTH, Run, Status
-from dbupgrade.decide.failures import KINDS, Retry, retry_delay
+from dbupgrade.decide.failures import KINDS, RETRY_BY_HAND, Retry, delay_after
 from dbupgrade.decide.observed import Observed
 from dbupgrade.pod import engines, lint
 
@@ -83,8 +83,8 @@ def with_history(status: Status, run: Run) -> Status:
 
 
 def retried_automatically(run: Run) -> bool:
-    """Whether the failed `run` is retried with growing delays, without anybody doing anything."""
-    return run.failure is not None and KINDS[run.failure].retry is Retry.BACKOFF
+    """Whether the failed `run` is retried after a delay, without anybody doing anything."""
+    return delay_after(run, "") is not None
 
 
 def same_failure(earlier: Run, later: Run) -> bool:
@@ -122,7 +122,9 @@ def failure_message(run: Run, uid: str, secret: str | None = None) -> str:
     if run.failure is None or run.finished_at is None:
         raise ValueError("the run has not failed")
     message = f"{what_failed(run)}. {KINDS[run.failure].advise(secret)}"
-    delay = retry_delay(run.failure, run.attempt, uid)
+    delay = delay_after(run, uid)
+    if delay is not None and KINDS[run.failure].retry is Retry.SECRET_CHANGE:
+        message += f" The operator does not read Secrets, so it does not see that; to start the run at once, {RETRY_BY_HAND}."
     if delay is not None:
         message += f" Attempt {run.attempt + 1} starts at {run.finished_at + delay:%H:%M:%S} UTC."
     return message

@@ -105,7 +105,7 @@ def events(old: Status, new: Status) -> tuple[Event, ...]:
     if new.run and _has_become_slow(old.run, new.run):
         found.append(_slow(new.run))
     reason = _reason(new)
-    if reason in _HELD and reason != _reason(old):
+    if reason in _HELD and reason != _reason(old) and not ended:
         found.append(Event("Warning", _HELD[reason], _message(new)))
     for check in failed_checks(old, new):
         found.append(Event("Warning", _CHECK_FAILED[check.phase], f"{check.name}: {check.message}"))

@@ -39,6 +39,8 @@ class JobSettings:
     image_loosens_lint: bool = False
     """Whether an .atlas.hcl in an image may make the lint of policy.lint: error less strict."""
     insecure_registries: bool = False
+    reads_secrets: bool = True
+    """Whether the operator has looked at the Secrets of a connection; else the pod does."""
     verifies_cloud_databases: bool = False
     """Whether the Secret with a token holds the certificates used to verify the server."""
 
@@ -53,6 +55,8 @@ class Context:
     settings: JobSettings
     access: Access
     """How they get to the database."""
+    schemes: tuple[str, ...]
+    """How a database URL may begin."""
 
     @property
     def pull_secrets(self) -> tuple[str, ...]:

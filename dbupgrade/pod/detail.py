@@ -17,6 +17,8 @@ _OWN_WORDS = frozenset(
         Failure.IMAGE_PULL,
         Failure.FETCH,
         Failure.ATLAS_UNUSABLE,
+        Failure.SECRET_NOT_FOUND,
+        Failure.SECRET_UNUSABLE,
         Failure.NO_POD,
         Failure.POD_SETTINGS,
         Failure.JOB_REFUSED,

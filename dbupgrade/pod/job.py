@@ -27,7 +27,7 @@ def job(owner: Owner, run: Run, settings: JobSettings) -> Object:
     spec = owner.spec
     if spec is None or not (spec.database.connection or run.token_secret):
         raise ValueError("a run needs a valid spec with a connection or a token")
-    context = Context(owner, spec, run, settings, _access(spec, run, settings))
+    context = Context(owner, spec, run, settings, _access(spec, run, settings), schemes(spec))
     metadata = {
         "name": run.job_name,
         "namespace": owner.namespace,
@@ -44,7 +44,7 @@ def job(owner: Owner, run: Run, settings: JobSettings) -> Object:
             "activeDeadlineSeconds": spec.runner.active_deadline_seconds,
             # A replacement only when the pod before it has ended: never two that are alive.
             "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": _failure_rules(spec)},
+            "podFailurePolicy": {"rules": _failure_rules(context)},
             "template": _template(context),
         },
     }
@@ -55,9 +55,9 @@ def engine(spec: Spec) -> MigrationEngine:
     return ENGINES[spec.migrations.engine]
 
 
-def steps(spec: Spec) -> list[Step]:
-    """What a pod of this spec does before it migrates, in order."""
-    return [step for step in STEPS.values() if step.wanted(spec, engine(spec))]
+def steps(context: Context) -> list[Step]:
+    """What a pod does before it migrates, in order."""
+    return [step for step in STEPS.values() if step.wanted(context, engine(context.spec))]
 
 
 def schemes(spec: Spec) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ def owner_reference(owner: Owner) -> Object:
     }
 
 
-def _failure_rules(spec: Spec) -> list[Object]:
+def _failure_rules(context: Context) -> list[Object]:
     """A disruption is no failure. What the Job may try again are failures to connect, and nothing else.
 
     Each container is named: how a sidecar ends, of ours or of somebody else, says nothing about the run.
@@ -86,10 +86,10 @@ def _failure_rules(spec: Spec) -> list[Object]:
         "action": "Ignore",
         "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
     }
-    if not spec.runner.backoff_limit:
+    if not context.spec.runner.backoff_limit:
         return [disruption]
     others = {"operator": "NotIn", "values": [UNREACHABLE_EXIT_CODE]}
-    ours = [*(step.name for step in steps(spec) if not step.beside), names.CONTAINER_MIGRATE]
+    ours = [*(step.name for step in steps(context) if not step.beside), names.CONTAINER_MIGRATE]
     return [
         disruption,
         *({"action": "FailJob", "onExitCodes": {"containerName": name, **others}} for name in ours),
@@ -128,12 +128,14 @@ def _access(spec: Spec, run: Run, settings: JobSettings) -> Access:
         raise ValueError("a run needs a connection")
     if given.url_secret_ref:
         return Access(url=given.url_secret_ref)
-    return Access(parts=given, authority=_authority(given))
+    return Access(parts=given, authority=_authority(given, settings))
 
 
-def _authority(given: Connection) -> Authority | None:
-    secret = given.ca_secret_ref
-    return Authority(secret.name, secret.key, AUTHORITY_PATH, AUTHORITY_FILE) if secret else None
+def _authority(given: Connection, settings: JobSettings) -> Authority | None:
+    secret, optional = given.ca_secret_ref, not settings.reads_secrets
+    if secret is None:
+        return None
+    return Authority(secret.name, secret.key, AUTHORITY_PATH, AUTHORITY_FILE, optional)
 
 
 def _template(context: Context) -> Object:
@@ -151,7 +153,7 @@ def _template(context: Context) -> Object:
 
 
 def _pod(context: Context) -> Object:
-    runner, before, migrating = context.spec.runner, steps(context.spec), engine(context.spec)
+    runner, before, migrating = context.spec.runner, steps(context), engine(context.spec)
     volumes = [*migrating.volumes(context), *(volume for step in before for volume in step.volumes(context))]
     authority = context.access.authority
     return {

@@ -13,7 +13,7 @@ from dbupgrade.api.spec.policy import Approval, LintMode
 from dbupgrade.api.status import Failure
 from dbupgrade.objects import Object
 from dbupgrade.pod import folder, message
-from dbupgrade.pod.connection import environment
+from dbupgrade.pod.connection import asked, environment
 from dbupgrade.pod.connection.access import Access
 from dbupgrade.pod.connection.secrets import described
 from dbupgrade.pod.container import (
@@ -116,6 +116,22 @@ def holding(context: Context, name: str) -> Object:
         "args": ["migrate", "hold", "--report", f"{_LOCK_MOUNT['mountPath']}/report"],
         "volumeMounts": [TEMPORARY, _LOCK_MOUNT, *context.access.mounts],
         "resources": resources_beside(context.spec.runner.resources),
+    }
+
+
+def checking(context: Context, name: str) -> Object:
+    """A container that checks the Secrets of the connection, and does not connect."""
+    return {
+        "name": name,
+        "image": context.settings.runner_image,
+        "args": ["migrate", "secrets", "--report", TERMINATION_LOG],
+        "env": [
+            *asked.variables(context.spec, context.access, context.schemes),
+            *values({"MIGRATE_FORMAT": "json"}),
+            HOME,
+        ],
+        "volumeMounts": [TEMPORARY, *context.access.mounts],
+        **defaults(context.spec),
     }
 
 

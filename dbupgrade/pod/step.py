@@ -19,8 +19,8 @@ class Step(Protocol):
     beside: ClassVar[bool] = False
     """Whether it is a native sidecar, which goes on beside the migration: if it ends before it, so does the run."""
 
-    def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:
-        """Whether a pod of this spec has it; `engine` is that of the spec."""
+    def wanted(self, context: Context, engine: MigrationEngine) -> bool:
+        """Whether the pod has it; `engine` is that of the spec."""
         ...
 
     def container(self, context: Context) -> Object:

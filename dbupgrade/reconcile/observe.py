@@ -4,7 +4,7 @@ import base64
 import binascii
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -34,9 +34,7 @@ from dbupgrade.decide.platform import Platform
 from dbupgrade.kube.errors import Forbidden, KubeError, NotFound, TooManyRequests, Unauthorized
 from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.pod import engines, plan, progress, redact
-from dbupgrade.pod.connection import limits
-from dbupgrade.pod.connection import url as database_url
-from dbupgrade.pod.connection.secrets import AUTHORITY, URL, USER, secret_references
+from dbupgrade.pod.connection.secrets import AUTHORITY, URL, USER, problem, secret_references, unusable
 from dbupgrade.pod.identity import KEY_URL
 from dbupgrade.pod.job import schemes
 from dbupgrade.pod.report import Report
@@ -67,6 +65,15 @@ class Reads(Protocol):
         """Return the end of what the container `migrate` printed."""
 
 
+@dataclass(frozen=True)
+class Allowed:
+    """What the operator's settings allow: pods to claim, and the operator to read."""
+
+    platform: Platform = field(default_factory=Platform)
+    reads_secrets: bool = True
+    """Whether the operator reads the Secrets of connections; else the pod of a run says what is wrong with them."""
+
+
 class Observer:
     """Builds the Observed of a resource."""
 
@@ -77,14 +84,14 @@ class Observer:
         inputs: InputsOfChecks,
         tokens: TokenSecrets,
         clock: Callable[[], datetime] = utc_now,
-        platform: Platform | None = None,
+        allowed: Allowed | None = None,
     ) -> None:
         self.stores = stores
         self.inputs = inputs
         self._reads = reads
         self._tokens = tokens
         self._clock = clock
-        self._platform = platform or Platform()
+        self._allowed = allowed or Allowed()
 
     def observe(self, obj: Object, memory: Memory) -> Observed:
         """What the caches and the memory have of a resource, except who else works on its database."""
@@ -102,7 +109,7 @@ class Observer:
             job_expected=run is not None and memory.expects(run.job_name, time.monotonic()),
             migrate_seen=not memory.started_jobs.isdisjoint(started),
             aws_enabled=self._tokens.enabled,
-            platform=self._platform,
+            platform=self._allowed.platform,
             token_written=_token_written(run, memory),
             progress=memory.progress,
             pods=self._views(self._own(self.stores.pods, resource)),
@@ -167,6 +174,8 @@ class Observer:
         needed = secret_references(spec.database.connection) if spec and spec.database.connection else ()
         if spec is None or not needed:
             return SecretView(problem=Reason.INVALID_SPEC, message="spec.database.connection is missing")
+        if not self._allowed.reads_secrets:
+            return SecretView()  # the pod looks at them
         versions = []
         for what, reference in needed:
             view = await self._one_secret(resource.namespace, what, reference, spec)
@@ -198,6 +207,8 @@ class Observer:
         if run is None:
             raise ValueError("a report was to be read without a run")
         text = await self._log(resource.namespace, pod, memory)
+        if not self._allowed.reads_secrets:  # what cannot be masked is not told
+            return replace(engines.named(run.engine).parse(text, exit_code=exit_code), said=None)
         secrets = () if exit_code == 0 else await self._known_secrets(resource)
         return engines.named(run.engine).parse(text, exit_code=exit_code, secrets=secrets)
 
@@ -285,22 +296,7 @@ def secret_view(
         message = f"Secret {reference.name} has no key {reference.key}: add it with the {what}"
         return SecretView(problem=Reason.SECRET_NOT_FOUND, message=message)
     value = _value(secret, reference.key)
-    problem = _problem_of_url(value, spec) if what == URL else _problem(value, what)
-    if problem:
-        message = f"the {what} in key {reference.key} of Secret {reference.name} cannot be used: {problem}"
+    if found := problem(value, what, schemes(spec), spec.migrations.engine, spec.policy):
+        message = unusable(what, reference.name, reference.key, found)
         return SecretView(problem=Reason.INVALID_SPEC, message=message)
     return SecretView(version=f"{metadata['uid']}/{metadata['resourceVersion']}")
-
-
-def _problem_of_url(url: str, spec: Spec) -> str:
-    return database_url.problem(url, schemes(spec)) or limits.problem(
-        url, spec.migrations.engine, spec.policy
-    )
-
-
-def _problem(value: str, what: str) -> str:
-    if what == AUTHORITY:
-        return "" if "-----BEGIN CERTIFICATE-----" in value else "they are not in PEM format"
-    if not value:
-        return "it is empty"
-    return "it ends with a line break" if value.endswith(("\n", "\r")) else ""

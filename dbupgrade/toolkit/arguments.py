@@ -17,6 +17,7 @@ COMMANDS = {
     "apply": "apply what is pending",
     "wait": "wait until the database accepts connections",
     "hold": "hold the lock of a migration while another program migrates, until a signal ends this one",
+    "secrets": "check the Secrets that a Job of the operator was given",
     "hash": "write atlas.sum after a change of the folder",
     "convert": "move each CONCURRENTLY statement into a separate file without a transaction, and write atlas.sum",
     "baseline": "record a database that has tables but no history as being at VERSION",
@@ -82,7 +83,7 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
         parser.add_argument(
             "--config", type=Path, help="the file with the lint block (default: .atlas.hcl or atlas.hcl)"
         )
-    if command in ("apply", "hold"):
+    if command in ("apply", "hold", "secrets"):
         parser.add_argument(
             "--report",
             type=Path,

@@ -15,7 +15,13 @@ from tests.packaging.conftest import NAMESPACE, REPOSITORY, Object, kustomize
 if TYPE_CHECKING:
     from pathlib import Path
 
-OVERLAYS = ("overlays/cert-manager", "overlays/without-webhook", "overlays/single-namespace", "overlays/aws")
+OVERLAYS = (
+    "overlays/cert-manager",
+    "overlays/without-webhook",
+    "overlays/without-secrets",
+    "overlays/single-namespace",
+    "overlays/aws",
+)
 
 
 def test_the_committed_files_are_what_the_chart_renders(
@@ -51,6 +57,9 @@ def test_the_overlays_differ_in_what_they_are_for(bin_dir: Path) -> None:
     assert kustomize(bin_dir, "overlays/cert-manager").one("Certificate")
     without = kustomize(bin_dir, "overlays/without-webhook")
     assert not without.all("ValidatingWebhookConfiguration")
+    blind = kustomize(bin_dir, "overlays/without-secrets")
+    assert "secrets" not in str(blind.one("ClusterRole")["rules"])
+    assert "DBUPGRADE_SECRETS_READ" in str(blind.one("Deployment"))
     single = kustomize(bin_dir, "overlays/single-namespace")
     (rule,) = single.one("ClusterRole")["rules"]
     assert rule["resourceNames"] == ["dbupgrade-operator-webhook"]

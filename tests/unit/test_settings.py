@@ -19,6 +19,7 @@ def test_the_defaults() -> None:
     settings = load([])
     assert (settings.metrics_port, settings.health_port, settings.webhook_port) == (8080, 8081, 9443)
     assert not settings.aws_enabled
+    assert settings.secrets_read
     assert not settings.insecure_registries
     assert settings.watch_namespaces == ()
     assert settings.watch_label_selector == ""
@@ -61,6 +62,7 @@ NAMES = [
         "vault.hashicorp.com/,dapr.io/",
         ("vault.hashicorp.com/", "dapr.io/"),
     ),
+    ("DBUPGRADE_SECRETS_READ", "--secrets-read", "secrets_read", "false", False),
     ("DBUPGRADE_IMAGE_LOOSENS_LINT", "--image-loosens-lint", "image_loosens_lint", "true", True),
     ("DBUPGRADE_ALLOWED_POD_LABELS", "--allowed-pod-labels", "allowed_pod_labels", "*", ("*",)),
     (

@@ -16,6 +16,8 @@ class Authority:
     key: str
     folder: str
     file: str
+    optional: bool = False
+    """Whether the pod starts without the Secret, to tell that it is missing."""
 
     @property
     def path(self) -> str:
@@ -26,7 +28,8 @@ class Authority:
     def volume(self) -> Object:
         """The certificates alone, not what is beside them in the Secret."""
         items = [{"key": self.key, "path": self.file}]
-        return {"name": _VOLUME, "secret": {"secretName": self.secret, "items": items}}
+        optional = {"optional": True} if self.optional else {}
+        return {"name": _VOLUME, "secret": {"secretName": self.secret, "items": items, **optional}}
 
     @property
     def mount(self) -> Object:

@@ -32,7 +32,7 @@ def toolkit(access: Access) -> list[Object]:
 
 
 def _url(access: Access) -> list[Object]:
-    return [_from_secret(URL_VARIABLE, access.url.name, access.url.key)] if access.url else []
+    return [from_secret(URL_VARIABLE, access.url.name, access.url.key)] if access.url else []
 
 
 def _parts(access: Access) -> Connection:
@@ -51,10 +51,14 @@ def _credentials(parts: Connection) -> list[Object]:
     if user is None or password is None:
         raise ValueError("a run needs a connection")
     return [
-        _from_secret("DB_USER", user.name, user.key),
-        _from_secret("DB_PASSWORD", password.name, password.key),
+        from_secret("DB_USER", user.name, user.key),
+        from_secret("DB_PASSWORD", password.name, password.key),
     ]
 
 
-def _from_secret(variable: str, name: str, key: str) -> Object:
-    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
+def from_secret(variable: str, name: str, key: str, *, optional: bool = False) -> Object:
+    """A variable with the value of a key of a Secret; unless it is optional, no container starts without it."""
+    reference: Object = {"name": name, "key": key}
+    if optional:
+        reference["optional"] = True
+    return {"name": variable, "valueFrom": {"secretKeyRef": reference}}

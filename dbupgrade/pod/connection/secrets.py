@@ -1,8 +1,10 @@
 """Which keys of Secrets a connection takes, and what it is called in messages."""
 
 from dbupgrade.api.spec.database import Connection, Database
-from dbupgrade.api.spec.migrations import KeyReference
-from dbupgrade.pod.connection import DEFAULT_PORT
+from dbupgrade.api.spec.migrations import Engine, KeyReference
+from dbupgrade.api.spec.policy import Policy
+from dbupgrade.pod.connection import DEFAULT_PORT, limits
+from dbupgrade.pod.connection import url as database_url
 
 # What a key of a Secret holds.
 URL, USER, PASSWORD = "database URL", "database user", "database password"
@@ -36,3 +38,19 @@ def described(database: Database) -> str:
     if connection and connection.url_secret_ref:
         return f"the server of the database URL in Secret {connection.url_secret_ref.name}"
     return "the server"
+
+
+def problem(value: str, what: str, schemes: tuple[str, ...], engine: Engine, policy: Policy) -> str:
+    """What is wrong with the `value` of a key that holds `what`, in words that hold none of it; empty when nothing is."""
+    if what == URL:
+        return database_url.problem(value, schemes) or limits.problem(value, engine, policy)
+    if what == AUTHORITY:
+        return "" if "-----BEGIN CERTIFICATE-----" in value else "they are not in PEM format"
+    if not value:
+        return "it is empty"
+    return "it ends with a line break" if value.endswith(("\n", "\r")) else ""
+
+
+def unusable(what: str, secret: str, key: str, problem: str) -> str:
+    """The message for a value with that problem."""
+    return f"the {what} in key {key} of Secret {secret} cannot be used: {problem}"

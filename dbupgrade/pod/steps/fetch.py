@@ -72,9 +72,9 @@ class Fetch(Step):
 
     name: ClassVar[str] = "fetch-migrations"
 
-    def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:
+    def wanted(self, context: Context, engine: MigrationEngine) -> bool:
         """Unless the image itself is mounted, or nobody reads the folder."""
-        return engine.reads_folder and spec.migrations.delivery is Delivery.EXTRACT
+        return engine.reads_folder and context.spec.migrations.delivery is Delivery.EXTRACT
 
     def container(self, context: Context) -> Object:
         """Any image with crane, sh and tar; it has the pull secrets and no database URL."""

@@ -19,9 +19,9 @@ class HoldLock(Step):
     name: ClassVar[str] = "hold-lock"
     beside: ClassVar[bool] = True
 
-    def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:
+    def wanted(self, context: Context, engine: MigrationEngine) -> bool:
         """Where the engine is not the runner."""
-        del spec
+        del context
         return not engine.locks
 
     def container(self, context: Context) -> Object:

@@ -20,9 +20,9 @@ class Wait(Step):
 
     name: ClassVar[str] = "wait-for-database"
 
-    def wanted(self, spec: Spec, engine: MigrationEngine) -> bool:
+    def wanted(self, context: Context, engine: MigrationEngine) -> bool:
         """Where there is that sidecar."""
-        del spec
+        del context
         return not engine.locks
 
     def container(self, context: Context) -> Object:

@@ -146,6 +146,21 @@ class StandIn:
         await self.end_pod(pod, ending)
         await self.end_job(job, ending)
 
+    async def fail_before(self, job: Object, name: str, ending: Ending) -> None:
+        """Let the pod fail in its first container, then the Job."""
+        pod = await self._pod_of(job)
+        state = _terminated(ending.exit_code, ending.message)
+        waiting = {"waiting": {"reason": "PodInitializing"}}
+        status = {
+            "phase": "Failed",
+            "initContainerStatuses": [_container(name, state)],
+            "containerStatuses": [_container(names.CONTAINER_MIGRATE, waiting)],
+        }
+        await self._pods.patch(
+            self._namespace, pod["metadata"]["name"], {"status": status}, subresource="status"
+        )
+        await self.end_job(job, ending)
+
     async def end_pod(self, pod: Object, ending: Ending) -> None:
         name = pod["metadata"]["name"]
         self._logs[name] = ending.log

@@ -18,7 +18,7 @@ DONE = {
 }  # fmt: skip
 FAILED = {
     **RUN, "finishedAt": "2026-01-01T12:00:42Z", "result": "Failed", "failure": "SQLError", "error": "syntax error",
-    "failedFile": "20250103_x.sql", "failedStatement": "CREATE TABEL x",
+    "failedFile": "20250103_x.sql", "failedStatement": "CREATE TABEL x", "secretVersion": "uid/1",
 }  # fmt: skip
 
 

@@ -43,12 +43,19 @@ def test_every_failure_is_explained_from_the_run_alone(failure: Failure) -> None
     assert found[0] == f"{failure} in 20250103_x.sql: {kind.what}: syntax error (statement: CREATE TABEL x)."
     assert found[1] == f"What to do: {kind.advise('login')}"
     last = {
-        Retry.BACKOFF: "Retried automatically: attempt 2 starts at 12:00:",
+        Retry.BACKOFF: "Retried automatically: attempt 2 starts at 12:0",
         Retry.SECRET_CHANGE: found[1],
         Retry.APPROVAL: "To approve the plan: kubectl dbupgrade approve app",
         Retry.NEVER: "Not retried automatically: change the spec, or run it again: kubectl dbupgrade retry app",
     }
     assert found[-1].startswith(last[kind.retry])
+
+
+def test_where_secrets_are_not_read_a_failure_of_one_is_repeated_later_or_by_hand() -> None:
+    run = {**FAILED, "failure": "AuthenticationFailed", "secretVersion": None}
+    found = explain(seen("Stalled", "JobFailed", run=run))
+    assert found[-1].startswith("The operator does not read Secrets: attempt 2 starts at 13:")
+    assert found[-1].endswith("To start it at once: kubectl dbupgrade retry app")
 
 
 def test_a_requested_retry_is_on_its_way() -> None:

@@ -54,7 +54,12 @@ RUNNING = ContainerView(started=True)
 SELF_HOSTED = {"type": "selfHosted", "connection": {"urlSecretRef": {"name": "orders-db"}}}
 
 
-SHORT = {"fetch-migrations": "fetch", "hold-lock": "lock", "wait-for-database": "wait"}
+SHORT = {
+    "check-secrets": "check",
+    "fetch-migrations": "fetch",
+    "hold-lock": "lock",
+    "wait-for-database": "wait",
+}
 
 
 def later(seconds: float) -> datetime:

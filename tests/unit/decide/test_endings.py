@@ -334,6 +334,8 @@ STALLS = [
     ),
     (Failure.DATABASE_LOCKED, ("False", "False", Reason.DATABASE_BUSY, False)),
     (Failure.PREFLIGHT, ("False", "False", Reason.PREFLIGHT_FAILED, True)),
+    (Failure.SECRET_NOT_FOUND, ("False", "False", Reason.SECRET_NOT_FOUND, False)),
+    (Failure.SECRET_UNUSABLE, ("False", "False", Reason.INVALID_SPEC, False)),
     (Failure.LINT, ("False", "False", Reason.LINT_FAILED, True)),
     *(
         (failure, TERMINAL)

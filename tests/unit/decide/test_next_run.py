@@ -239,6 +239,16 @@ def test_a_failure_of_the_secret_is_looked_at_every_half_minute(failure: Failure
     assert len(words(decide(after(run, secret=CHANGED_SECRET)).actions)) == 1
 
 
+@pytest.mark.parametrize("failure", SECRET_FAILURES)
+def test_a_failure_of_a_secret_that_is_not_read_is_repeated_after_an_hour(failure: Failure) -> None:
+    run = failed(failure, an_intent(secret_version=None))
+    early = after(run, now=later(3599))
+    assert needs(early) == []
+    assert words(decide(early).actions) == []
+    assert decide(early).requeue_after == pytest.approx(1, abs=721)
+    assert len(words(decide(after(run, now=later(4320))).actions)) == 1
+
+
 @pytest.mark.parametrize("failure", TERMINAL)
 def test_a_terminal_failure_is_not_looked_at_again(failure: Failure) -> None:
     observed = after(failed(failure), secret=CHANGED_SECRET, now=later(1e6))

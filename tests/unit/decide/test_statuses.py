@@ -7,7 +7,7 @@ import pytest
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, Reason, find_condition
 from dbupgrade.api.status import HISTORY_LENGTH, Failure, Run, Status
 from dbupgrade.decide import statuses
-from dbupgrade.decide.failures import KINDS, Retry, retry_delay
+from dbupgrade.decide.failures import KINDS, Retry, delay_after, retry_delay
 from tests.unit.decide.builders import (
     IMAGE_1,
     NOW,
@@ -243,6 +243,30 @@ def test_delays_double_from_ten_seconds_to_five_minutes_with_a_fifth_of_jitter()
             delay = retry_delay(Failure.FETCH, attempt, uid)
             assert delay
             assert base <= delay.total_seconds() <= base * 1.2
+
+
+@pytest.mark.parametrize("failure", [Failure.SECRET_NOT_FOUND, Failure.SECRET_UNUSABLE])
+def test_a_secret_that_the_pod_missed_is_looked_for_after_half_a_minute_and_then_more_seldom(
+    failure: Failure,
+) -> None:
+    for attempt, base in enumerate([30, 60, 120, 240, 300, 300], start=1):
+        delay = retry_delay(failure, attempt, UID)
+        assert delay
+        assert base <= delay.total_seconds() <= base * 1.2
+
+
+@pytest.mark.parametrize("failure", [Failure.AUTHENTICATION, Failure.CONNECTION_SETTINGS])
+def test_where_the_secret_is_not_read_its_change_is_not_seen_and_the_run_is_repeated_hourly(
+    failure: Failure,
+) -> None:
+    run = failed(failure, secret_version=None)
+    delay = delay_after(run, UID)
+    assert delay
+    assert 3600 <= delay.total_seconds() <= 4320
+    text = statuses.failure_message(run, UID)
+    assert "The operator does not read Secrets" in text
+    assert text.endswith(f" Attempt 2 starts at {NOW + delay:%H:%M:%S} UTC.")
+    assert delay_after(failed(failure, secret_version="uid/1"), UID) is None
 
 
 def test_a_delay_is_the_same_when_asked_again_and_differs_between_resources() -> None:

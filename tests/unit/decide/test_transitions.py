@@ -303,3 +303,14 @@ FAILS_LATER = checked(a_check(Verdict.FAILS, **SEEN_LATER), message="lag: it is 
 )  # fmt: skip
 def test_what_is_worth_writing(old: Status, new: Status, seconds: int, worth: bool) -> None:
     assert transitions.worth_writing(old, new, later(seconds)) is worth
+
+
+def test_a_secret_that_the_pod_missed_is_told_once_and_not_with_each_attempt() -> None:
+    missed = failed(Failure.SECRET_NOT_FOUND)
+    first = held(Reason.SECRET_NOT_FOUND, having(missed))
+    told = transitions.events(having(replace(missed, finished_at=None, result=None, failure=None)), first)
+    assert [event.reason for event in told] == ["SecretNotFound"]
+    second = replace(missed, sequence=2, attempt=2)
+    trying = having(replace(second, finished_at=None, result=None, failure=None), missed)
+    assert transitions.events(first, trying) == ()
+    assert transitions.events(trying, held(Reason.SECRET_NOT_FOUND, having(second))) == ()

@@ -109,6 +109,21 @@ async def test_of_a_secret_only_its_version_is_known() -> None:
     assert found.secret == SecretView(version="uid-of-orders-db/1")
 
 
+async def test_an_operator_that_may_not_read_secrets_asks_for_none_and_tells_no_text_of_a_command() -> None:
+    world = World(reads_secrets=False)
+    orders = world.add("orders", migrations={"image": "app:1", "engine": "Command", "command": ["migrate"]})
+    await world.settle(orders)
+    assert world.run(orders)["jobName"]
+    assert "secretVersion" not in world.run(orders)
+    world.end_job(orders, "Failed", exit_code=3)
+    (name,) = world.server.logs
+    world.server.logs[name] = "cannot log in with hunter2\n"
+    found = await report(world, orders, Memory())
+    assert found.report
+    assert (found.report.error, found.report.said) == ("exit code 3", None)
+    assert [call for call in world.server.calls if "secret" in str(call)] == []
+
+
 async def report(world: World, orders: Key, memory: Memory) -> Observed:
     world.sync()
     observed = observe(world, orders)

@@ -3,7 +3,7 @@
 import base64
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from dbupgrade.reconcile.changes import Changes
 from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.databases import Databases
 from dbupgrade.reconcile.memory import Memories
-from dbupgrade.reconcile.observe import Observer
+from dbupgrade.reconcile.observe import Allowed, Observer
 from dbupgrade.reconcile.podwatches import PodWatches
 from dbupgrade.reconcile.reconciler import Reconciler
 from dbupgrade.reconcile.samples import Samples
@@ -154,7 +154,9 @@ def _found(objects: dict[Key, Object], namespace: str, name: str) -> Object:
 class World:
     """The API server and a reconciler on it. The caches follow when `sync` is called, as watches would bring it."""
 
-    def __init__(self, server: ApiServer | None = None, signer: Signer | None = None) -> None:
+    def __init__(
+        self, server: ApiServer | None = None, signer: Signer | None = None, *, reads_secrets: bool = True
+    ) -> None:
         self.server = server or ApiServer()
         self.now = NOW
         self.stores = Stores()
@@ -166,8 +168,10 @@ class World:
             PodWatches(_no_watch, self.woken.append, self._clock),
             Samples(_no_metrics, self.woken.append, self._clock),
         )
-        self.observer = Observer(self.stores, self.server, inputs, tokens, self._clock)
-        self.actor = Actor(self.server, self.server, tokens, SETTINGS)
+        allowed = Allowed(reads_secrets=reads_secrets)
+        self.observer = Observer(self.stores, self.server, inputs, tokens, self._clock, allowed)
+        settings = replace(SETTINGS, reads_secrets=reads_secrets)
+        self.actor = Actor(self.server, self.server, tokens, settings)
         self.reconciler = Reconciler(self.observer, self.actor, self.databases, self.memories)
         self.changes = Changes(self.databases, self.memories, inputs, self.woken.append)
 

@@ -55,10 +55,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]
-# Only the ones that a DBUpgrade names are read; never listed, never watched.
+{{- if or .Values.secrets.read .Values.aws.enabled }}
+# Only the ones that a DBUpgrade names, or that hold a token of AWS, are read; never listed, never watched.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get{{ if .Values.aws.enabled }}, create, update, delete{{ end }}]
+{{- end }}
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
