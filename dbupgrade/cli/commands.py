@@ -58,7 +58,7 @@ def explain(target: Target, form: Output) -> None:
 @click.option(
     "-c",
     "--container",
-    help="Container of the pod; by default migrate, or fetch-migrations if migrate has not started.",
+    help="Container of the pod; by default migrate, or a container before it if migrate has not started.",
 )
 @options.resource(short=False)
 def logs(target: Target, container: str | None, *, follow: bool) -> None:

@@ -2,7 +2,7 @@
 
 from dbupgrade.api import names
 from dbupgrade.objects import Object
-from dbupgrade.pod.steps.fetch import Fetch
+from dbupgrade.pod.steps import STEPS
 
 _ON_THE_WAY = {None, "PodInitializing", "ContainerCreating"}
 _PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
@@ -56,11 +56,22 @@ def has_ended(pod: Object) -> bool:
 
 
 def talkative(pod: Object) -> str:
-    """The container whose log says more: `migrate`, unless the run never got that far."""
+    """The container whose log says more: `migrate`, or before it the one that failed, or else the one that started last.
+
+    A sidecar goes on when `migrate` starts, so that one that has not failed is passed over.
+    """
     before = (pod.get("status") or {}).get("initContainerStatuses")
     if has_started(pod, names.CONTAINER_MIGRATE) or not before:
         return names.CONTAINER_MIGRATE
-    return Fetch.name
+    steps = [one["name"] for one in before if one["name"] not in STEPS or not STEPS[one["name"]].beside]
+    failed = (one["name"] for one in before if _failed(one))
+    started = (name for name in reversed(steps) if has_started(pod, name))
+    return next(failed, None) or next(started, None) or str(next(iter(steps), names.CONTAINER_MIGRATE))
+
+
+def _failed(container: Object) -> bool:
+    ends = ((container.get(kind) or {}).get("terminated") or {} for kind in ("state", "lastState"))
+    return any(end.get("exitCode") for end in ends)
 
 
 def _containers(pod: Object) -> list[Object]:

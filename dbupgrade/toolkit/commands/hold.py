@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.status import Failure
+from dbupgrade.pod import message
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit import address
 from dbupgrade.toolkit.call import Call
@@ -26,7 +27,7 @@ def run(call: Call) -> int:
     """Hold it. Raises AtlasError, also when the lock is lost, and BadEnvironmentError."""
     report: Path | None = call.given.report
     if report and report.exists():
-        return _idle()
+        return _idle(call, report.read_text(encoding="utf-8"))
     _connect_only(call)
     connect(call)
     with lock.of_run(call) as keeper:
@@ -39,8 +40,11 @@ def run(call: Call) -> int:
     raise AtlasError(Failure.INTERRUPTED, LOST)
 
 
-def _idle() -> int:
+def _idle(call: Call, report: str) -> int:
     """Wait for the signal that ends the pod: to exit would only bring the next restart."""
+    said = message.read(report) or Report()
+    words = "the lock was lost or refused before, and is not taken a second time"
+    call.output.event("lock_not_held", words, level="warning", failure=said.failure, error=said.error)
     with contextlib.suppress(SystemExit, KeyboardInterrupt):
         signal.pause()
     return ExitCode.OK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dbupgrade.api.status import Failure
 from tests.integration.harness.scene import condition, run_of, summary
 from tests.integration.harness.standin import SUCCESS, reported
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from tests.integration.harness.scene import Scene
 
 MISSED = "Secret database with a key url that contains the database URL was not found"
-MISSING = reported(1, failure="SecretNotFound", error=MISSED)
+MISSING = reported(1, failure=Failure.SECRET_NOT_FOUND, error=MISSED)
 
 
 async def test_a_missing_secret_is_told_by_the_pod_and_looked_for_again(scene: Scene) -> None:

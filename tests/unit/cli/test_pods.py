@@ -14,6 +14,11 @@ def container(name: str, **state: Any) -> dict[str, Any]:
 
 WAITING = container("fetch-migrations", waiting={"reason": "PodInitializing"})
 
+FAILED_CHECK = container("check-secrets", terminated={"exitCode": 1})
+DONE_CHECK = container("check-secrets", terminated={"exitCode": 0})
+HOLDS = container("hold-lock", running={})
+REFUSED = {**HOLDS, "lastState": {"terminated": {"exitCode": 8}}}
+
 
 @pytest.mark.parametrize(
     ("found", "why"),
@@ -66,6 +71,16 @@ def test_an_image_volume_may_be_what_cannot_be_pulled() -> None:
         (
             pod(initContainerStatuses=[WAITING], containerStatuses=[container("migrate", terminated={})]),
             "migrate",
+        ),
+        (pod(initContainerStatuses=[FAILED_CHECK, WAITING]), "check-secrets"),
+        (
+            pod(initContainerStatuses=[DONE_CHECK, container("fetch-migrations", running={})]),
+            "fetch-migrations",
+        ),
+        (pod(initContainerStatuses=[HOLDS, container("wait-for-database", running={})]), "wait-for-database"),
+        (
+            pod(initContainerStatuses=[REFUSED, container("wait-for-database", terminated={"exitCode": 1})]),
+            "hold-lock",
         ),
     ],
 )
