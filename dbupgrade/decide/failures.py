@@ -285,7 +285,7 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.PREFLIGHT: FailureKind(
         Retry.NEVER,
         "nothing was applied, because the run could not have succeeded",
-        f"Do what status.preflight says, usually a GRANT by the administrator of the database. Then {_RETRY_BY_HAND}.",
+        f"Do what status.preflight says, usually a GRANT by the administrator of the database. Then {RETRY_BY_HAND}.",
         reason=Reason.PREFLIGHT_FAILED,
         exit_code=ExitCode.PREFLIGHT,
     ),
