@@ -130,7 +130,7 @@ BROKEN: list[tuple[str, Object, list[str]]] = [
         {"policy": {"approval": "Always"}, "migrations": {"engine": "Psql"}},
         ["spec.policy.approval"],
     ),
-    ("a lint for Psql", {"policy": {"lint": "warn"}, "migrations": {"engine": "Psql"}}, ["spec.policy.lint"]),
+    ("a lint for Command", {"policy": {"lint": "warn"}, "migrations": {"engine": "Command", "args": ["x"]}}, ["spec.policy.lint"]),
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dbupgrade.api.spec.migrations import ExecOrder
+from dbupgrade.api.spec.migrations import Engine, ExecOrder
 from dbupgrade.api.spec.policy import Approval, LintMode, size_in_bytes
 from dbupgrade.pod.connection import url as database_url
 from dbupgrade.toolkit import address
@@ -43,7 +43,7 @@ class Environment:
     run_lock_seconds: float = RUN_LOCK_SECONDS
     """How long to wait for another migration of the database to finish."""
     wait_seconds: float = WAIT_SECONDS
-    engine: str = "Atlas"
+    engine: Engine = Engine.ATLAS
     lint: LintMode = LintMode.OFF
     """Of what `apply` is about to apply."""
     lint_floor: bool = False
@@ -91,7 +91,7 @@ def read(variables: Mapping[str, str], read_file: Callable[[str], str]) -> Envir
         deadline=_deadline(variables),
         run_lock_seconds=_seconds(variables, "MIGRATE_RUN_LOCK_TIMEOUT", RUN_LOCK_SECONDS),
         wait_seconds=_seconds(variables, "MIGRATE_WAIT_TIMEOUT", WAIT_SECONDS),
-        engine=variables.get("MIGRATE_ENGINE") or "Atlas",
+        engine=Engine(_one_of(variables, "MIGRATE_ENGINE", [Engine.ATLAS.value, Engine.PSQL.value])),
         lint=LintMode(_one_of(variables, "MIGRATE_LINT", [mode.value for mode in LintMode])),
         lint_floor=_one_of(variables, "MIGRATE_LINT_FLOOR", ["false", "true"]) == "true",
         atlas=variables.get("ATLAS_BIN") or "atlas",

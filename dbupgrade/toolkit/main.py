@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
+from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.decide.failures import KINDS
 from dbupgrade.toolkit import call_metrics, environment
 from dbupgrade.toolkit.arguments import parse
@@ -64,9 +65,22 @@ def _run(call: Call) -> int:
         return code
 
 
+_ONLY_ATLAS = {
+    "hash": "its folders have no atlas.sum",
+    "convert": "write the statement into a file of its own that begins with -- dbupgrade:txmode none",
+    "baseline": "set MIGRATE_BASELINE_VERSION and run apply, which records the baseline",
+}
+"""Commands that are about Atlas, and what to know or do with another engine."""
+
+
 def _command(call: Call) -> int:
+    name, engine = call.given.command, call.settings.engine
+    if name in _ONLY_ATLAS and engine is not Engine.ATLAS:
+        raise BadEnvironmentError(
+            f"{name} is a command for engine Atlas, and MIGRATE_ENGINE is {engine}: {_ONLY_ATLAS[name]}"
+        )
     # Only the command that is run: PostgreSQL's parser, which some need, takes time and memory.
-    command = importlib.import_module(f"dbupgrade.toolkit.commands.{call.given.command}")
+    command = importlib.import_module(f"dbupgrade.toolkit.commands.{name}")
     code: int = command.run(call)
     return code
 

@@ -33,9 +33,9 @@ class Spec(Model):
         ),
         Rule(
             "policy.lint",
-            'must be "off" with engines other than Atlas: the lint is supported for Atlas only',
-            f'!{_LINTS} || self.migrations.engine == "Atlas"',
-            lambda spec: spec.policy.lint is LintMode.OFF or spec.migrations.engine is Engine.ATLAS,
+            'must be "off" with engine Command: only the application knows what its command executes',
+            f'!{_LINTS} || self.migrations.engine != "Command"',
+            lambda spec: spec.policy.lint is LintMode.OFF or spec.migrations.engine is not Engine.COMMAND,
         ),
         Rule(
             "policy.approval",

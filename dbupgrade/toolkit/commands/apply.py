@@ -1,7 +1,6 @@
 """`apply`: apply what is pending, file by file, and report on it. In the operator's Jobs this is the container `migrate`."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from dbupgrade.api.exit_codes import ExitCode
@@ -10,7 +9,6 @@ from dbupgrade.decide.failures import KINDS
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit.call import Call, failed
 from dbupgrade.toolkit.engines import ENGINES
-from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.exits import exit_code
 from dbupgrade.toolkit.outcome import leave
 from dbupgrade.toolkit.output import at, counted
@@ -19,7 +17,7 @@ from dbupgrade.toolkit.output import at, counted
 def run(call: Call) -> int:
     """Apply what is pending. Raises AtlasError, FolderError, RefusedError and BadEnvironmentError."""
     began = time.monotonic()
-    report = _engine(call.settings.engine)(call)
+    report = ENGINES[call.settings.engine].apply(call)
     report = replace(report, preflight=(*report.preflight, *call.told))
     leave(call.given, report, call.output.secrets)
     if report.failure:
@@ -32,13 +30,6 @@ def run(call: Call) -> int:
         seconds=round(time.monotonic() - began, 3),
     )
     return ExitCode.OK
-
-
-def _engine(name: str) -> Callable[[Call], Report]:
-    engine = ENGINES.get(name)
-    if engine is None:
-        raise BadEnvironmentError(f"MIGRATE_ENGINE is {name!r}; it must be one of {', '.join(ENGINES)}")
-    return engine
 
 
 def _failed(call: Call, report: Report) -> int:

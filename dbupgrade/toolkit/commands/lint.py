@@ -4,16 +4,17 @@ import json
 from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.spec.migrations import ExecOrder
+from dbupgrade.api.spec.migrations import Engine, ExecOrder
 from dbupgrade.api.spec.policy import LintMode
 from dbupgrade.toolkit import address, folder, selection
 from dbupgrade.toolkit.call import Call
+from dbupgrade.toolkit.engines.psql import inspection as psql
 from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.folder.problem import Files, Problem
 from dbupgrade.toolkit.history import compare
 from dbupgrade.toolkit.inspection import FilesRefusedError, look
 from dbupgrade.toolkit.lint import formats, pending
-from dbupgrade.toolkit.lint.findings import Known, findings, skipped
+from dbupgrade.toolkit.lint.findings import Known, skipped
 from dbupgrade.toolkit.lint.rule import Finding, Level
 from dbupgrade.toolkit.lint.world import DEFAULT_PATH, Database
 from dbupgrade.toolkit.output import Format
@@ -60,6 +61,9 @@ def _print(call: Call, looked_at: list[str], found: list[Finding], code: ExitCod
 
 def _pending(call: Call) -> tuple[set[str], list[Finding]]:
     """Names of the files that `apply` would apply, and what is found in them."""
+    if call.settings.engine is Engine.PSQL:
+        names = psql.to_lint(call)
+        return names, pending.survey(call, names, names).findings
     call.only_postgresql()
     inspected = look(call)
     if not call.settings.url:
@@ -67,7 +71,8 @@ def _pending(call: Call) -> tuple[set[str], list[Finding]]:
     call.prepare()
     call.atlas.validate_offline(call.folder)
     state = compare.state(call)
-    names, found = pending.look(call, state)
+    everything, names = pending.names(call, state)
+    found = pending.survey(call, everything, names).findings
     _refuse(*inspected, names)
     late = state.skipped if call.settings.exec_order is ExecOrder.LINEAR else []
     return names, [*skipped(late, state.current), *found]
@@ -83,7 +88,7 @@ def _refuse(files: Files, problems: list[Problem], chosen: set[str]) -> None:
 def _chosen(call: Call) -> tuple[set[str], list[Finding]]:
     """Names of the files that the command line or git chooses, and what is found in them; no database is asked."""
     asked = pending.asked_for(call)
-    inspected = look(call)
+    inspected = look(call, call.settings.engine)
     there = inspected[0]
     files = [File(*file) for file in there.texts]
     selected = selection.chosen(call, list(there.names), asked.latest, asked.git_base)
@@ -100,7 +105,7 @@ def _chosen(call: Call) -> tuple[set[str], list[Finding]]:
         together=selected.new,
         has_timeout=pending.has_timeout(call),
     )
-    return selected.names, findings(files, selected.names, known)
+    return selected.names, pending.of_postgresql(call, files, selected.names, known)
 
 
 def _dialect(call: Call) -> str:

@@ -26,7 +26,7 @@ def run(call: Call) -> int:
         image_digest=given.image_digest or call.settings.image_digest,
     )
     state = compare(call)
-    plan = make(call, state, pending.survey(call, state))
+    plan = make(call, state, pending.survey(call, *pending.names(call, state)))
     if call.output.form is Format.MARKDOWN:
         call.output.raw("\n".join(plan_text.markdown(plan)))
     else:

@@ -2,19 +2,19 @@
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit.call import Call
-from dbupgrade.toolkit.history.compare import compare
+from dbupgrade.toolkit.engines import ENGINES
 
 
 def run(call: Call) -> int:
     """Say what is pending; reads only."""
-    state = compare(call)
-    code = ExitCode.PENDING if state.pending else ExitCode.OK
-    pending = [file.name for file in state.pending]
-    lines = [f"current version: {state.current or 'none'}", f"pending: {len(pending)}"]
+    found = ENGINES[call.settings.engine].standing(call)
+    pending = list(found.pending)
+    code = ExitCode.PENDING if pending else ExitCode.OK
+    lines = [f"current version: {found.current or 'none'}", f"pending: {len(pending)}"]
     call.output.event(
         "status",
         "\n".join([*lines, *(f"  {name}" for name in pending)]),
-        current=state.current or None,
+        current=found.current,
         pending=pending,
         exitCode=int(code),
     )

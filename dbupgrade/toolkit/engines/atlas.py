@@ -9,18 +9,37 @@ from itertools import takewhile
 
 from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
-from dbupgrade.toolkit import address, outcome
+from dbupgrade.toolkit import address, folder, outcome
 from dbupgrade.toolkit.bounds import was_ended_by_lock
 from dbupgrade.toolkit.call import Call, any_concurrent
+from dbupgrade.toolkit.engines.standing import Standing
 from dbupgrade.toolkit.history import indexes, lock
 from dbupgrade.toolkit.history.atlas import Atlas, AtlasError, File, State
-from dbupgrade.toolkit.history.compare import examine, record, with_database
+from dbupgrade.toolkit.history.compare import compare, examine, record, with_database
+from dbupgrade.toolkit.inspection import FilesRefusedError, look
 from dbupgrade.toolkit.lint import gate
 from dbupgrade.toolkit.output import at, counted
 from dbupgrade.toolkit.plan import approval
 from dbupgrade.toolkit.preflight import gate as preflight
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
+
+
+def validate(call: Call) -> str:
+    """Check folder and atlas.sum; with a dev database, run the SQL there. Raises FolderError and AtlasError."""
+    call.prepare()
+    _, problems = look(call)
+    if problems:
+        raise FilesRefusedError(problems)
+    call.atlas.validate(call.folder)
+    what = "atlas.sum matches, and the SQL runs" if call.atlas.dev_url else "atlas.sum matches"
+    return f"{counted(len(folder.sql_files(call.folder)), 'file')}: {what}"
+
+
+def standing(call: Call) -> Standing:
+    """Folder and database compared. Raises AtlasError and ConversionRefusedError."""
+    state = compare(call)
+    return Standing(state.current or None, tuple(file.name for file in state.pending))
 
 
 def apply(call: Call) -> Report:

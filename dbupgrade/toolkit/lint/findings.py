@@ -1,6 +1,6 @@
 """What breaks production, found in the files of a folder. Pure: what the database says comes as data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,8 @@ class Known:
     """Whether the chosen files are applied in one go, to a database that has none of them."""
     has_timeout: bool = True
     """Whether the runner sets a lock_timeout."""
+    has_no_transaction: Callable[[str], bool] = has_no_transaction
+    """Whether a file, by its text, is run without a transaction."""
 
 
 def findings(files: Sequence[File], chosen: set[str], known: Known | None = None) -> list[Finding]:
@@ -77,7 +79,7 @@ class _File:
 
     def __init__(self, file: File, statements: Sequence[Statement], world: World, known: Known) -> None:
         self._file, self._statements, self._world, self._known = file, statements, world, known
-        self._session = Session(not has_no_transaction(file.text), known.has_timeout)
+        self._session = Session(not known.has_no_transaction(file.text), known.has_timeout)
 
     def learn(self) -> None:
         """Take in the file."""

@@ -21,14 +21,27 @@ def survey(call: Call, state: State) -> "pending.Survey | None":
 
     Raises AtlasError where the files could not be looked at.
     """
-    if not state.pending or (call.settings.lint is LintMode.OFF and call.settings.approval is Approval.NEVER):
+    if not state.pending or not _is_asked_for(call):
+        return None
+    from dbupgrade.toolkit.lint import pending  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
+
+    return survey_of(call, *pending.names(call, state))
+
+
+def survey_of(call: Call, everything: set[str], names: set[str]) -> "pending.Survey | None":
+    """The same, where `everything` would be applied, and `names` are those of the files that can break something."""
+    if not everything or not _is_asked_for(call):
         return None
     from dbupgrade.toolkit.lint import pending  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
 
     try:
-        return pending.survey(call, state)
+        return pending.survey(call, everything, names)
     except (BadEnvironmentError, FolderError) as error:
         raise AtlasError(Failure.LINT_UNUSABLE, cut(str(error))) from None
+
+
+def _is_asked_for(call: Call) -> bool:
+    return call.settings.lint is not LintMode.OFF or call.settings.approval is not Approval.NEVER
 
 
 def look(call: Call, known: "pending.Survey | None") -> tuple[Report | None, Lint | None]:

@@ -1,21 +1,24 @@
 """The lint of files that a database has not applied yet, with what the database says of their tables."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
 
+from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.status import Failure
 from dbupgrade.toolkit import address, folder
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.history.atlas import AtlasError, State
 from dbupgrade.toolkit.history.database import NOT_YET
-from dbupgrade.toolkit.lint import facts, settings
+from dbupgrade.toolkit.lint import facts, psql_files, settings
 from dbupgrade.toolkit.lint.findings import Known, findings
 from dbupgrade.toolkit.lint.rule import Finding
 from dbupgrade.toolkit.lint.world import Database
 from dbupgrade.toolkit.sql.concurrently import File
+from dbupgrade.toolkit.sql.psql_text import plain
 
 
 @dataclass(frozen=True)
@@ -33,27 +36,23 @@ class Survey:
     """What the database says of the tables in them; None for MySQL."""
 
 
-def look(call: Call, state: State) -> tuple[set[str], list[Finding]]:
-    """Names of the files of `state` that are linted, and what is found in them.
+def names(call: Call, state: State) -> tuple[set[str], set[str]]:
+    """Names of the files that would be applied, and of those among them that can break something."""
+    return _names(call, state), _names(call, _breakable(call, state))
+
+
+def survey(call: Call, everything: set[str], names: set[str]) -> Survey:
+    """What is known of the pending files: `everything` would be applied, and `names` are linted.
 
     Raises AtlasError, FolderError and BadEnvironmentError.
     """
-    found = survey(call, state)
-    return found.names, found.findings
-
-
-def survey(call: Call, state: State) -> Survey:
-    """What is known of the pending files of `state`. Raises AtlasError, FolderError and BadEnvironmentError."""
     asked = asked_for(call)
-    everything = _names(call, state)
-    state = _breakable(call, state)
     files = [File(*file) for file in folder.contents(call.folder)[0].texts]
-    names = _names(call, state)
     if not address.is_postgresql(call.atlas.url):
         from dbupgrade.toolkit.lint import mysql  # noqa: PLC0415 - a parser of its own
 
         return Survey(files, everything, names, mysql.findings(files, names, asked), None)
-    database = _database(call, [file.text for file in files if file.name in names])
+    database = _database(call, [_sql(call, file) for file in files if file.name in names])
     known = Known(
         asked,
         database,
@@ -61,7 +60,16 @@ def survey(call: Call, state: State) -> Survey:
         together=True,
         has_timeout=has_timeout(call),
     )
-    return Survey(files, everything, names, findings(files, names, known), database)
+    return Survey(files, everything, names, of_postgresql(call, files, names, known), database)
+
+
+def of_postgresql(call: Call, files: Sequence[File], names: set[str], known: Known) -> list[Finding]:
+    """What is found in files for PostgreSQL, be they for psql."""
+    return (psql_files.findings if call.settings.engine is Engine.PSQL else findings)(files, names, known)
+
+
+def _sql(call: Call, file: File) -> str:
+    return plain(file.text).text if call.settings.engine is Engine.PSQL else file.text
 
 
 def asked_for(call: Call) -> settings.LintSettings:

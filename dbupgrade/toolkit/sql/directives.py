@@ -43,6 +43,11 @@ def has_no_transaction(text: str) -> bool:
     return any(re.fullmatch(r"[ -~]*atlas:txmode +none", line) for line in header(text))
 
 
+def psql_has_no_transaction(text: str) -> bool:
+    """Whether engine Psql runs the file without a transaction."""
+    return any((each.tool, each.key, each.value) == ("dbupgrade", "txmode", "none") for each in head(text))
+
+
 def delimiter(text: str) -> bool:
     """Whether the file says itself where its statements end, to Atlas."""
     return re.match(r"-- *atlas:delimiter\b", text) is not None

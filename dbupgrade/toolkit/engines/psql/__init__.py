@@ -9,25 +9,28 @@ from dataclasses import replace
 import asyncpg
 
 from dbupgrade.api.spec.migrations import Engine
-from dbupgrade.api.status import Failure
+from dbupgrade.api.status import Failure, Lint
 from dbupgrade.pod.report import Report
-from dbupgrade.toolkit import address
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.engines.psql import connection, files, history, reports
 from dbupgrade.toolkit.engines.psql.apply_file import Applying
 from dbupgrade.toolkit.engines.psql.files import Migration, UnusableFileError
 from dbupgrade.toolkit.engines.psql.history import History
+from dbupgrade.toolkit.engines.psql.inspection import breakable, check, only_postgresql, standing, validate
 from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.folder.problem import Problem
 from dbupgrade.toolkit.history import lock
-from dbupgrade.toolkit.history.compare import connect, warn_of_old
-from dbupgrade.toolkit.inspection import FilesRefusedError, look
+from dbupgrade.toolkit.history.compare import connect
+from dbupgrade.toolkit.inspection import look
+from dbupgrade.toolkit.lint import gate
 from dbupgrade.toolkit.output import at, counted
 from dbupgrade.toolkit.preflight import gate as preflight
 from dbupgrade.toolkit.preflight.facts import History as Recorded
 from dbupgrade.toolkit.preflight.finding import Finding
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
+
+__all__ = ["apply", "standing", "validate"]
 
 _CONNECTIONS = 2
 """How many a run has at once: that of its lock, and that of psql."""
@@ -37,10 +40,7 @@ ApplyFile = Callable[[Migration], Awaitable[Report | None]]
 
 def apply(call: Call) -> Report:
     """Apply what is pending. Raises AtlasError, FolderError and BadEnvironmentError."""
-    if not address.is_postgresql(call.settings.database):
-        raise BadEnvironmentError(
-            "engine Psql works with PostgreSQL only, and DATABASE_URL is that of another kind of database"
-        )
+    only_postgresql(call)
     program = shutil.which(call.settings.psql)
     if program is None:
         raise BadEnvironmentError(
@@ -63,25 +63,42 @@ async def _apply(
     async with lock.held(call.settings.database, lock.patience(call), lambda: lock.tell(call)) as held:
         lock.limit(call, held)
         try:
-            found = await history.look(held)
+            found = await history.look(held.fetch)
             if refused := history.compare(found, migrations, call.settings.baseline):
                 return replace(refused, from_version=found.version, to_version=found.version)
             adopted = history.adopted(migrations, call.settings.baseline) if found.used else []
             known = {row.name for row in found.rows} | {file.name for file in adopted}
-            _check(call, problems, known)
+            check(call, problems, known)
             names = [migration.name for migration in migrations if migration.name not in known]
-            findings = await _preflight(call, held, found, names)
-            if refused := preflight.refused(findings, len(names)):
-                return replace(
-                    refused, from_version=found.version, to_version=found.version, preflight=findings
-                )
+            seen = await _look_ahead(call, held, found, names)
+            if seen.failure:
+                return seen
             if not found.rows:
                 found = await _begin(call, held, found, adopted)
         except lock.BROKEN:
             return Report(failure=Failure.DATABASE_UNREACHABLE)
         except asyncpg.PostgresError as error:
             return reports.of_history(str(error))
-        return replace(await _apply_all(call, held, found, migrations, applying), preflight=findings)
+        report = await _apply_all(call, held, found, migrations, applying)
+        return replace(report, preflight=seen.preflight, lint=seen.lint)
+
+
+async def _look_ahead(call: Call, held: lock.Held, found: History, names: Sequence[str]) -> Report:
+    """What preflight and lint find before the files with these names are applied, with a failure if it holds the run back."""
+    findings = await _preflight(call, held, found, names)
+    refused, lint = preflight.refused(findings, len(names)), None
+    if not refused:
+        # In a thread, since it asks the database with an event loop of its own.
+        refused, lint = await asyncio.to_thread(_lint, call, found, set(names))
+    report = refused or Report()
+    return replace(
+        report, from_version=found.version, to_version=found.version, preflight=findings, lint=lint
+    )
+
+
+def _lint(call: Call, found: History, names: set[str]) -> tuple[Report | None, Lint | None]:
+    refused, lint = gate.look(call, gate.survey_of(call, names, breakable(call, found, names)))
+    return refused and replace(refused, pending=len(names)), lint
 
 
 async def _preflight(
@@ -95,14 +112,6 @@ async def _preflight(
     )
     preflight.tell(call, findings)
     return findings
-
-
-def _check(call: Call, problems: Sequence[Problem], applied: set[str]) -> None:
-    """Raise FilesRefusedError for faults of new files; those of files that were applied do no harm any more."""
-    if new := [problem for problem in problems if problem.file not in applied]:
-        raise FilesRefusedError(new)
-    for problem in problems:
-        warn_of_old(call, problem)
 
 
 async def _begin(call: Call, held: lock.Held, found: History, adopted: Sequence[Migration]) -> History:

@@ -8,7 +8,7 @@ from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit.engines.psql.files import Migration
 from dbupgrade.toolkit.history.atlas import AtlasError
-from dbupgrade.toolkit.history.lock import Held
+from dbupgrade.toolkit.history.lock import Fetch, Held
 
 TABLE = "dbupgrade_migrations"
 TRANSACTION_CONSTRAINT = "a_file_must_not_end_its_own_transaction"
@@ -80,9 +80,17 @@ def adopted(files: Sequence[Migration], baseline: str) -> list[Migration]:
     return [file for file in files if file.name <= last]
 
 
-async def look(held: Held) -> History:
+def pending(history: History, files: Sequence[Migration], baseline: str) -> list[Migration]:
+    """The files that are not applied yet; a database with tables and no history has those up to `baseline`."""
+    known = {row.name for row in history.rows}
+    if history.used:
+        known |= {file.name for file in adopted(files, baseline)}
+    return [file for file in files if file.name not in known]
+
+
+async def look(fetch: Fetch) -> History:
     """Read the history. Raises AtlasError."""
-    found = (await held.fetch(_sql("look.sql")))[0]
+    found = (await fetch(_sql("look.sql")))[0]
     if found["schema"] is None:
         raise AtlasError(Failure.CONNECTION_SETTINGS, "none of the schemas in the search_path exists")
     if found["elsewhere"]:
@@ -93,11 +101,11 @@ async def look(held: Held) -> History:
         )
     quoted, rows = found["quoted"], []
     if found["here"]:
-        rows = await held.fetch(
+        rows = await fetch(
             f"SELECT left(name, {_LENGTH}), left(version, {_LENGTH}), left(checksum, {_LENGTH}), complete IS NOT DISTINCT FROM name"  # noqa: S608
             f" FROM {quoted}.{TABLE}"
         )
-    used = not rows and (await held.fetch(_sql("used.sql"), found["bound"]))[0]["used"]
+    used = not rows and (await fetch(_sql("used.sql"), found["bound"]))[0]["used"]
     return History(found["schema"], [Row(*row) for row in rows], used)
 
 
