@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from dbupgrade.api import floor
 from deploy import failure_table, terraform_module
 from deploy.chart import CHART, MIGRATE_CHART, without_dependencies
 
@@ -104,6 +105,7 @@ def files() -> Iterator[tuple[Path, str]]:
         text = printed(command)
         yield KUSTOMIZE / folder / name, text
         yield CHART / "files" / name, text
+    yield CHART / "files" / "floor.yaml", yaml.safe_dump_all(floor.template(), sort_keys=False, width=110)
     yield CHART / "README.md", readme(CHART, INTRODUCTION)
     yield MIGRATE_CHART / "README.md", readme(MIGRATE_CHART, MIGRATE_INTRODUCTION)
     yield from terraform_module.files()

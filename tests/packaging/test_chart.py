@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from dbupgrade.api import admission, approval, confinement
+from dbupgrade.api import admission, approval, confinement, floor
 from dbupgrade.api.spec import Spec
+from dbupgrade.api.spec.policy import Approval, LintMode
 from dbupgrade.app import manager
 from dbupgrade.settings import ENVIRONMENT_PREFIX, Settings
 from tests.packaging.conftest import NAMESPACE, REPOSITORY, HelmError, Object, Objects
@@ -105,6 +106,52 @@ def test_the_policies_are_the_operators_and_can_be_left_out(helm: Helm) -> None:
         assert objects.one("ValidatingAdmissionPolicyBinding", name)["spec"] == binding["spec"]
     without = helm.template("admissionPolicy.enabled=false")
     assert not without.all("ValidatingAdmissionPolicy") + without.all("ValidatingAdmissionPolicyBinding")
+
+
+POLICIES: list[Object] = [
+    {"name": "production", "namespaceSelector": {"matchLabels": {"stage": "production"}}, "lint": "error",
+     "approval": "OnFindings", "lockTimeout": "10s", "contact": 'the "db" team, #db'},
+    {"name": "all", "namespaceSelector": {}, "lint": "warn"},
+]  # fmt: skip
+FLOORS = (
+    floor.Floor(
+        "production", {"matchLabels": {"stage": "production"}}, LintMode.ERROR, Approval.ON_FINDINGS, "10s", 'the "db" team, #db'
+    ),
+    floor.Floor("all", {}, LintMode.WARN),
+)  # fmt: skip
+
+
+def test_the_floor_of_namespaces_is_rendered_for_each_entry(helm: Helm) -> None:
+    objects = helm.template(f"policies={json.dumps(POLICIES)}")
+    for policy, binding in map(floor.floor_policy, FLOORS):
+        name = policy["metadata"]["name"]
+        assert objects.one("ValidatingAdmissionPolicy", name)["spec"] == policy["spec"]
+        assert objects.one("ValidatingAdmissionPolicyBinding", name)["spec"] == binding["spec"]
+    named = [obj for obj in helm.template() if obj["metadata"]["name"].startswith(floor.NAME_PREFIX)]
+    assert named == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"lint": "off"}, "lint"),
+        ({"approval": "Sometimes"}, "approval"),
+        ({"lockTimeout": "0s"}, "lockTimeout"),
+        ({"lockTimeout": "soon"}, "lockTimeout"),
+        ({"contact": "a\nb"}, "contact"),
+        ({"name": "Production"}, "name"),
+        ({"namespaceSelektor": {}}, "namespaceSelektor"),
+        ({"name": "all"}, "there are two with the name all"),
+    ],
+)
+def test_a_floor_that_cannot_be_meant_is_refused(helm: Helm, change: Object, said: str) -> None:
+    with pytest.raises(HelmError, match=said):
+        helm.template(f"policies={json.dumps([{**POLICIES[0], **change}, POLICIES[1]])}")
+
+
+def test_a_floor_that_demands_nothing_is_refused(helm: Helm) -> None:
+    with pytest.raises(HelmError, match="policies"):
+        helm.template(f"policies={json.dumps([{'name': 'none', 'namespaceSelector': {}}])}")
 
 
 def test_cert_manager_makes_the_certificate_unless_the_operator_does(helm: Helm) -> None:
