@@ -13,6 +13,10 @@ from typing import Any
 from dbupgrade.api import names
 
 Object = dict[str, Any]
+FORGED = "chaos-forged"
+"""A label on what people made to look as the operator's."""
+LIAR = "liar"
+"""A resource whose status people write."""
 _DEADLINE_SECONDS = 600  # the default of spec.runner.activeDeadlineSeconds
 
 
@@ -64,6 +68,8 @@ class Ledger:
 
     def resource(self, kind: str, obj: Object) -> None:
         """A DBUpgrade came, changed or went: its status must never go back."""
+        if obj["metadata"]["name"] == LIAR:
+            return
         uid = obj["metadata"]["uid"]
         seen = self.statuses[uid]
         namespace = obj["metadata"]["namespace"]
@@ -83,7 +89,9 @@ class Ledger:
             seen.append(obj)
 
     def job(self, kind: str, obj: Object) -> None:
-        """A Job came, changed or went: at most one unfinished for each resource and each database."""
+        """A Job came, changed or went: at most one unfinished for each resource, and each database of a namespace."""
+        if label(obj, FORGED):
+            return
         uid = obj["metadata"]["uid"]
         if kind == "DELETED":
             self.jobs.pop(uid, None)
@@ -94,7 +102,9 @@ class Ledger:
         self._at_most_one("unfinished Job", [job for job in self.jobs.values() if not is_finished(job)], obj)
 
     def pod(self, kind: str, obj: Object) -> None:
-        """A pod came, changed or went: at most one alive for each resource and each database."""
+        """A pod came, changed or went: at most one alive for each resource, and each database of a namespace."""
+        if label(obj, FORGED):
+            return
         uid = obj["metadata"]["uid"]
         if kind == "DELETED":
             self.pods.pop(uid, None)
@@ -105,6 +115,8 @@ class Ledger:
     def check_intents(self) -> None:
         """Every Job was created after its intent had been written, and with the intent's image."""
         for job in self.created_jobs:
+            if job["metadata"]["annotations"][names.ANNOTATION_RESOURCE] == LIAR:
+                continue
             intent = self._intent(job)
             if intent is None:
                 self.broken.append(f"Job {_name(job)} at {version(job)} has no intent before it")
@@ -133,7 +145,7 @@ class Ledger:
 
     def _at_most_one(self, what: str, objects: list[Object], changed: Object) -> None:
         for name in (names.LABEL_UID, names.LABEL_DATABASE):
-            same = [obj for obj in objects if label(obj, name) == label(changed, name)]
+            same = [obj for obj in objects if _place(obj, name) == _place(changed, name)]
             if len(same) > 1:
                 listed = ", ".join(_name(obj) for obj in same)
                 self.broken.append(f"more than one {what} with the same {name}: {listed}")
@@ -153,6 +165,11 @@ class Ledger:
         )
         if replaced and "jobUid" in last:  # an intent may be replaced only while nothing was created for it
             self.broken.append(f"a run of {where} was dropped though its Job had been seen")
+
+
+def _place(obj: Object, name: str) -> tuple[str, str]:
+    """Where a label counts: across namespaces, the lock in the database keeps runs apart."""
+    return obj["metadata"]["namespace"], label(obj, name)
 
 
 def _name(obj: Object) -> str:

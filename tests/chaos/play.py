@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from dbupgrade.api.names import ANNOTATION_FORCE_DELETE
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, ServerError
 from dbupgrade.kube.resources import NAMESPACES, SECRETS, ResourceClient
+from tests.chaos.attack import Attack
 from tests.chaos.guards import ABSENT, DOWN, UP, WEBHOOK_LABEL
+from tests.chaos.ledger import LIAR
 from tests.integration.harness.faultproxy import Answer, Cut, Duplicate, ErrorEvent, Fault, Match, Reset
 from tests.integration.harness.namespaces import DBUPGRADES
 from tests.integration.harness.waiting import eventually
@@ -27,6 +29,10 @@ from tests.integration.harness.faultproxy import FaultProxy
 
 RESOURCES = {"alpha": "one", "beta": "one", "gamma": "two"}
 """Resource -> Secret: the first two share a database."""
+DELTA = "delta"
+"""The resource of namespaces that are rivals: both name the same server and database."""
+_SHARED = {"host": "db.example", "database": "shared", "sslMode": "disable"}
+_LOGIN = {name: {"name": "login", "key": "key"} for name in ("userSecretRef", "passwordSecretRef")}
 IMAGES = ("registry.example/app:1", "registry.example/app:2", "registry.example/app:3")
 LAST_IMAGE = "registry.example/app:last"
 FINAL_SECONDS = 300.0
@@ -58,9 +64,11 @@ class Play:
 
     stage: Stage
     namespace: str
-    seed: int
+    seed: int | str
     steps: int
     webhook: str = ABSENT
+    rival: str = ""
+    """A namespace that is attacked, and attacks this one in a play of its own."""
     denied: int = 0
     trail: list[str] = field(default_factory=list)
     """What was done, for the report of a failure."""
@@ -69,12 +77,18 @@ class Play:
         self._random = random.Random(self.seed)
         self._resources = ResourceClient(self.stage.admin, DBUPGRADES)
         self._secrets = ResourceClient(self.stage.admin, SECRETS)
+        ledger = self.stage.world.ledger
+        self._attack = Attack(self.stage.admin, ledger, self.namespace, self.rival, self._random)
+        self._names = [*RESOURCES, *([DELTA] if self.rival else [])]
 
-    async def run(self) -> None:
-        """Do the steps, then see that every resource comes to rest. Raises AssertionError."""
+    async def act(self) -> None:
+        """Do the steps."""
         for name in ("one", "two"):
             await self._create_secret(name)
-        for name in RESOURCES:
+        if self.rival:
+            await self._create_secret("login", key="key")
+            await self._try(f"create {LIAR}", self._create(LIAR, suspend=True))
+        for name in self._names:
             await self._apply(name)
         if self.webhook == DOWN:
             await self.label(DOWN)
@@ -82,7 +96,6 @@ class Play:
             await self._step()
             # Not luck: it only lets the operator come in between, as it would between the acts of people.
             await asyncio.sleep(self._random.random() * PAUSE_SECONDS)
-        await self._finish()
 
     async def _step(self) -> None:
         acts: tuple[tuple[int, Callable[[], Awaitable[None]]], ...] = (
@@ -98,6 +111,7 @@ class Play:
             (2, self._edit_runner),
             (4, self._fault),
             (1, self._kill),
+            (6 if self.rival else 0, self._strike),
         )
         weights, choices = zip(*acts, strict=True)
         (act,) = self._random.choices(choices, weights)
@@ -185,17 +199,25 @@ class Play:
         self._note("kill the operator")
         await self.stage.kill()
 
+    async def _strike(self) -> None:
+        self._note(await self._attack.strike())
+
     # --- the end ---------------------------------------------------------------------------------------------------
 
-    async def _finish(self) -> None:
-        """Whatever happened: a new image, a Secret and no more trouble lead every resource to Ready."""
+    async def finish(self) -> None:
+        """Whatever happened: a new image, a Secret and no more trouble lead every resource to Ready. Raises AssertionError.
+
+        What a rival has at work, and has forged, goes on all the time.
+        """
         self._note("finish")
+        if self.rival:
+            await self._attack.withdraw()
         for name in ("one", "two"):
             with contextlib.suppress(AlreadyExists):
                 await self._create_secret(name)
         if self.webhook != ABSENT:
             await self.label(UP)
-        await asyncio.gather(*(self._rest(name) for name in RESOURCES))
+        await asyncio.gather(*(self._rest(name) for name in self._names))
 
     async def _rest(self, name: str) -> None:
         last: Object = {}
@@ -231,7 +253,7 @@ class Play:
     # --- helpers ---------------------------------------------------------------------------------------------------
 
     def _any(self) -> str:
-        return self._random.choice(sorted(RESOURCES))
+        return self._random.choice(sorted(self._names))
 
     def _some_job(self) -> list[Object]:
         jobs = self.stage.world.unfinished(self.namespace)
@@ -262,20 +284,22 @@ class Play:
         patch = {"metadata": {"labels": {WEBHOOK_LABEL: webhook}}}
         await ResourceClient(self.stage.admin, NAMESPACES).patch("", self.namespace, patch)
 
-    async def _create_secret(self, name: str) -> None:
+    async def _create_secret(self, name: str, key: str = "url") -> None:
         self._note(f"create Secret {name}")
-        body = {"metadata": {"name": name}, "stringData": {"url": f"postgres://u:p@{name}.example/{name}"}}
+        body = {"metadata": {"name": name}, "stringData": {key: f"postgres://u:p@{name}.example/{name}"}}
         await self._secrets.create(self.namespace, body)
 
     async def _apply(self, name: str) -> None:
         await self._try(f"create {name}", self._create(name))
 
-    async def _create(self, name: str) -> Object:
-        database = {"type": "selfHosted", "connection": {"urlSecretRef": {"name": RESOURCES[name]}}}
+    async def _create(self, name: str, **more: bool) -> Object:
+        secret = RESOURCES.get(name)
+        connection = {"urlSecretRef": {"name": secret}} if secret else {**_SHARED, **_LOGIN}
+        database = {"type": "selfHosted", "connection": connection}
         body = {
             "apiVersion": "dbupgrade.subbug.learning/v1alpha1",
             "kind": "DBUpgrade",
             "metadata": {"name": name},
-            "spec": {"migrations": {"image": self._random.choice(IMAGES)}, "database": database},
+            "spec": {"migrations": {"image": self._random.choice(IMAGES)}, "database": database, **more},
         }
         return await self._resources.create(self.namespace, body)

@@ -97,24 +97,39 @@ async def _run_half(
 
 
 async def _play(stage: Stage, limit: asyncio.Semaphore, outcome: Outcome, seed: int, steps: int) -> None:
+    """Play one play; in a quarter of them, two namespaces attack each other all the time."""
     async with limit:
         webhook = (UP, DOWN, ABSENT)[seed // 2 % 3]
-        # One that is going to be down is up at first: nothing could be created.
-        namespace = await create_namespace(stage.admin, {WEBHOOK_LABEL: UP if webhook == DOWN else webhook})
-        if stage.rules or webhook != ABSENT:
-            stage.world.ledger.spec_locked.add(namespace)
-        if stage.rules:
-            stage.world.ledger.deletion_locked.add(namespace)
-        play = Play(stage, namespace, seed, steps, webhook)
+        first = await _namespace(stage, webhook)
+        plays = [Play(stage, first, seed, steps, webhook)]
+        if seed // 2 % 4 == 0:
+            second = await _namespace(stage, webhook)
+            rivals = ((first, second), (second, first))
+            plays = [
+                Play(stage, one, f"{seed} {one == first}", steps, webhook, other) for one, other in rivals
+            ]
         try:
-            await play.run()
+            await asyncio.gather(*(play.act() for play in plays))
+            for play in plays:
+                await play.finish()
         except AssertionError as error:
-            trail = "\n    ".join(play.trail)
-            outcome.problems.append(f"seed {seed}, namespace {namespace}: {error}\n    {trail}")
+            trail = "\n    ".join(f"{play.namespace}: {line}" for play in plays for line in play.trail)
+            outcome.problems.append(f"seed {seed}: {error}\n    {trail}")
         outcome.plays += 1
-        outcome.denied += play.denied
-        await play.label(ABSENT)
-        await clear_namespace(stage.admin, namespace)
+        for play in plays:
+            outcome.denied += play.denied
+            await play.label(ABSENT)
+            await clear_namespace(stage.admin, play.namespace)
+
+
+async def _namespace(stage: Stage, webhook: str) -> str:
+    # One that is going to be down is up at first: nothing could be created.
+    namespace = await create_namespace(stage.admin, {WEBHOOK_LABEL: UP if webhook == DOWN else webhook})
+    if stage.rules or webhook != ABSENT:
+        stage.world.ledger.spec_locked.add(namespace)
+    if stage.rules:
+        stage.world.ledger.deletion_locked.add(namespace)
+    return namespace
 
 
 @contextlib.asynccontextmanager
