@@ -16,8 +16,11 @@ POLICY_NAME = "dbupgrade-approval"
 VERB = "approve"
 _STRICTEST = (Approval.NEVER, Approval.ON_FINDINGS, Approval.ALWAYS)
 _UPDATES = 'request.operation == "UPDATE"'
-_STATUS = 'request.subResource == "status"'
-_SAYS = "^(approve|reject) sha256:[0-9a-f]{64} .+$"
+_STATUS = 'request.?subResource.orValue("") == "status"'
+REASON_LENGTH = 512
+"""Characters of the reason of a rejection, at most."""
+_PLAN = "sha256:[0-9a-f]{64}"
+_SAYS = rf"^(approve {_PLAN} [^\n]+|reject {_PLAN} [^\n]+(\n[^\n]{{1,{REASON_LENGTH}}})?)$"
 
 
 def _annotation(holder: str) -> str:
@@ -56,8 +59,8 @@ _VARIABLES: tuple[tuple[str, str], ...] = (
 )
 _WHO = '"user " + request.userInfo.username + " may not approve plans in namespace " + request.namespace'
 _WHAT = (
-    f' + ": the annotation {names.ANNOTATION_APPROVAL}, spec.policy.approvedPlan, and a lower spec.policy.approval or another approvalAbove need'
-    f' the verb {VERB} on {names.PLURAL}.{names.GROUP} (ClusterRole dbupgrade-approver). Ask somebody who has it"'
+    f' + ": this needs the verb {VERB} on {names.PLURAL}.{names.GROUP} (ClusterRole dbupgrade-approver), as it sets the annotation'
+    f' {names.ANNOTATION_APPROVAL} or spec.policy.approvedPlan, lowers spec.policy.approval or changes approvalAbove"'
 )
 
 
@@ -71,9 +74,10 @@ def approval_policy(account: str = ACCOUNT) -> list[Object]:
         },
         {
             "expression": f'{_STATUS} || !variables.says || (variables.said.matches("{_SAYS}")'
-            ' && variables.said.split(" ", 3)[2] == request.userInfo.username)',
+            ' && variables.said.split("\\n", 2)[0].split(" ", 3)[2] == request.userInfo.username)',
             "messageExpression": f'"the annotation {names.ANNOTATION_APPROVAL} must be `approve DIGEST USER` or `reject DIGEST USER`, '
-            'with the digest in status.plan and your own user name, " + request.userInfo.username',
+            'with the digest in status.plan and your own user name, " + request.userInfo.username + "'
+            f'; a second line may have the reason of a rejection (at most {REASON_LENGTH} characters)"',
             "reason": "Forbidden",
         },
         {

@@ -18,7 +18,8 @@ from dbupgrade.pod.report import Report
 
 IN_SPEC = "spec.policy.approvedPlan"
 _USER_BYTES = 256
-_SAID = re.compile(r"(approve|reject) (sha256:[0-9a-f]{64}) (.+)", re.DOTALL)
+_REASON_BYTES = 1024
+_SAID = re.compile(r"(approve|reject) (sha256:[0-9a-f]{64}) ([^\n]+)(?:\n([^\n]+))?")
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,16 @@ class Verdict:
     plan: str
     by: str
     approves: bool
+    reason: str = ""
 
 
 def verdict(annotations: Mapping[str, str]) -> Verdict | None:
     """What the annotation says; None when it is absent, or cannot be read."""
     match = _SAID.fullmatch(str(annotations.get(names.ANNOTATION_APPROVAL, "")))
-    return Verdict(match[2], clean(match[3], _USER_BYTES), match[1] == "approve") if match else None
+    if match is None:
+        return None
+    plan, user, reason = match[2], clean(match[3], _USER_BYTES), clean(match[4] or "", _REASON_BYTES)
+    return Verdict(plan, user, match[1] == "approve", reason)
 
 
 def given(spec: Spec | None, said: Verdict | None) -> tuple[Approved, ...]:
@@ -62,5 +67,6 @@ def judged(report: Report, status: Status, run: Run) -> Report:
 
 def rejection(plan: Plan | None, said: Verdict | None) -> str:
     """Who has rejected the plan of the status; begins the message of a run that waits for approval."""
-    rejected = said and plan and not said.approves and said.plan == plan.digest
-    return f"Rejected by {said.by}. " if said and rejected else ""
+    if said is None or plan is None or said.approves or said.plan != plan.digest:
+        return ""
+    return f"Rejected by {said.by}{f': {said.reason}' if said.reason else ''}. "

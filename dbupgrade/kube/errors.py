@@ -29,7 +29,8 @@ from dbupgrade.pod.redact import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SERVER_MESSAGE_LIMIT = 300
+SERVER_MESSAGE_LIMIT = 600
+"""Characters. The API server's own words before those of an admission policy are some 150."""
 _HTTP_CONFLICT = 409
 _HTTP_INTERNAL_ERROR = 500
 _ETCD_TOO_LARGE = ("etcdserver: request is too large", "trying to send message larger than max")

@@ -85,7 +85,13 @@ def ended(report: Report, **changes: Any) -> Observed:
         (f"Approve {PLAN} alice", None),
         ("approve sha256:12 alice", None),
         (f"approve {PLAN[:-1]}X alice", None),
-        (f"approve {PLAN} al\x1bice\n", Verdict(PLAN, "alice ", approves=True)),
+        (f"approve {PLAN} al\x1bice", Verdict(PLAN, "alice", approves=True)),
+        (f"approve {PLAN} alice\n", None),
+        (
+            f"reject {PLAN} bob\nafter \x1bthe sale",
+            Verdict(PLAN, "bob", approves=False, reason="after the sale"),
+        ),
+        (f"reject {PLAN} bob\none\ntwo", None),
     ],
 )
 def test_what_the_annotation_says(text: str, said: Verdict | None) -> None:
@@ -145,6 +151,8 @@ def test_what_starts_a_run_after_a_plan(changes: Any, starts: bool) -> None:
 def test_a_rejection_is_told() -> None:
     rejected = waiting(said=replace(ALICE, approves=False))
     assert message(decide(rejected).status).startswith("Rejected by alice@example.com. ")
+    explained = waiting(said=replace(ALICE, approves=False, reason="after the sale"))
+    assert message(decide(explained).status).startswith("Rejected by alice@example.com: after the sale. ")
     earlier = waiting(said=Verdict(OTHER, "bob", approves=False))
     assert "Rejected" not in message(decide(earlier).status)
 
