@@ -70,6 +70,8 @@ class Found:
     """The first version of PostgreSQL that has it."""
     alone: bool = False
     """Whether it runs outside of a transaction."""
+    knows: str = ""
+    """An earlier file that the lint sees."""
     also: tuple[str, ...] = ()
     """Other rules that find something in it, rightly."""
 
@@ -89,6 +91,13 @@ FOUND = [
     Found("drop-object", "drop function f(int);", "drops function f", (Loses("select f(1)"),), "create function f(int) returns int language sql as 'select 1';"),
     Found("drop-object", "drop materialized view m;", "drops materialized view m", (Locks("m", EXCLUSIVE), Loses("select a from m")), f"{T} create materialized view m as select a from t;"),
     Found("drop-object", "drop domain d cascade;", "drops domain d", (Loses("select 1::d"),), "create domain d as int;"),
+    Found("drop-object", "drop role role_example;", "drops role role_example", (Loses("select 1 from pg_roles where rolname = 'role_example'"),), "create role role_example;"),
+    Found("drop-object", "drop collation c;", "drops collation c", (Loses("select 'a' collate c"),), 'create collation c from "C";'),
+    Found("drop-object", "drop cast (t as u);", "drops cast t AS u", (Loses("select row(1)::t::u"),), "create type t as (a int); create type u as (a int); create function f(t) returns u language sql as 'select row($1.a)::u'; create cast (t as u) with function f(t);"),
+    Found("drop-object", "drop publication p;", "drops publication p", (Loses("select 1 from pg_publication"),), "create publication p;"),
+    Found("drop-constraint", "alter domain d drop constraint c;", "drops constraint c of domain d", (Loses("select 1 from pg_constraint where conname = 'c'"),), "create domain d as int constraint c check (value > 0);"),
+    Found("ban-drop-not-null", "alter domain d drop not null;", "lets columns of domain d be NULL", (Loses("select 1 from pg_type where typname = 'd' and typnotnull"),), "create domain d as int not null;"),
+    Found("adding-field-with-default", "alter table t add column b d;", "adds column t.b of domain d, whose constraints are checked for each row", (Locks("t", EXCLUSIVE), Rewrites("t")), f"{T} create domain d as int check (value > 0);", knows="create domain d as int check (value > 0);"),
     Found("drop-trigger", "drop trigger tr on t;", "drops trigger tr of t", (Locks("t", EXCLUSIVE),), f"{T} create function f() returns trigger language plpgsql as 'begin return new; end'; create trigger tr before insert on t for each row execute function f();"),
     Found("drop-constraint", "alter table t drop constraint c;", "drops constraint c of t", (Locks("t", EXCLUSIVE), Loses("select 1 from pg_constraint where conname = 'c'")), f"{T} alter table t add constraint c check (a > 0);"),
     Found("truncate", "truncate t;", "empties table t", (Locks("t", EXCLUSIVE), Rewrites("t"), Loses("select id from t"))),
@@ -144,6 +153,8 @@ FOUND = [
     Found("renaming-object", "alter view v rename to w;", "renames view v to w", (Locks("v", EXCLUSIVE), Loses("select a from v")), f"{T} create view v as select a from t;"),
     Found("renaming-object", "alter function f() rename to g;", "renames function f to g", (Loses("select f()"),), "create function f() returns int language sql as 'select 1';"),
     Found("renaming-index", "alter table t rename constraint c to d;", "renames constraint c to d", (Locks("t", EXCLUSIVE),), f"{T} alter table t add constraint c unique (a);"),
+    Found("renaming-index", "alter domain d rename constraint c to e;", "renames constraint c of d to e", (Loses("select 1 from pg_constraint where conname = 'c'"),), "create domain d as int constraint c check (value > 0);"),
+    Found("set-schema", "alter extension plpgsql set schema s;", "moves extension plpgsql to schema s", (Fails("0A000"),), "create schema s;"),
     Found("renaming-index", "alter index i rename to j;", "renames index i to j", (Loses("select 'i'::regclass"),), f"{T} create index i on t (a);"),
     Found("set-schema", "alter table t set schema s;", "moves table t to schema s", (Locks("t", EXCLUSIVE), Loses("select id from t")), f"{T} create schema s;"),
     Found("set-schema", "alter function f() set schema s;", "moves function f to schema s", (Loses("select f()"),), "create schema s; create function f() returns int language sql as 'select 1';"),

@@ -180,7 +180,10 @@ class _Command:
             pb.CONSTR_IDENTITY in by_kind
             or (generated is not None and generated.generated_kind != "v")
             or (default is not None and volatile_function(default.raw_expr, self._world.database))
-            or (type_ and (type_.name in SERIAL or self._world.is_domain(qualified(type_.name.split(".")))))
+            or (
+                type_
+                and (type_.name in SERIAL or self._world.has_constraints(qualified(type_.name.split("."))))
+            )
         )
 
     def _new_column_scans(self) -> bool:

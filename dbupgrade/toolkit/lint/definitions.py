@@ -33,6 +33,31 @@ KINDS = {
     pb.OBJECT_SCHEMA: "schema",
     pb.OBJECT_EXTENSION: "extension",
     pb.OBJECT_FOREIGN_TABLE: "foreign table",
+    **{
+        getattr(pb, f"OBJECT_{name}"): words
+        for name, words in (
+            ("COLLATION", "collation"),
+            ("CONVERSION", "conversion"),
+            ("OPERATOR", "operator"),
+            ("OPCLASS", "operator class"),
+            ("OPFAMILY", "operator family"),
+            ("CAST", "cast"),
+            ("TRANSFORM", "transform"),
+            ("LANGUAGE", "language"),
+            ("FDW", "foreign-data wrapper"),
+            ("FOREIGN_SERVER", "server"),
+            ("PUBLICATION", "publication"),
+            ("SUBSCRIPTION", "subscription"),
+            ("EVENT_TRIGGER", "event trigger"),
+            ("ACCESS_METHOD", "access method"),
+            ("TSCONFIGURATION", "text search configuration"),
+            ("TSDICTIONARY", "text search dictionary"),
+            ("TSPARSER", "text search parser"),
+            ("TSTEMPLATE", "text search template"),
+            ("ROLE", "role"),
+            ("TABLESPACE", "tablespace"),
+        )
+    },
 }
 OF_TABLES = ("trigger", "policy", "rule")
 """Kinds whose name is that of their table, and one behind it."""
@@ -58,7 +83,10 @@ def dropped(tree: pb.DropStmt) -> Iterator[tuple[str, Name]]:
 def _words(node: Any) -> list[str]:
     match node:
         case pb.List():
-            return [unwrap(item).sval for item in node.items if isinstance(unwrap(item), pb.String)] or ["?"]
+            items = list(map(unwrap, node.items))
+            if len(items) > 1 and isinstance(items[0], pb.TypeName):
+                return [f"{type_of(items[0])} AS {type_of(items[1])}"]  # a cast
+            return [".".join(_words(each)) for each in items]
         case pb.ObjectWithArgs():
             return strings(node.objname)
         case pb.TypeName():

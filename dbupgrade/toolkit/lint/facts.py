@@ -1,7 +1,7 @@
 """What the database says of the tables and functions that files name; asked in one connection, which only reads."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncpg
@@ -35,9 +35,24 @@ where c.relname = any($1) and c.relkind in ('r', 'p') and a.attnum > 0 and not a
 """
 _CONSTRAINTS = """
 select n.nspname as schema, c.relname as name, k.conname as constraint, k.contype::text as kind,
-  k.convalidated as validated, pg_get_constraintdef(k.oid) as text
+  k.convalidated as validated, pg_get_constraintdef(k.oid) as text,
+  rn.nspname as refers_schema, r.relname as refers_name,
+  array(select attname from pg_attribute where attrelid = k.conrelid and attnum = any(k.conkey)) as columns,
+  array(select attname from pg_attribute where attrelid = k.confrelid and attnum = any(k.confkey)) as refers_to
 from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
-where c.relname = any($1) and k.contype = 'c'
+left join pg_class r on r.oid = k.confrelid left join pg_namespace rn on rn.oid = r.relnamespace
+where c.relname = any($1) and k.contype in ('c', 'f', 'p')
+"""
+_RELATED = """
+select distinct unnest(array[c.relname, r.relname]) from pg_constraint k
+join pg_class c on c.oid = k.conrelid join pg_class r on r.oid = k.confrelid
+where k.contype = 'f' and (c.relname = any($1) or r.relname = any($1))
+"""
+"""Tables at the other end of foreign keys: what is done at one end locks both."""
+_DOMAINS = """
+select n.nspname as schema, t.typname as name from pg_type t join pg_namespace n on n.oid = t.typnamespace
+where t.typname = any($1) and t.typtype = 'd'
+  and (t.typnotnull or exists (select from pg_constraint where contypid = t.oid))
 """
 _LOCKED = """
 select distinct on (n.nspname, c.relname) n.nspname as schema, c.relname as name,
@@ -54,9 +69,12 @@ _FUNCTIONS = "select proname as name, bool_or(provolatile = 'v') as volatile fro
 
 async def ask(url: str, texts: Iterable[str]) -> Database:
     """What the database says of what these files name. Raises AtlasError, and what asyncpg raises."""
-    relations, functions = _named(texts)
+    named = _named(texts)
+    functions = sorted(named.functions)
     connection = await database.connect(url)
     try:
+        related = [row[0] for row in await connection.fetch(_RELATED, sorted(named.relations))]
+        relations = sorted(named.relations.union(related))
         path = await connection.fetchval("select current_schemas(false)::text[]")
         rows = await connection.fetch(_RELATIONS, relations)
         tables = {Name(row["schema"], row["name"]): row for row in rows if row["kind"] in ("r", "p", "m")}
@@ -77,6 +95,7 @@ async def ask(url: str, texts: Iterable[str]) -> Database:
             sizes={name: Size(row["bytes"], max(row["rows"], 0)) for name, row in tables.items()},
             locked={_name(row): _who(row) for row in await connection.fetch(_LOCKED, relations)},
             volatile={row["name"]: row["volatile"] for row in await connection.fetch(_FUNCTIONS, functions)},
+            domains=frozenset(_name(row) for row in await connection.fetch(_DOMAINS, sorted(named.types))),
         )
     finally:
         await connection.close()
@@ -101,7 +120,15 @@ def _column(row: Any) -> Column:
 
 
 def _constraint(row: Any) -> Constraint | None:
-    """A CHECK as the server writes it out, read as it would be in a file."""
+    """Of a CHECK, what the server writes out is read as it would be in a file."""
+    columns = frozenset(row["columns"])
+    if row["kind"] == "p":
+        return Constraint("primary", columns=columns)
+    if row["kind"] == "f":
+        refers = Name(row["refers_schema"], row["refers_name"])
+        return Constraint(
+            "foreign", row["validated"], columns, refers=refers, refers_to=frozenset(row["refers_to"])
+        )
     try:
         tree = parser.statements(f"alter table t add {row['text']}")[0].tree
     except ParseError:
@@ -119,10 +146,17 @@ def _who(row: Any) -> str:
     return f"{row['who']}{since}"
 
 
-def _named(texts: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Names of relations and of functions in the files, without their schemas."""
-    relations: set[str] = set()
-    functions: set[str] = set()
+@dataclass
+class _Named:
+    """Names in the files, without their schemas."""
+
+    relations: set[str] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
+    types: set[str] = field(default_factory=set)
+
+
+def _named(texts: Iterable[str]) -> _Named:
+    found = _Named()
     for text in texts:
         try:
             statements = parser.statements(text)
@@ -133,23 +167,24 @@ def _named(texts: Iterable[str]) -> tuple[list[str], list[str]]:
             if isinstance(statement.tree, pb.DoStmt):
                 trees += [each.tree for each in inner(text, statement) if each.tree is not None]
             for tree in trees:
-                _collect(tree, relations, functions)
-    return sorted(relations), sorted(functions)
+                _collect(tree, found)
+    return found
 
 
-def _collect(tree: Any, relations: set[str], functions: set[str]) -> None:
+def _collect(tree: Any, found: _Named) -> None:
     for node in walk(tree):
         if isinstance(node, pb.RangeVar):
-            relations.add(node.relname)
+            found.relations.add(node.relname)
+        elif isinstance(node, pb.TypeName):
+            found.types.update(strings(node.names)[-1:])
         elif isinstance(node, pb.FuncCall):
-            functions.add(strings(node.funcname)[-1])
+            found.functions.add(strings(node.funcname)[-1])
         elif isinstance(node, pb.IndexStmt) and node.idxname:
-            relations.add(node.idxname)
+            found.relations.add(node.idxname)
         elif isinstance(node, pb.Constraint) and node.indexname:
-            relations.add(node.indexname)
-        elif isinstance(node, pb.DropStmt) and node.remove_type in (
-            pb.OBJECT_TABLE,
-            pb.OBJECT_INDEX,
-            pb.OBJECT_MATVIEW,
-        ):
-            relations |= {name.name for name in names_of_objects(node)}
+            found.relations.add(node.indexname)
+        elif isinstance(node, pb.DropStmt) and node.remove_type in _DROPPED:
+            found.relations |= {name.name for name in names_of_objects(node)}
+
+
+_DROPPED = (pb.OBJECT_TABLE, pb.OBJECT_INDEX, pb.OBJECT_MATVIEW)

@@ -7,7 +7,9 @@ from typing import Any
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.definitions import (
+    CHECK,
     FOREIGN,
+    NOT_NULL,
     PRIMARY,
     column_of,
     constraint_name,
@@ -16,7 +18,7 @@ from dbupgrade.toolkit.lint.definitions import (
     dropped,
 )
 from dbupgrade.toolkit.lint.world import OLD, Column, Constraint, Index, Table, World
-from dbupgrade.toolkit.sql.names import Name, name_of, names_of_objects, strings, type_of
+from dbupgrade.toolkit.sql.names import Name, name_of, names_of_objects, qualified, strings, type_of
 from dbupgrade.toolkit.sql.parser import unwrap
 
 
@@ -256,6 +258,18 @@ def _schema(world: World, tree: pb.CreateSchemaStmt, certain: bool) -> None:
     world.path = before
 
 
+def _create_domain(world: World, tree: pb.CreateDomainStmt, certain: bool) -> None:
+    name = world.home(qualified(strings(tree.domainname)))
+    world.others[("domain", name)] = _now(world, certain)
+    if {unwrap(each).contype for each in tree.constraints} & {CHECK, NOT_NULL}:
+        world.constrained.add(name)
+
+
+def _alter_domain(world: World, tree: pb.AlterDomainStmt, _: bool) -> None:
+    if tree.subtype in ("C", "O"):  # ADD CONSTRAINT, SET NOT NULL
+        world.constrained.add(world.resolve_other("domain", qualified(strings(tree.type_name))))
+
+
 _LEARNERS: dict[type, Callable[[World, Any, bool], None]] = {
     pb.CreateStmt: _create,
     pb.CreateTableAsStmt: _create_as,
@@ -267,4 +281,6 @@ _LEARNERS: dict[type, Callable[[World, Any, bool], None]] = {
     pb.RenameStmt: _rename,
     pb.AlterObjectSchemaStmt: _move,
     pb.CreateSchemaStmt: _schema,
+    pb.CreateDomainStmt: _create_domain,
+    pb.AlterDomainStmt: _alter_domain,
 }

@@ -9,7 +9,7 @@ from typing import Any
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.altering import altered
-from dbupgrade.toolkit.lint.definitions import FOREIGN, walk
+from dbupgrade.toolkit.lint.definitions import FOREIGN, constraint_of, walk
 from dbupgrade.toolkit.lint.expressions import matches_all
 from dbupgrade.toolkit.lint.lock import LockMode, TableLock, strongest
 from dbupgrade.toolkit.lint.world import World
@@ -65,7 +65,7 @@ def may_lock_others(tree: Any) -> bool:
         case pb.TruncateStmt():
             return bool(tree.behavior == pb.DROP_CASCADE)
         case pb.AlterDomainStmt():
-            return tree.subtype in _SCANNING_DOMAINS
+            return _scans_domain(tree)
         case _:
             return isinstance(tree, _UNNAMED)
 
@@ -78,7 +78,13 @@ _UNNAMED = (
     pb.AlterExtensionStmt,
     pb.ExecuteStmt,
 )
-_SCANNING_DOMAINS = ("C", "O", "V")
+
+
+def _scans_domain(tree: pb.AlterDomainStmt) -> bool:
+    """ADD CONSTRAINT, VALIDATE CONSTRAINT and SET NOT NULL."""
+    if tree.subtype == "C":
+        return constraint_of(unwrap(getattr(tree, "def")), 0).validated
+    return tree.subtype in ("O", "V")
 
 
 def _locks(tree: Any, world: World) -> Iterator[TableLock]:
@@ -296,7 +302,7 @@ def _publication(tree: pb.CreatePublicationStmt | pb.AlterPublicationStmt, _: Wo
 
 def _domain(tree: pb.AlterDomainStmt, world: World) -> Iterator[TableLock]:
     """All tables that are known to have a column of the domain are read."""
-    if tree.subtype not in _SCANNING_DOMAINS:
+    if not _scans_domain(tree):
         return
     domain = world.resolve_other("domain", qualified(strings(tree.type_name)))
     for name, table in world.tables.items():

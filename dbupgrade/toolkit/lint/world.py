@@ -100,6 +100,8 @@ class Database:
     """Tables that somebody has locked, and who."""
     volatile: dict[str, bool] = field(default_factory=dict)
     """Functions, by their name as it is written, and whether one of that name is volatile."""
+    domains: frozenset[Name] = frozenset()
+    """Domains with constraints: a new column of theirs is checked row by row."""
 
 
 @dataclass
@@ -115,6 +117,8 @@ class World:
     """Tables that are certainly not there."""
     closed: set[str] = field(default_factory=set)
     """Schemas of which all is known, since the folder made them."""
+    constrained: set[Name] = field(default_factory=set)
+    """Domains with constraints."""
     path: tuple[str, ...] = DEFAULT_PATH
     file: int = 0
     together: frozenset[int] = frozenset()
@@ -126,6 +130,8 @@ class World:
         self.tables |= self.database.tables
         self.indexes |= self.database.indexes
         self.absent |= self.database.absent
+        self.others |= {("domain", name): OLD for name in self.database.domains}
+        self.constrained |= self.database.domains
 
     def begin(self, file: int) -> None:
         """A new file, in a session of its own."""
@@ -179,9 +185,9 @@ class World:
         )
         return next(found, self.home(name))
 
-    def is_domain(self, name: Name) -> bool:
-        """Whether a type is known to be a domain, which may have constraints."""
-        return ("domain", self.resolve_other("domain", name)) in self.others
+    def has_constraints(self, type_: Name) -> bool:
+        """Whether a type is known to be a domain with constraints."""
+        return self.resolve_other("domain", type_) in self.constrained
 
     def is_of_now(self, made: int | None) -> bool:
         """Whether what was made in that file is nobody's yet."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
+
+from dbupgrade.toolkit.lint import facts
+from dbupgrade.toolkit.lint.locking import locks_in
+from dbupgrade.toolkit.sql.concurrently import File
 
 if TYPE_CHECKING:
     from tests.integration.toolkit.conftest import Toolkit
@@ -66,3 +71,30 @@ def test_the_size_and_who_holds_a_lock_are_told(toolkit: Toolkit) -> None:
     assert "about 2 thousand rows) while it is built; right now it is locked by" in finding["why"]
     (toolkit.folder / ".atlas.hcl").write_text('lint {\n  threshold = "8 kB"\n}\n')
     assert _findings(toolkit)[0]["level"] == "error"
+
+
+def test_domains_with_constraints(toolkit: Toolkit) -> None:
+    toolkit.execute(ORDERS, "create domain free as int", "create domain bound as int check (value > 0)")
+    text = "alter table orders add column f free;\nalter table orders add column b bound;\n"
+    assert _told(toolkit, v2=text) == ["2 error adding-field-with-default"]
+
+
+def test_tables_at_the_other_end_of_foreign_keys(toolkit: Toolkit) -> None:
+    toolkit.execute(
+        ORDERS,
+        "create schema s; create table s.items (id int, order_id int references orders)",
+        "create table notes (id int references orders)",
+    )
+    text = "alter table orders alter id type bigint; drop table s.items; truncate orders cascade;"
+    database = asyncio.run(facts.ask(toolkit.server.url(toolkit.database), [text]))
+    found = locks_in([File("1_x.sql", text)], {"1_x.sql"}, database)
+    assert [sorted(str(lock) for lock in each.locks) for each in found] == [
+        [
+            "ACCESS EXCLUSIVE on public.notes (scans)",
+            "ACCESS EXCLUSIVE on public.orders (rewrites)",
+            "ACCESS EXCLUSIVE on s.items (scans)",
+        ],
+        ["ACCESS EXCLUSIVE on public.orders", "ACCESS EXCLUSIVE on s.items"],
+        ["ACCESS EXCLUSIVE on public.notes", "ACCESS EXCLUSIVE on public.orders"],
+    ]
+    assert {str(name) for name in database.sizes} == {"public.orders", "public.notes", "s.items"}

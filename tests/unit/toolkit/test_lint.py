@@ -32,7 +32,7 @@ def found(*texts: str, known: Known | None = None) -> list[str]:
 
 @pytest.mark.parametrize("example", FOUND, ids=lambda example: f"{example.rule}: {example.sql[:60]}")
 def test_what_must_be_found(example: Found) -> None:
-    files = [File("1_x.sql", example.sql)]
+    files = [File("0_x.sql", example.knows), File("1_x.sql", example.sql)]
     hits = findings(files, {"1_x.sql"})
     assert [each.what for each in hits if each.rule.name == example.rule] == [example.what]
     others = {each.rule.name for each in hits if each.rule.level == "error"} - {example.rule, *example.also}
@@ -59,8 +59,8 @@ def test_where_a_statement_stands_in_the_text_changes_nothing(example: Found) ->
         spread = example.sql
     else:
         spread = "".join("\n" if each == " " else each for each in example.sql.replace("' || '", "'||'"))
-    compare = [text.split(" ", 1)[1] for text in found(spread)]
-    assert compare == [text.split(" ", 1)[1] for text in found(example.sql)]
+    compare = [text.split(" ", 1)[1] for text in found(example.knows, spread)]
+    assert compare == [text.split(" ", 1)[1] for text in found(example.knows, example.sql)]
 
 
 def test_the_page_has_the_rules() -> None:

@@ -9,7 +9,7 @@ from dbupgrade.toolkit.lint.definitions import SERIAL, column_of
 from dbupgrade.toolkit.lint.expressions import is_null, volatile_function
 from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.lint.types import keeps_rows
-from dbupgrade.toolkit.sql.names import Name, Type, name_of, quote, quoted, type_of
+from dbupgrade.toolkit.sql.names import Name, Type, name_of, qualified, quote, quoted, type_of
 from dbupgrade.toolkit.sql.parser import unwrap
 
 _REWRITTEN = "{table} is rewritten, with all its indexes, while reads and writes wait"
@@ -49,9 +49,9 @@ DEFAULT = LintRule(
     "adding-field-with-default",
     "incompatible",
     Level.ERROR,
-    "adds a column with a default that is computed for each row",
+    "adds a column with a default that is computed for each row, or of a domain with constraints",
     _REWRITTEN,
-    "add it without the default, set the default afterwards, and fill the column in batches",
+    "add it without the default, set the default afterwards, and fill the column in batches; instead of a domain, its base type",
     _REWRITE_LOCK,
     ("PG302", "add_column", "add_column_default", "add_column_default_callable"),
     by_size=True,
@@ -160,6 +160,9 @@ def _adds(table: Name, element: pb.ColumnDef, at: At) -> Iterator[Hit]:
         yield Hit(
             DEFAULT, f"adds column {column} with a default that {name} computes for each row", table, steps
         )
+    if at.world.has_constraints(qualified(type_.name.split("."))):
+        what = f"adds column {column} of domain {type_.name}, whose constraints are checked for each row"
+        yield Hit(DEFAULT, what, table)
     if type_.name == "json" and not type_.array:
         yield Hit(JSON, f"adds column {column} of type json", table, nullable.replace(" json;", " jsonb;"))
 

@@ -8,7 +8,7 @@ from postgast import pg_query_pb2 as pb
 from dbupgrade.toolkit.lint.checks import At, on
 from dbupgrade.toolkit.lint.definitions import constraint_name, constraint_of
 from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
-from dbupgrade.toolkit.lint.rules.columns import sets_not_null
+from dbupgrade.toolkit.lint.rules.columns import DROP_NOT_NULL, sets_not_null
 from dbupgrade.toolkit.sql.names import Name, name_of, qualified, quote, quoted, sql_of, strings
 from dbupgrade.toolkit.sql.parser import unwrap
 
@@ -243,6 +243,10 @@ def changes_domain(tree: Any, at: At) -> Iterator[Hit]:
     name = qualified(strings(tree.type_name))
     if at.world.is_new_other("domain", name):
         return
+    if tree.subtype == "X":
+        yield Hit(DROP, f"drops constraint {tree.name} of domain {name}")
+    if tree.subtype == "N":
+        yield Hit(DROP_NOT_NULL, f"lets columns of domain {name} be NULL")
     adds = tree.subtype == "C" and constraint_of(unwrap(getattr(tree, "def")), 0).validated
     if adds or tree.subtype == "O":
         yield Hit(CHECK, f"adds a constraint to domain {name}, for which all tables that use it are scanned")

@@ -86,7 +86,7 @@ DROP_OBJECT = LintRule(
     "drop-object",
     "incompatible",
     Level.ERROR,
-    "drops a type, view or function",
+    "drops a type, view, function or another object that has a name",
     "running versions of the application still use it",
     _TWO_STEPS,
     _MOMENT,
@@ -150,9 +150,12 @@ MERGE_DELETE = LintRule(
 _NAMED = {
     "sequence": DROP_SEQUENCE,
     "extension": DROP_EXTENSION,
-    **dict.fromkeys(("type", "domain", "view", "function", "procedure", "aggregate"), DROP_OBJECT),
     **dict.fromkeys(OF_TABLES, DROP_DETAIL),
 }
+
+
+_NOT_HERE = (pb.OBJECT_INDEX, pb.OBJECT_STATISTIC_EXT)
+"""Indexes have rules of their own; without statistics, plans are worse at most."""
 
 
 @on(pb.DropStmt)
@@ -176,8 +179,8 @@ def drops(tree: pb.DropStmt, at: At) -> Iterator[Hit]:
 
 def _other_drops(tree: pb.DropStmt, at: At) -> Iterator[Hit]:
     for kind, name in dropped(tree):
-        rule = _NAMED.get(kind)
-        if rule is None or at.is_remade(kind, name) or at.world.is_new_other(kind, name):
+        rule = _NAMED.get(kind, DROP_OBJECT)
+        if tree.remove_type in _NOT_HERE or at.is_remade(kind, name) or at.world.is_new_other(kind, name):
             continue
         if rule is not DROP_DETAIL:
             yield Hit(rule, f"drops {kind} {name}")
@@ -191,6 +194,20 @@ def _other_drops(tree: pb.DropStmt, at: At) -> Iterator[Hit]:
 def drops_database(tree: pb.DropdbStmt, _: At) -> Iterator[Hit]:
     """DROP DATABASE."""
     yield Hit(DROP_DATABASE, f"drops database {tree.dbname}")
+
+
+@on(pb.DropRoleStmt, pb.DropSubscriptionStmt, pb.DropTableSpaceStmt, pb.DropUserMappingStmt)
+def drops_of_the_server(tree: Any, _: At) -> Iterator[Hit]:
+    """DROP ROLE and the like, which have statements of their own."""
+    match tree:
+        case pb.DropRoleStmt():
+            yield from (Hit(DROP_OBJECT, f"drops role {unwrap(role).rolename}") for role in tree.roles)
+        case pb.DropSubscriptionStmt():
+            yield Hit(DROP_OBJECT, f"drops subscription {tree.subname}")
+        case pb.DropTableSpaceStmt():
+            yield Hit(DROP_OBJECT, f"drops tablespace {tree.tablespacename}")
+        case _:
+            yield Hit(DROP_OBJECT, f"drops a user mapping of server {tree.servername}")
 
 
 @on(pb.DropOwnedStmt)

@@ -37,7 +37,7 @@ OBJECT = LintRule(
     "renaming-object",
     "incompatible",
     Level.ERROR,
-    "renames a schema, type, view, function, sequence or enum value",
+    "renames a schema, type, view, function, sequence, enum value or another object that has a name",
     _OLD_NAME,
     "create the new one beside the old one, and drop the old one in a later release",
     "ACCESS EXCLUSIVE, for a moment",
@@ -110,9 +110,12 @@ def _renames_object(tree: pb.RenameStmt, at: At) -> Iterator[Hit]:
         name = Name("", tree.subname)
     elif tree.rename_type == pb.OBJECT_DATABASE:
         kind, name = "database", Name("", tree.subname)
+    elif tree.rename_type == pb.OBJECT_ROLE:
+        name = Name("", tree.subname)
     else:
         name = _name(tree.object)
-    if kind == "object" or at.world.is_new_other(kind, name):
+    kind = "domain" if tree.rename_type == pb.OBJECT_DOMCONSTRAINT else kind
+    if tree.rename_type == pb.OBJECT_STATISTIC_EXT or at.world.is_new_other(kind, name):
         return
     if tree.rename_type in _DETAILS:
         yield Hit(
@@ -130,6 +133,8 @@ def _name(node: Any) -> Name:
             return qualified(strings(found.items))
         case pb.TypeName() as found:
             return qualified(strings(found.names))
+        case pb.String() as found:
+            return Name("", found.sval)
         case _:
             return Name("", "?")
 
@@ -151,6 +156,6 @@ def moves(tree: pb.AlterObjectSchemaStmt, at: At) -> Iterator[Hit]:
         if not at.world.is_new_other(kind, name):
             yield Hit(SCHEMA, f"moves {kind} {name} to schema {quote(tree.newschema)}", name)
         return
-    name = _name(tree.object) if kind != "extension" else Name("", "an extension")
+    name = _name(tree.object)
     if not at.world.is_new_other(kind, name):
         yield Hit(SCHEMA, f"moves {kind} {name} to schema {quote(tree.newschema)}")

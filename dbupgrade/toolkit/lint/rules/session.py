@@ -48,6 +48,7 @@ LEFT_OPEN = LintRule(
     "leaves a transaction open",
     "what follows BEGIN is rolled back when the session ends, or holds its locks until then",
     "end the file with COMMIT, or remove BEGIN",
+    aliases=("ban-uncommitted-transaction",),
 )
 NESTED = LintRule(
     "transaction-nesting",
