@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,20 @@ class Place:
     line: int = 0
     since: float = 0.0
     """When the statement began, by the clock."""
+    text: str = field(default="", repr=False)
+    """Of the file, where the engine does not say at which statement it is."""
 
     @property
     def words(self) -> str:
         """For the beginning of a message."""
-        return f"{self.file} ({self.number} of {self.of})"
+        line = f", line {self.line}" if self.text and self.line else ""
+        return f"{self.file} ({self.number} of {self.of}{line})"
+
+    def at(self, query: str, since: float) -> "Place":
+        """The same at the statement that begins with `query`, and since then; where that stands several times, its line is not known."""
+        begin = self.text.find(query)
+        known = begin >= 0 and self.text.find(query, begin + 1) < 0
+        return replace(self, line=self.text.count("\n", 0, begin) + 1 if known else 0, since=since)
 
 
 class Tracker:
@@ -71,11 +80,11 @@ class Tracker:
             since = failed.since
         self.place = replace(place, statement=number, line=line, since=since)
 
-    def begin(self, name: str, backend: int, statements: int = 0) -> None:
-        """A file is begun by the process `backend` of the server; of an engine that runs it as a whole, no statement is known."""
+    def begin(self, name: str, backend: int, statements: int = 0, text: str = "") -> None:
+        """A file is begun by the process `backend` of the server; of an engine that runs it as a whole, its text is given."""
         number = self._numbers.get(name)
         if number is None:
             return
         of, now = len(self._numbers), self._clock()
-        self.place = Place(name, number, of, backend, statements=statements, since=now)
+        self.place = Place(name, number, of, backend, statements=statements, since=now, text=text)
         self._began(self.place)

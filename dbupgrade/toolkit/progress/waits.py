@@ -21,13 +21,27 @@ ORDER BY blocker.xact_start NULLS LAST, blocker.pid
 """
 """Who keeps the session with the pid $1 from going on. Without the rights of pg_read_all_stats, the server hides most columns
 of others' sessions."""
-INDEX = """
-SELECT phase, relid::regclass::text AS relation, blocks_done AS done, blocks_total AS total
+PROGRESS = """
+SELECT phase, (SELECT oid::regclass::text FROM pg_class WHERE oid = relid) AS relation, blocks_done AS done, blocks_total AS total, tuples_done AS rows
 FROM pg_stat_progress_create_index WHERE pid = $1
 UNION ALL
-SELECT phase, relid::regclass::text, heap_blks_scanned, heap_blks_total FROM pg_stat_progress_cluster WHERE pid = $1
+SELECT phase, (SELECT oid::regclass::text FROM pg_class WHERE oid = relid), heap_blks_scanned, heap_blks_total, heap_tuples_scanned
+FROM pg_stat_progress_cluster WHERE pid = $1
 """
-"""How far the session is in what takes long: both views are there from PostgreSQL 12 on."""
+"""How far the session is in what takes long: both views are there from PostgreSQL 12 on. VACUUM FULL is one of the second.
+A table that the session has made itself is not visible, and has no name."""
+KNOWS_COPY = "SELECT 1 AS known WHERE to_regclass('pg_catalog.pg_stat_progress_copy') IS NOT NULL"
+"""PostgreSQL has the view from 14 on."""
+COPY = """
+SELECT command AS phase, (SELECT oid::regclass::text FROM pg_class WHERE oid = relid) AS relation,
+  bytes_processed AS done, bytes_total AS total, tuples_processed AS rows
+FROM pg_stat_progress_copy WHERE pid = $1
+"""
+STATEMENT = """
+SELECT query, extract(epoch FROM clock_timestamp() - query_start)::float8 AS seconds
+FROM pg_stat_activity WHERE pid = $1 AND state = 'active'
+"""
+"""What a session executes, where the engine does not say so; the server keeps its beginning."""
 _TEXT_BYTES = 200
 _STATEMENT_BYTES = 500
 _MINUTE = 60
@@ -98,8 +112,10 @@ def running_words(place: Place, seconds: float, row: Mapping[str, Any] | None) -
     text = f"{place.words}: {what} has been running for {span(seconds)}"
     if row is None:
         return text
+    relation = f" of {_short(row['relation'])}" if row["relation"] else ""
     share = f", {100 * row['done'] // row['total']} %" if row["total"] else ""
-    return f"{text} ({row['phase']} of {_short(row['relation'])}{share})"
+    rows = f", {row['rows']} rows" if row["rows"] else ""
+    return f"{text} ({row['phase']}{relation}{share}{rows})"
 
 
 def span(seconds: float) -> str:

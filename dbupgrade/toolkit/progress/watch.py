@@ -28,8 +28,9 @@ class Watch:
     def __init__(self, output: Output, files: Sequence[str]) -> None:
         self._output = output
         self.tracker = Tracker(files, time.monotonic, self._began)
-        self._told: tuple[int, list[int]] | None = None
-        """Of the last line: the statement, and the processes that block it."""
+        self._told: tuple[tuple[int, int], list[int]] | None = None
+        """Of the last line: the statement and its line, and the processes that block it."""
+        self._knows_copy: bool | None = None
         self._told_at = 0.0
         self._blind = False
 
@@ -50,13 +51,27 @@ class Watch:
             if place is None or not place.backend or time.monotonic() - place.since < LOOK_SECONDS:
                 continue
             try:
+                at = await self._at(fetch, place)
                 found = waits.wait(await fetch(waits.BLOCKERS, place.backend))
-                rows = [] if found else await fetch(waits.INDEX, place.backend)
+                rows = [] if found else await self._progress(fetch, place.backend)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 self._cannot_look(error)
                 continue
             if place == self.tracker.place:  # else it says nothing of what goes on now
-                self._tell(place, found, rows[0] if rows else None)
+                self._tell(at, found, rows[0] if rows else None)
+
+    async def _at(self, fetch: Fetch, place: Place) -> Place:
+        """At the statement that the server executes, where the engine does not say which it is."""
+        if not place.text:
+            return place
+        rows = await fetch(waits.STATEMENT, place.backend)
+        return place.at(rows[0]["query"], time.monotonic() - rows[0]["seconds"]) if rows else place
+
+    async def _progress(self, fetch: Fetch, backend: int) -> Sequence[Mapping[str, Any]]:
+        if self._knows_copy is None:
+            self._knows_copy = bool(await fetch(waits.KNOWS_COPY))
+        found = await fetch(waits.PROGRESS, backend)
+        return found or (await fetch(waits.COPY, backend) if self._knows_copy else ())
 
     def _cannot_look(self, error: Exception) -> None:
         if not self._blind:
@@ -73,10 +88,11 @@ class Watch:
         """Write a line when something has changed, and now and then when nothing has."""
         now = time.monotonic()
         seconds = now - place.since
-        what = (place.statement, [blocker.pid for blocker in found.blockers] if found else [])
+        statement = (place.statement, place.line)
+        what = (statement, [blocker.pid for blocker in found.blockers] if found else [])
         if what == self._told and now - self._told_at < REPEAT_SECONDS:
             return
-        freed = self._told is not None and self._told[0] == place.statement and self._told[1]
+        freed = self._told is not None and self._told[0] == statement and self._told[1]
         if found is None and seconds < REPEAT_SECONDS and not freed:
             return  # a statement that runs is worth a line only when it takes long
         self._told, self._told_at = what, now

@@ -126,12 +126,20 @@ def test_nothing_is_waited_for_without_rows() -> None:
     [
         (None, ""),
         (
-            {"phase": "building index", "relation": "orders", "done": 31, "total": 100},
+            {"phase": "building index", "relation": "orders", "done": 31, "total": 100, "rows": 0},
             " (building index of orders, 31 %)",
         ),
         (
-            {"phase": "waiting for readers", "relation": "orders", "done": 0, "total": 0},
+            {"phase": "waiting for readers", "relation": "orders", "done": 0, "total": 0, "rows": None},
             " (waiting for readers of orders)",
+        ),
+        (
+            {"phase": "COPY FROM", "relation": "orders", "done": 512, "total": 0, "rows": 1200},
+            " (COPY FROM of orders, 1200 rows)",
+        ),
+        (
+            {"phase": "COPY TO", "relation": None, "done": 512, "total": 0, "rows": 1200},
+            " (COPY TO, 1200 rows)",
         ),
     ],
 )
@@ -147,3 +155,16 @@ def test_what_runs_is_told_with_how_far_it_is(progress: dict[str, Any] | None, w
 )
 def test_spans(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("query", "line"),
+    [("update a", 2), ("update a\n  set b = 1;", 2), ("select 1;", 0), ("drop table x", 0)],
+)
+def test_the_statement_of_an_engine_that_runs_a_file_as_a_whole_is_known_by_its_line(
+    query: str, line: int
+) -> None:
+    """The server says what it executes; what stands there twice could be either."""
+    place = Place("2_b.sql", 3, 7, 9, text="select 1;\nupdate a\n  set b = 1;\nselect 1;\n", since=1)
+    assert (place.at(query, 5).line, place.at(query, 5).since) == (line, 5)
+    assert place.at(query, 5).words == f"2_b.sql (3 of 7{', line 2' if line else ''})"

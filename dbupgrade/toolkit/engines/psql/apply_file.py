@@ -86,7 +86,8 @@ class _File:
         self.process = "".join(answer)
         if not self.process.isdecimal():
             return self.reporter.problem(self.process)
-        self.tracker.begin(self.migration.name, int(self.process))
+        text = await asyncio.to_thread(Path(self.reporter.path).read_text, errors="replace")
+        self.tracker.begin(self.migration.name, int(self.process), text=text)
         if failed := await self._run(place):
             return failed
         return await self._complete(found)
