@@ -8,7 +8,8 @@ from pydantic import Field
 
 from dbupgrade.api.record import Record
 
-PLANNED_FILES = 100
+PLANNED_FILES = 5000
+"""More than fit into a line of the log: what bounds a plan is its size."""
 PLANNED_STATEMENTS = 20
 LOCKS = 4
 FINDINGS = 8

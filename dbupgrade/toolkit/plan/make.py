@@ -11,7 +11,6 @@ import asyncpg
 from dbupgrade.api.plan import (
     FINDINGS,
     LOCKS,
-    PLANNED_FILES,
     PLANNED_STATEMENTS,
     Plan,
     PlannedFile,
@@ -64,7 +63,7 @@ def make(call: Call, state: State, known: pending.Survey) -> Plan:
         statement_count=sum(file.statement_count for file in files),
         errors=_count(found.findings, Level.ERROR),
         warnings=_count(found.findings, Level.WARNING),
-        files=tuple(sorted(files, key=_danger)[:PLANNED_FILES]),
+        files=tuple(sorted(files, key=_danger)),
     )
     unknown = next((f"{each.file} line {each.line}" for each in found.locks if not each.complete), "")
     return replace(plan, asks=asking.asks(plan, settings.approval, settings.approval_above, unknown))

@@ -191,3 +191,22 @@ def test_the_official_command_line_has_limits_for_waits(maria: MariaDb, tmp_path
     done = toolkit.run("apply", MIGRATE_LOCK_TIMEOUT="60s")
     assert done.code == 0, done.text
     assert maria.rows("select a, b from limits.seen") == ["60\t50"]
+
+
+def test_a_plan_has_files_and_findings_and_may_need_approval(maria: MariaDb, tmp_path: Path) -> None:
+    maria.rows("create or replace database plans; grant all on plans.* to shop")
+    toolkit = OnMariaDb.of(maria, tmp_path, "plans")
+    toolkit.write(v1="create table a (id int, note text);")
+    assert toolkit.run("apply").code == 0
+    toolkit.write(v2="alter table a drop column note;", v3="create table b (id int);")
+    asking = {"MIGRATE_APPROVAL": "OnFindings"}
+    planned = toolkit.run("plan", **asking)
+    plan = planned.event("plan")["plan"]
+    assert (planned.code, plan["fileCount"], plan["fromVersion"], plan["toVersion"]) == (13, 2, "1", "3")
+    assert plan["asks"].startswith("The lint finds 1 error: 2_x.sql line 1")
+    refused = toolkit.run("apply", **asking)
+    assert (refused.code, refused.event("failed")["failure"]) == (13, "ApprovalPending")
+    assert (
+        toolkit.run("apply", **asking, MIGRATE_APPROVED_PLANS=plan["digest"]).event("finished")["applied"]
+        == 2
+    )
