@@ -14,6 +14,7 @@ from sqlglot.dialects.mysql import MySQL
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.simplify import simplify
 
+from dbupgrade.toolkit.lint.mysql_columns import Columns, is_not_null, table_of
 from dbupgrade.toolkit.lint.rule import Finding, Hit, Level
 from dbupgrade.toolkit.lint.rules import columns, constraints, destructive, files, renames, tables
 from dbupgrade.toolkit.lint.rules.mysql import BLOCKS_WRITES, COPIES
@@ -28,13 +29,24 @@ _MOMENT = "a metadata lock, which reads and writes wait for, for a moment"
 
 def findings(all_files: Sequence[File], chosen: set[str], settings: LintSettings) -> list[Finding]:
     """All findings in the chosen files that are not suppressed, in their order."""
-    return [each for file in all_files if file.name in chosen for each in _file(file, settings)]
+    known, found = Columns(), []
+    for file in all_files:
+        try:
+            statements = list(_statements(file.text))
+        except SqlglotError:
+            statements = None
+        if file.name in chosen:
+            found += _file(file, statements, settings, known)
+        else:
+            for each in statements or ():
+                known.learn(each.tree)
+    return found
 
 
-def _file(file: File, settings: LintSettings) -> list[Finding]:
-    try:
-        statements = list(_statements(file.text))
-    except SqlglotError:
+def _file(
+    file: File, statements: list[Statement] | None, settings: LintSettings, known: Columns
+) -> list[Finding]:
+    if statements is None:
         hit = Hit(files.UNREAD, "cannot be parsed: nothing in it was checked", level=Level.WARNING)
         return [_finding(file.name, 1, hit, settings)]
     suppressions = Suppressions(file.text, statements, reasons=settings.reasons)
@@ -42,7 +54,7 @@ def _file(file: File, settings: LintSettings) -> list[Finding]:
     found = []
     for number, statement in enumerate(statements):
         text = file.text[statement.start : statement.stop]
-        for hit in _look(statement.tree, text):
+        for hit in _look(statement.tree, text, known):
             if hit.table in new:
                 continue
             covering = suppressions.covering(number, hit.rule)
@@ -52,6 +64,7 @@ def _file(file: File, settings: LintSettings) -> list[Finding]:
             elif settings.reasons:
                 found.append(finding.as_suppressed(covering[0].reason))
         new = _still_new(new, statement.tree)
+        known.learn(statement.tree)
     for comment in suppressions.comments:
         found += [
             _finding(file.name, comment.line, Hit(files.UNUSED, what), settings) for what in comment.unused()
@@ -62,10 +75,10 @@ def _file(file: File, settings: LintSettings) -> list[Finding]:
 def _still_new(new: set[Name], tree: Any) -> set[Name]:
     """The tables that were certainly not there before the file."""
     if isinstance(tree, exp.Create) and tree.kind == "TABLE" and not tree.args.get("exists"):
-        return new | {_name(tree)}
+        return new | {table_of(tree)}
     if isinstance(tree, exp.Drop | exp.Alter):
         renamed = any(isinstance(each, exp.AlterRename) for each in tree.args.get("actions") or ())
-        return new - {_name(tree)} if isinstance(tree, exp.Drop) or renamed else new
+        return new - {table_of(tree)} if isinstance(tree, exp.Drop) or renamed else new
     return set() if tree is None or isinstance(tree, exp.Use | exp.Command) else new
 
 
@@ -116,11 +129,6 @@ def _tree(dialect: MySQL, tokens: list[Token], text: str) -> Any:
     return trees[0] if len(trees) == 1 else None
 
 
-def _name(tree: Any) -> Name:
-    table = tree if isinstance(tree, exp.Table) else tree.find(exp.Table)
-    return Name(table.db, table.name) if table else Name("", "?")
-
-
 def _words(text: str) -> str:
     """A statement without comments, strings and superfluous space."""
     return " ".join(_NOISE.sub(" ", text).split())
@@ -147,6 +155,11 @@ _WORDS: tuple[tuple[str, Any, str], ...] = (
         COPIES,
         "copies {}, because it requests ALGORITHM=COPY",
     ),
+    (
+        rf"ALTER TABLE {_TABLE} (?:DROP|TRUNCATE) PARTITION\b",
+        destructive.DROP_TABLE,
+        "drops or empties partitions of {}",
+    ),
     (rf"LOCK TABLES? {_TABLE} .*WRITE", tables.LOCK, "locks {}"),
 )
 _HARMLESS = re.compile(
@@ -168,19 +181,19 @@ def _by_words(text: str) -> Iterator[Hit]:
         yield Hit(files.UNREAD, f"{' '.join(words.split()[:2])} …: cannot be checked beforehand")
 
 
-def _look(tree: Any, text: str) -> Iterator[Hit]:
+def _look(tree: Any, text: str, known: Columns) -> Iterator[Hit]:
     match tree:
         case exp.Drop():
             yield from _drop(tree)
         case exp.TruncateTable():
             for table in tree.expressions:
-                yield Hit(destructive.TRUNCATE, f"empties table {_name(table)}", _name(table))
+                yield Hit(destructive.TRUNCATE, f"empties table {table_of(table)}", table_of(table))
         case exp.Delete() if _matches_all(tree):
-            yield Hit(destructive.DELETE_ALL, f"deletes all rows of {_name(tree)}", _name(tree))
+            yield Hit(destructive.DELETE_ALL, f"deletes all rows of {table_of(tree)}", table_of(tree))
         case exp.Update() if _matches_all(tree):
-            yield Hit(destructive.UPDATE_ALL, f"changes all rows of {_name(tree)}", _name(tree))
+            yield Hit(destructive.UPDATE_ALL, f"changes all rows of {table_of(tree)}", table_of(tree))
         case exp.Alter():
-            yield from _alter(tree, text)
+            yield from _alter(tree, text, known)
         case exp.Command() | None:
             yield from _by_words(text)
         case _:
@@ -195,7 +208,7 @@ def _matches_all(tree: Any) -> bool:
 
 
 def _drop(tree: exp.Drop) -> Iterator[Hit]:
-    names = [_name(each) for each in tree.args.get("tables") or ()]
+    names = [table_of(each) for each in tree.args.get("tables") or ()]
     match tree.kind:
         case "TABLE":
             yield from (Hit(destructive.DROP_TABLE, f"drops table {name}", name) for name in names)
@@ -209,13 +222,15 @@ def _drop(tree: exp.Drop) -> Iterator[Hit]:
             yield Hit(rule, what)
 
 
-def _alter(tree: exp.Alter, text: str) -> Iterator[Hit]:
-    table = _name(tree)
+def _alter(tree: exp.Alter, text: str, known: Columns) -> Iterator[Hit]:
+    table = table_of(tree)
     actions = tree.args.get("actions") or []
     if not actions:
         yield from _by_words(text)
     for action in actions:
-        if found := _ACTIONS.get(type(action)):
+        if isinstance(action, exp.ModifyColumn):
+            yield from _modified(table, action, known)
+        elif found := _ACTIONS.get(type(action)):
             yield from found(table, action)
         elif not isinstance(action, _QUIET):
             yield Hit(files.UNREAD, f"changes {table} in a way that cannot be checked beforehand", table)
@@ -247,11 +262,15 @@ def _added(table: Name, action: Any) -> Iterator[Hit]:
         yield Hit(columns.REQUIRED, f"adds NOT NULL column {column} without a default", table)
 
 
-def _modified(table: Name, action: Any) -> Iterator[Hit]:
+def _modified(table: Name, action: Any, known: Columns) -> Iterator[Hit]:
     old = action.args.get("rename_from")
     new = action.this.name
     if old is not None and old.name != new:
         yield Hit(renames.COLUMN, f"renames column {table}.{old.name} to {new}", table)
+    if known.keeps_rows(table, action):
+        if is_not_null(action.this) and known.is_nullable(table, action):
+            yield Hit(columns.NOT_NULL, f"sets {table}.{new} NOT NULL", table)
+        return
     yield Hit(COPIES, f"changes the type of {table}.{new}, unless it already has that type", table)
 
 
@@ -266,7 +285,7 @@ def _constraint(table: Name, action: Any) -> Iterator[Hit]:
 
 
 def _renamed(table: Name, action: Any) -> Iterator[Hit]:
-    yield Hit(renames.TABLE, f"renames table {table} to {_name(action.this)}", table)
+    yield Hit(renames.TABLE, f"renames table {table} to {table_of(action.this)}", table)
 
 
 def _renamed_column(table: Name, action: Any) -> Iterator[Hit]:
@@ -276,7 +295,6 @@ def _renamed_column(table: Name, action: Any) -> Iterator[Hit]:
 _ACTIONS: dict[type, Callable[[Name, Any], Iterator[Hit]]] = {
     exp.Drop: _dropped,
     exp.ColumnDef: _added,
-    exp.ModifyColumn: _modified,
     exp.AddConstraint: _constraint,
     exp.AlterRename: _renamed,
     exp.RenameColumn: _renamed_column,

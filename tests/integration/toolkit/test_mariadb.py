@@ -127,8 +127,11 @@ def test_waits_are_limited_and_nothing_is_repeated(maria: MariaDb, tmp_path: Pat
 WAITING_AT_GATE = (
     "select id from information_schema.processlist where info = 'select get_lock(''gate'', 300)'"
 )
+DEFINED = "create table t (id int primary key, a int not null, note varchar(50), long_note varchar(300), kind enum('x', 'y'));"
 BLOCKING = (
     "modify a bigint",
+    "modify note varchar(40)",
+    "modify kind enum('y', 'x')",
     "add column b int as (a * 2) stored",
     "convert to character set utf16",
     "partition by hash(id) partitions 4",
@@ -136,6 +139,10 @@ BLOCKING = (
     "drop primary key",
 )
 HARMLESS = (
+    "modify note varchar(63)",
+    "modify long_note varchar(400)",
+    "modify kind enum('x', 'y', 'z')",
+    "modify a int not null default 3",
     "add column b int",
     "add column b int not null default 0 after id",
     "add index i (a), add unique key u (note)",
@@ -147,10 +154,11 @@ HARMLESS = (
 @pytest.mark.parametrize("change", [*BLOCKING, *HARMLESS])
 def test_what_the_lint_says_of_a_change_is_what_the_server_does(maria: MariaDb, change: str) -> None:
     """The server itself refuses a change beside writers that the lint says keeps them waiting, and makes all others."""
-    found = findings([File("1_x.sql", f"alter table t {change};")], {"1_x.sql"}, LintSettings())
+    files = [File("1_x.sql", DEFINED), File("2_x.sql", f"alter table t {change};")]
+    found = findings(files, {"2_x.sql"}, LintSettings())
     blocks = [each.rule.name for each in found if each.rule.name.startswith("mysql-")]
     assert bool(blocks) is (change in BLOCKING)
-    maria.rows("create or replace table dev.t (id int primary key, a int not null, note varchar(50))")
+    maria.rows(DEFINED.replace("create table t", "create or replace table dev.t"))
     beside_writers = f"set session alter_algorithm = 'INPLACE'; alter online table dev.t {change}"
     if blocks:
         with pytest.raises(subprocess.CalledProcessError):

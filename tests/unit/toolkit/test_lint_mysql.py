@@ -8,12 +8,15 @@ from dbupgrade.toolkit.lint.mysql import findings
 from dbupgrade.toolkit.lint.settings import LintSettings
 from dbupgrade.toolkit.sql.concurrently import File
 
+T = "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(50), b INT NOT NULL, k ENUM('x', 'y'));|"
+"""A table, in a file of its own."""
+
 
 def look(text: str) -> list[str]:
-    files = [File("1_x.sql", text)]
+    files = [File(f"{number}_x.sql", each) for number, each in enumerate(text.split("|"))]
     return [
         f"{each.line} {each.level} {each.rule.name}: {each.what}"
-        for each in findings(files, {"1_x.sql"}, LintSettings())
+        for each in findings(files, {files[-1].name}, LintSettings())
     ]
 
 
@@ -46,6 +49,16 @@ def look(text: str) -> list[str]:
         ("ALTER TABLE t DROP FOREIGN KEY f;", ["1 warning drop-constraint: drops constraint f of t"]),
         ("LOCK TABLES t WRITE;", ["1 warning lock-table: locks t"]),
         ("CREATE TABLE IF NOT EXISTS t (a INT);\nDROP TABLE t;", ["2 error ban-drop-table: drops table t"]),
+        ("ALTER TABLE t DROP PARTITION p0;", ["1 error ban-drop-table: drops or empties partitions of t"]),
+        # What the folder says of a column.
+        (f"{T}ALTER TABLE t MODIFY a VARCHAR(60), MODIFY b INT NOT NULL, MODIFY k ENUM('x', 'y', 'z');", []),
+        (f"{T}ALTER TABLE t MODIFY a VARCHAR(64);", ["1 error mysql-table-copy: changes the type of t.a, unless it already has that type"]),
+        (f"{T}ALTER TABLE t MODIFY k ENUM('y', 'x');", ["1 error mysql-table-copy: changes the type of t.k, unless it already has that type"]),
+        (f"{T}ALTER TABLE t MODIFY a VARCHAR(50) CHARACTER SET latin1;", ["1 error mysql-table-copy: changes the type of t.a, unless it already has that type"]),
+        (f"{T}ALTER TABLE t MODIFY a VARCHAR(50) NOT NULL;", ["1 error adding-not-nullable-field: sets t.a NOT NULL"]),
+        (f"{T}ALTER TABLE t CHANGE a n VARCHAR(60);", ["1 error renaming-column: renames column t.a to n"]),
+        (f"{T}USE other; ALTER TABLE t MODIFY a VARCHAR(60);", ["1 error mysql-table-copy: changes the type of t.a, unless it already has that type"]),
+        (f"{T.replace('TABLE', 'TABLE IF NOT EXISTS')}ALTER TABLE t MODIFY a VARCHAR(60);", ["1 error mysql-table-copy: changes the type of t.a, unless it already has that type"]),
         # What cannot be read is said.
         ("ALTER TABLE t FROBNICATE;", ["1 info unread-statement: ALTER TABLE …: cannot be checked beforehand"]),
         ("DELIMITER //\nCREATE PROCEDURE p() BEGIN DELETE FROM t; END //", ["1 info unread-statement: DELIMITER // …: cannot be checked beforehand"]),
