@@ -11,6 +11,7 @@ from dbupgrade.toolkit.lint import pending
 from dbupgrade.toolkit.output import Format
 from dbupgrade.toolkit.plan.approval import leave
 from dbupgrade.toolkit.plan.make import make
+from dbupgrade.toolkit.preflight import gate as preflight
 
 
 def run(call: Call) -> int:
@@ -26,6 +27,7 @@ def run(call: Call) -> int:
         image_digest=given.image_digest or call.settings.image_digest,
     )
     state = compare(call)
+    preflight.tell(call, preflight.of_plan(call, state))
     plan = make(call, state, pending.survey(call, *pending.names(call, state)))
     if call.output.form is Format.MARKDOWN:
         call.output.raw("\n".join(plan_text.markdown(plan)))

@@ -1,5 +1,6 @@
 """The preflight of what `apply` is about to apply: it may hold the run back."""
 
+import asyncio
 from collections.abc import Awaitable, Collection
 
 import asyncpg
@@ -8,8 +9,9 @@ from dbupgrade.api.status import Failure
 from dbupgrade.pod import preflight as told
 from dbupgrade.pod.redact import cut
 from dbupgrade.pod.report import Report
+from dbupgrade.toolkit import address
 from dbupgrade.toolkit.call import Call
-from dbupgrade.toolkit.history import ledger
+from dbupgrade.toolkit.history import database, ledger
 from dbupgrade.toolkit.history.atlas import AtlasError, State
 from dbupgrade.toolkit.history.lock import BROKEN, EngineKeeper, Fetch, Keeper
 from dbupgrade.toolkit.preflight.facts import Facts, History
@@ -23,19 +25,44 @@ def before_history(call: Call, keeper: Keeper | EngineKeeper) -> tuple[Finding, 
 
 def of_atlas(call: Call, state: State, keeper: Keeper | EngineKeeper) -> tuple[Finding, ...]:
     """What is found before the pending files of `state` are applied. Raises AtlasError."""
-    baseline = "" if state.applied else call.settings.baseline
-    names = [file.name for file in state.pending if file.version > baseline]
+    names = _names(call, state)
     if not (names and isinstance(keeper, Keeper)):
         return ()
-    schema = ledger.schema_of(call.settings.database, call.settings.revisions_schema)
-    return keeper.ask(
-        lambda fetch: look(call, fetch, names, History(schema, ledger.HISTORY), _connections(call))
-    )
+    return keeper.ask(lambda fetch: look(call, fetch, names, _history(call), _connections(call)))
 
 
 def _connections(call: Call) -> int:
     """How many connections the run has at once: that of its lock, and those of the engine."""
     return 3 if call.atlas.is_ours() else 2
+
+
+def of_plan(call: Call, state: State) -> tuple[Finding, ...]:
+    """The same for a plan, which is made without the lock, and may be made on a standby. Raises AtlasError."""
+    if not (names := _names(call, state)) or not address.is_postgresql(call.settings.database):
+        return ()
+    return tuple(each for each in asyncio.run(_connected(call, names)) if each.check != "primary")
+
+
+async def _connected(call: Call, names: Collection[str]) -> tuple[Finding, ...]:
+    try:
+        connection = await database.connect(call.settings.database)
+    except database.NOT_YET as error:
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+    try:
+        return await look(call, connection.fetch, names, _history(call), _connections(call))
+    finally:
+        await connection.close()
+
+
+def _names(call: Call, state: State) -> list[str]:
+    """The files that are applied; those up to a baseline are not."""
+    baseline = "" if state.applied else call.settings.baseline
+    return [file.name for file in state.pending if file.version > baseline]
+
+
+def _history(call: Call) -> History:
+    schema = ledger.schema_of(call.settings.database, call.settings.revisions_schema)
+    return History(schema, ledger.HISTORY)
 
 
 async def look(

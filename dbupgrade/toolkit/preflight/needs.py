@@ -250,6 +250,12 @@ def _on_relation(right: Right) -> Callable[[Any], Iterator[Need]]:
     return found
 
 
+def _reindex(tree: pb.ReindexStmt) -> Iterator[Need]:
+    # With an index, the privilege is that of its table.
+    if tree.kind == pb.REINDEX_OBJECT_TABLE:
+        yield Need(Right.MAINTAIN, name_of(tree.relation))
+
+
 def _on_table(tree: Any) -> Iterator[Need]:
     yield Need(Right.OWN, name_of(tree.table))
 
@@ -297,6 +303,8 @@ _NEEDS: dict[type, Callable[[Any], Iterator[Need]]] = {
     pb.TruncateStmt: _truncate,
     pb.LockStmt: _lock,
     pb.RefreshMatViewStmt: _on_relation(Right.MAINTAIN),
+    pb.ClusterStmt: _on_relation(Right.MAINTAIN),
+    pb.ReindexStmt: _reindex,
     pb.SelectStmt: _select,
     pb.InsertStmt: _insert,
     pb.UpdateStmt: _update,

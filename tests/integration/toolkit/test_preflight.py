@@ -78,6 +78,7 @@ CASES = {
     "an index": ("create index on app.t (id);", ["GRANT {owner} TO {user};"]),
     "an index that is dropped": ("drop index app.i;", ["GRANT {owner} TO {user};"]),
     "a view": ("create or replace view app.v as select 1 as id;", ["GRANT {owner} TO {user};"]),
+    "a table that is indexed again": ("reindex table app.t;", ["GRANT {owner} TO {user};"]),
     "a comment": ("comment on column app.t.id is 'x';", ["GRANT {owner} TO {user};"]),
     "a schema that is dropped": ("drop schema app cascade;", ["GRANT {owner} TO {user};"]),
     "a policy": ("create policy p on app.t;", ["GRANT {owner} TO {user};"]),
@@ -286,3 +287,10 @@ def test_a_standby_is_told_before_anything_is_done(tmp_path: Path) -> None:
                 REFUSED,
                 ["use the host of the primary in the URL of the database"],
             )
+
+
+def test_a_plan_says_what_the_preflight_finds_and_is_a_plan_nevertheless(restricted: Restricted) -> None:
+    restricted.toolkit.write(v1="create table a (id int);")
+    url = restricted.toolkit.server.url(restricted.toolkit.database).replace("admin:", f"{restricted.user}:")
+    done = restricted.toolkit.run("plan", DATABASE_URL=url)
+    assert (done.code, len(findings(done))) == (0, 2)

@@ -95,6 +95,8 @@ def found(*texts: str, facts: Facts = FACTS) -> list[tuple[str, str]]:
         (["create extension postgis"], [("warning", "CREATE EXTENSION postgis; (as a superuser, or as the administrator of your provider)")]),
         (["create extension none"], [("warning", "install extension none on the server, or use a server that has it")]),
         (["create extension if not exists there"], []),
+        (["reindex table orders; cluster app.orders using orders_pkey"], [("error", "GRANT app_owner TO migrator;")]),
+        (["reindex index app.orders_pkey"], []),
         (["this is not SQL"], []),
         ([], []),
     ],
