@@ -97,6 +97,17 @@ class History:
 
 
 @dataclass(frozen=True)
+class Run:
+    """What is known of the run that asks."""
+
+    connections: int = 3
+    """How many it has at once."""
+    is_pooled: bool = False
+    begins_read_write: bool = False
+    """Whether the engine begins the transactions of files so, whatever the default is."""
+
+
+@dataclass(frozen=True)
 class Facts:
     """All of it. What could not be asked of is in `unread`, in words, and is empty here."""
 
@@ -111,4 +122,6 @@ class Facts:
     transactions: tuple[OpenTransaction, ...] = ()
     history: History | None = None
     is_pooled: bool = False
+    begins_read_write: bool = False
+    """Whether the engine begins the transactions of files READ WRITE, whatever the default is."""
     unread: tuple[str, ...] = ()

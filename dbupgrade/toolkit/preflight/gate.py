@@ -14,7 +14,7 @@ from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.history import database, ledger
 from dbupgrade.toolkit.history.atlas import AtlasError, State
 from dbupgrade.toolkit.history.lock import BROKEN, EngineKeeper, Fetch, Keeper
-from dbupgrade.toolkit.preflight.facts import Facts, History
+from dbupgrade.toolkit.preflight.facts import Facts, History, Run
 from dbupgrade.toolkit.preflight.finding import ERROR, WARNING, Finding
 
 
@@ -28,12 +28,13 @@ def of_atlas(call: Call, state: State, keeper: Keeper | EngineKeeper) -> tuple[F
     names = _names(call, state)
     if not (names and isinstance(keeper, Keeper)):
         return ()
-    return keeper.ask(lambda fetch: look(call, fetch, names, _history(call), _connections(call)))
+    return keeper.ask(lambda fetch: look(call, fetch, names, _history(call), _run(call)))
 
 
-def _connections(call: Call) -> int:
-    """How many connections the run has at once: that of its lock, and those of the engine."""
-    return 3 if call.atlas.is_ours() else 2
+def _run(call: Call) -> Run:
+    """What is known of a run with an engine that is Atlas."""
+    ours = call.atlas.is_ours()
+    return Run(3 if ours else 2, is_pooled=call.is_pooled, begins_read_write=True)
 
 
 def of_plan(call: Call, state: State) -> tuple[Finding, ...]:
@@ -49,7 +50,7 @@ async def _connected(call: Call, names: Collection[str]) -> tuple[Finding, ...]:
     except database.NOT_YET as error:
         raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
     try:
-        return await look(call, connection.fetch, names, _history(call), _connections(call))
+        return await look(call, connection.fetch, names, _history(call), _run(call))
     finally:
         await connection.close()
 
@@ -66,18 +67,15 @@ def _history(call: Call) -> History:
 
 
 async def look(
-    call: Call, fetch: Fetch, names: Collection[str], history: History, connections: int
+    call: Call, fetch: Fetch, names: Collection[str], history: History, run: Run
 ) -> tuple[Finding, ...]:
-    """What is found before the files with these names are applied, for which the engine has so many connections at once.
-
-    Raises AtlasError for a connection that is gone.
-    """
+    """What is found before the files with these names are applied. Raises AtlasError for a connection that is gone."""
     # PostgreSQL's parser takes time and memory.
     from dbupgrade.toolkit.preflight import pending, preflight, reader  # noqa: PLC0415
 
     parts = {part.name: name for name, split in call.changed.items() for part in split}
     files = pending.read(pending.texts(call.source, names, parts))
-    facts = await _answered(reader.read(fetch, files, reader.Run(connections, call.is_pooled), history))
+    facts = await _answered(reader.read(fetch, files, run, history))
     return preflight(facts, files) if isinstance(facts, Facts) else (facts,)
 
 
@@ -85,7 +83,7 @@ async def _of_server(call: Call, fetch: Fetch) -> tuple[Finding, ...]:
     from dbupgrade.toolkit.preflight import reader  # noqa: PLC0415 - as above
     from dbupgrade.toolkit.preflight.checks import connections  # noqa: PLC0415
 
-    facts = await _answered(reader.read_server(fetch, reader.Run(_connections(call), call.is_pooled)))
+    facts = await _answered(reader.read_server(fetch, _run(call)))
     return tuple(connections.look(facts)) if isinstance(facts, Facts) else ()
 
 

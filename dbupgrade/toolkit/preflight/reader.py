@@ -1,7 +1,7 @@
 """Asks a PostgreSQL for the facts: a few queries that only read, in a connection that is there."""
 
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -14,6 +14,7 @@ from dbupgrade.toolkit.preflight.facts import (
     OpenTransaction,
     Owner,
     Relation,
+    Run,
     Schema,
     Server,
 )
@@ -23,15 +24,6 @@ from dbupgrade.toolkit.sql.names import Name
 Fetch = Callable[..., Coroutine[Any, Any, list[asyncpg.Record]]]
 """Executes a query with its values and returns the rows."""
 Row = Any
-
-
-@dataclass(frozen=True)
-class Run:
-    """What is known of the run that asks."""
-
-    connections: int = 3
-    """How many it has at once."""
-    is_pooled: bool = False
 
 
 _MAINTAIN = 170000
@@ -133,6 +125,7 @@ async def read_server(fetch: Fetch, run: Run) -> Facts:
         connections=Connections(run.connections, **dict(limits[0])) if limits else Connections(),
         path=tuple(first["path"]),
         is_pooled=run.is_pooled,
+        begins_read_write=run.begins_read_write,
         unread=tuple(asking.unread),
     )
 

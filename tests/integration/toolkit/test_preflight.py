@@ -222,6 +222,16 @@ def test_a_user_whose_transactions_only_read_is_told_how_to_change_that(
     assert restricted.apply(MIGRATE_ENGINE=engine)[1].applied == 1
 
 
+def test_a_file_that_the_engine_can_write_after_all_is_not_held_back(restricted: Restricted) -> None:
+    restricted.sql("grant create on database {database} to {user}", "grant create on schema public to {user}")
+    restricted.toolkit.write(v1="create table a (id int);")
+    assert restricted.apply()[1].applied == 1
+    restricted.sql("alter role {user} set default_transaction_read_only = on")
+    restricted.toolkit.write(v2="alter table a add c int;")
+    done, report = restricted.apply()
+    assert (report.applied, [each["check"] for each in findings(done, "warning")]) == (1, ["primary"])
+
+
 @pytest.mark.parametrize(("engine", "needed"), [("Atlas", 3), ("Psql", 2)])
 def test_a_limit_of_connections_that_no_run_can_keep_to_is_told(
     restricted: Restricted, engine: str, needed: int

@@ -130,6 +130,8 @@ def test_a_member_that_does_not_inherit_is_told_so(version: int, fix: str) -> No
 
 
 MAKES_SCHEMAS = replace(FACTS.server, may_create_schemas=True)
+READ_ONLY = replace(FACTS, server=replace(FACTS.server, read_only="user"), history=History("public", "ours"))
+RESET = "ALTER ROLE migrator RESET default_transaction_read_only;"
 SESSION = OpenTransaction(ORDERS, 42, "web", "shop-web", 200.0)
 
 
@@ -139,7 +141,11 @@ SESSION = OpenTransaction(ORDERS, 42, "web", "shop-web", 200.0)
         pytest.param(replace(FACTS, server=replace(FACTS.server, is_standby=True)),
                      [("error", "use the host of the primary in the URL of the database")], id="a standby"),
         pytest.param(replace(FACTS, server=replace(FACTS.server, read_only="database")),
-                     [("error", "ALTER DATABASE shop RESET default_transaction_read_only;")], id="a database that only reads"),
+                     [("error", "SET default_transaction_read_only = off; ALTER DATABASE shop RESET default_transaction_read_only;")], id="a database that only reads"),
+        pytest.param(replace(READ_ONLY, begins_read_write=True), [("warning", RESET)], id="an engine that writes anyway"),
+        pytest.param(READ_ONLY, [("error", RESET)], id="an engine that does not"),
+        pytest.param(replace(READ_ONLY, begins_read_write=True, history=History("public", "none")), [("error", RESET)],
+                     id="no history, which is made as the default is"),
         pytest.param(replace(FACTS, server=replace(FACTS.server, read_only="client")),
                      [("error", "remove default_transaction_read_only from the URL of the database")], id="a URL"),
         pytest.param(replace(FACTS, history=History("atlas", "revisions")),

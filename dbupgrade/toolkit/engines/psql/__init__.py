@@ -26,14 +26,14 @@ from dbupgrade.toolkit.lint import gate
 from dbupgrade.toolkit.output import at, counted
 from dbupgrade.toolkit.preflight import gate as preflight
 from dbupgrade.toolkit.preflight.facts import History as Recorded
+from dbupgrade.toolkit.preflight.facts import Run
 from dbupgrade.toolkit.preflight.finding import Finding
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
 
 __all__ = ["apply", "standing", "validate"]
 
-_CONNECTIONS = 2
-"""How many a run has at once: that of its lock, and that of psql."""
+_RUN = Run(connections=2)  # that of its lock, and that of psql
 ApplyFile = Callable[[Migration], Awaitable[Report | None]]
 """Applies a file once; returns why it failed."""
 
@@ -106,7 +106,13 @@ async def _preflight(
 ) -> tuple[Finding, ...]:
     """What is found before the files with these names are applied."""
     findings = (
-        await preflight.look(call, held.fetch, names, Recorded(found.schema, history.TABLE), _CONNECTIONS)
+        await preflight.look(
+            call,
+            held.fetch,
+            names,
+            Recorded(found.schema, history.TABLE),
+            replace(_RUN, is_pooled=call.is_pooled),
+        )
         if names
         else ()
     )
