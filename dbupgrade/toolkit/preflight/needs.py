@@ -50,6 +50,8 @@ class Need:
 
     right: Right
     name: Name
+    certain: bool = True
+    """Whether nothing else will do; providers let some roles have policies and triggers on tables of others."""
 
 
 _RELATIONS = {
@@ -151,7 +153,8 @@ def _drop(tree: pb.DropStmt) -> Iterator[Need]:
     elif tree.remove_type == pb.OBJECT_SCHEMA:
         yield from (Need(Right.OWN_SCHEMA, Name("", unwrap(item).sval)) for item in tree.objects)
     elif tree.remove_type in _PARTS:
-        yield from (Need(Right.OWN, qualified(strings(item.list.items)[:-1])) for item in tree.objects)
+        tables = (qualified(strings(item.list.items)[:-1]) for item in tree.objects)
+        yield from (Need(Right.OWN, table, certain=tree.remove_type == pb.OBJECT_RULE) for table in tables)
 
 
 def _comment(tree: pb.CommentStmt) -> Iterator[Need]:
@@ -256,8 +259,8 @@ def _reindex(tree: pb.ReindexStmt) -> Iterator[Need]:
         yield Need(Right.MAINTAIN, name_of(tree.relation))
 
 
-def _on_table(tree: Any) -> Iterator[Need]:
-    yield Need(Right.OWN, name_of(tree.table))
+def _policy(tree: pb.CreatePolicyStmt | pb.AlterPolicyStmt) -> Iterator[Need]:
+    yield Need(Right.OWN, name_of(tree.table), certain=False)
 
 
 def _truncate(tree: pb.TruncateStmt) -> Iterator[Need]:
@@ -292,8 +295,8 @@ _NEEDS: dict[type, Callable[[Any], Iterator[Need]]] = {
     pb.CreateExtensionStmt: _extension,
     pb.CreateTrigStmt: _on_relation(Right.TRIGGER),
     pb.RuleStmt: _on_relation(Right.OWN),
-    pb.CreatePolicyStmt: _on_table,
-    pb.AlterPolicyStmt: _on_table,
+    pb.CreatePolicyStmt: _policy,
+    pb.AlterPolicyStmt: _policy,
     pb.AlterTableStmt: _alter,
     pb.AlterSeqStmt: _alter_sequence,
     pb.AlterObjectSchemaStmt: _move,

@@ -39,6 +39,8 @@ class PendingFile:
 
     name: str
     steps: tuple[Step, ...]
+    is_read: bool = True
+    """Whether it is known what it does; with psql, a file may have commands that are not SQL."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,19 @@ _NO_RELATION = {Right.CREATE_SCHEMA, Right.OWN_SCHEMA, Right.EXTENSION}
 
 
 def read(files: Sequence[File]) -> Pending:
-    """Take the files apart; one that PostgreSQL's parser cannot read is left to the run."""
-    return Pending(tuple(PendingFile(file.name, tuple(_steps(file.text))) for file in files))
+    """Take the files apart; one that PostgreSQL's parser cannot read may do anything, for all that is known."""
+    return Pending(tuple(map(_file, files)))
 
 
-def _steps(text: str) -> Iterator[Step]:
+def _file(file: File) -> PendingFile:
     try:
-        statements = parser.statements(text)
+        statements = parser.statements(file.text)
     except ParseError:
-        return
+        return PendingFile(file.name, (Step(None, (), certain=False),), is_read=False)
+    return PendingFile(file.name, tuple(_steps(file.text, statements)))
+
+
+def _steps(text: str, statements: Sequence[parser.Statement]) -> Iterator[Step]:
     for statement in statements:
         if not isinstance(statement.tree, pb.DoStmt):
             yield Step(statement.tree, tuple(dict.fromkeys(needs(statement.tree))))

@@ -44,11 +44,20 @@ class TakesRole:
     file: str
 
 
-def walk(facts: Facts, pending: Pending) -> Iterator[Missing | TakesRole]:
+@dataclass(frozen=True)
+class Unread:
+    """A file that cannot be read beforehand."""
+
+    file: str
+
+
+def walk(facts: Facts, pending: Pending) -> Iterator[Missing | TakesRole | Unread]:
     """What is missing, in the order of the statements; the same may come twice."""
     here = _Walk(facts, pending)
     for number, file in enumerate(pending.files):
         here.begin(number, file.name)
+        if not file.is_read:
+            yield Unread(file.name)
         for step in file.steps:
             yield from here.look(step)
 
@@ -95,7 +104,7 @@ class _Walk:
             return None
         right, on, owner = found
         is_granted = on in self._granted or Name(on.schema, "") in self._granted
-        certain = step.certain and not self._is_in_doubt and not is_granted
+        certain = need.certain and step.certain and not self._is_in_doubt and not is_granted
         return Missing(right, on, self._file, certain, owner)
 
     def _lacking(self, need: Need) -> _Lacking | None:

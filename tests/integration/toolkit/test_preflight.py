@@ -81,7 +81,6 @@ CASES = {
     "a table that is indexed again": ("reindex table app.t;", ["GRANT {owner} TO {user};"]),
     "a comment": ("comment on column app.t.id is 'x';", ["GRANT {owner} TO {user};"]),
     "a schema that is dropped": ("drop schema app cascade;", ["GRANT {owner} TO {user};"]),
-    "a policy": ("create policy p on app.t;", ["GRANT {owner} TO {user};"]),
     "a partition": ("create table app.q partition of app.p for values in (1);", ["GRANT {owner} TO {user};"]),
     "rows that are inserted": ("insert into app.t values (1);", ["GRANT INSERT ON app.t TO {user};"]),
     "rows that are changed": (

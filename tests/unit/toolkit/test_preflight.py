@@ -97,7 +97,8 @@ def found(*texts: str, facts: Facts = FACTS) -> list[tuple[str, str]]:
         (["create extension if not exists there"], []),
         (["reindex table orders; cluster app.orders using orders_pkey"], [("error", "GRANT app_owner TO migrator;")]),
         (["reindex index app.orders_pkey"], []),
-        (["this is not SQL"], []),
+        (["create policy p on orders; drop policy q on orders; drop trigger t on orders"], [("warning", "GRANT app_owner TO migrator;")]),
+        (["this is not SQL", "alter table orders add a int"], [("warning", "GRANT app_owner TO migrator;"), ("info", "")]),
         ([], []),
     ],
 )  # fmt: skip

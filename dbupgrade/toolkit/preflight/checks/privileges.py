@@ -6,7 +6,7 @@ from dbupgrade.toolkit.preflight.facts import Facts, Owner
 from dbupgrade.toolkit.preflight.finding import ERROR, INFO, WARNING, Finding, listed
 from dbupgrade.toolkit.preflight.needs import Right
 from dbupgrade.toolkit.preflight.pending import Pending
-from dbupgrade.toolkit.preflight.walk import Missing, TakesRole, walk
+from dbupgrade.toolkit.preflight.walk import Missing, TakesRole, Unread, walk
 from dbupgrade.toolkit.sql.names import Name, quote, quoted
 
 _NAME = "privileges"
@@ -19,9 +19,12 @@ def look(facts: Facts, pending: Pending) -> Iterator[Finding]:
     """One finding for each command that mends something."""
     groups: dict[tuple[str, str], list[Missing]] = {}
     roles: dict[str, list[str]] = {}
+    unread: list[str] = []
     for each in walk(facts, pending):
         if isinstance(each, TakesRole):
             roles.setdefault(each.role, []).append(each.file)
+        elif isinstance(each, Unread):
+            unread.append(each.file)
         else:
             groups.setdefault(_group(facts, each), []).append(each)
     joined = {
@@ -38,7 +41,10 @@ def look(facts: Facts, pending: Pending) -> Iterator[Finding]:
         )
     for role, files in roles.items():
         message = f"{_files(files)}: what runs as role {role} was not checked"
-        yield Finding(check=_NAME, severity=INFO, message=message, fix="")
+        yield Finding(check=_NAME, severity=INFO, message=message)
+    if unread:
+        message = f"{_files(unread)}: not checked, because PostgreSQL's parser cannot read it"
+        yield Finding(check=_NAME, severity=INFO, message=message)
 
 
 def _owner_of(facts: Facts, missing: Missing) -> str | None:
