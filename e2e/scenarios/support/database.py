@@ -91,6 +91,11 @@ class Database:
             finally:
                 runner.run(connection.close())
 
+    def administer(self, *statements: str) -> None:
+        """Execute statements in this database as the administrator of the server."""
+        url = urlsplit(self.admin_url)._replace(path=f"/{self.name}").geturl()
+        asyncio.run(self._run(url, *statements))
+
     def _as_admin(self, *statements: str) -> None:
         asyncio.run(self._run(self.admin_url, *statements))
 
