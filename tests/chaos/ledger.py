@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dbupgrade.api import names
+from tests.chaos import approvals
 
 Object = dict[str, Any]
 FORGED = "chaos-forged"
@@ -125,14 +126,28 @@ class Ledger:
                     f"Job {_name(job)} at {version(job)} is not what its intent was written for"
                 )
 
+    def check_approvals(self) -> None:
+        """A Job asks for approval as its spec does, and takes no plan for approved that no person has approved before."""
+        for job in self.created_jobs:
+            if job["metadata"]["annotations"][names.ANNOTATION_RESOURCE] == LIAR:
+                continue
+            variables = approvals.environment(job["spec"]["template"])
+            before = [
+                obj for obj in self.statuses[label(job, names.LABEL_UID)] if version(obj) < version(job)
+            ]
+            if unknown := set(variables.get("MIGRATE_APPROVED_PLANS", "").split()) - approvals.given(before):
+                self.broken.append(f"Job {_name(job)} at {version(job)} has approvals of nobody: {unknown}")
+
     def _as_intended(self, job: Object, intent: Object) -> bool:
-        """Whether the Job has the image and the deadline of the spec that the intent was written for."""
+        """Whether the Job has the image, the deadline and the need for approval of the spec that the intent was written for."""
         versions = self.statuses[label(job, names.LABEL_UID)]
         generation = intent["generation"]
         spec = next(obj["spec"] for obj in versions if obj["metadata"]["generation"] == generation)
         deadline = (spec.get("runner") or {}).get("activeDeadlineSeconds", _DEADLINE_SECONDS)
-        wanted = (spec["migrations"]["image"], deadline)
-        return (_image(job), job["spec"]["activeDeadlineSeconds"]) == wanted
+        approval = (spec.get("policy") or {}).get("approval", "Never")
+        asked = approvals.environment(job["spec"]["template"]).get("MIGRATE_APPROVAL", "Never")
+        wanted = (spec["migrations"]["image"], deadline, approval)
+        return (_image(job), job["spec"]["activeDeadlineSeconds"], asked) == wanted
 
     def _intent(self, job: Object) -> Object | None:
         run_id = job["metadata"]["annotations"][names.ANNOTATION_RUN_ID]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dbupgrade.api.names import ANNOTATION_FORCE_DELETE
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, ServerError
 from dbupgrade.kube.resources import NAMESPACES, SECRETS, ResourceClient
+from tests.chaos import approvals
 from tests.chaos.attack import Attack
 from tests.chaos.guards import ABSENT, DOWN, UP, WEBHOOK_LABEL
 from tests.chaos.ledger import LIAR
@@ -109,6 +110,8 @@ class Play:
             (2, self._suspend),
             (2, self._toggle_secret),
             (2, self._edit_runner),
+            (2, self._ask),
+            (3, self._approve),
             (4, self._fault),
             (1, self._kill),
             (6 if self.rival else 0, self._strike),
@@ -125,6 +128,18 @@ class Play:
 
     async def _edit_runner(self) -> None:
         await self._patch({"spec": {"runner": {"activeDeadlineSeconds": self._random.choice((600, 700))}}})
+
+    async def _ask(self) -> None:
+        approval = self._random.choice(("Never", "OnFindings", "Always"))
+        await self._patch({"spec": {"policy": {"approval": approval}}})
+
+    async def _approve(self) -> None:
+        """Approve the plan of an image, which may be another one than that of the resource, or in another way."""
+        name = self._any()
+        digest = approvals.plan_of(f"{self.namespace}/{name}", self._random.choice(IMAGES))
+        in_git = self._random.random() < 0.3
+        patch = {"spec": {"policy": {"approvedPlan": digest}}} if in_git else approvals.approval(digest)
+        await self._try(f"approve a plan of {name}", self._resources.patch(self.namespace, name, patch))
 
     async def _suspend(self) -> None:
         await self._patch({"spec": {"suspend": self._random.random() < 0.5}})
@@ -228,9 +243,17 @@ class Play:
                 await self.stage.world.end(job, succeed=True)
             last = await self._set_last(name)
             status = last.get("status") or {}
-            ready = any(
-                c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ()
+            (ready, reason) = next(
+                (
+                    (c["status"] == "True", c["reason"])
+                    for c in status.get("conditions") or ()
+                    if c["type"] == "Ready"
+                ),
+                (False, ""),
             )
+            if reason in approvals.WAITS and "plan" in status:
+                patch = approvals.approval(status["plan"]["digest"])
+                await self._try(f"approve {name}", self._resources.patch(self.namespace, name, patch))
             return ready and (status.get("run") or {}).get("image") == LAST_IMAGE
 
         try:

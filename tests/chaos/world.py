@@ -21,6 +21,7 @@ from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
 from dbupgrade.pod.message import text
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps.fetch import Fetch
+from tests.chaos import approvals
 from tests.chaos.ledger import FORGED, Ledger, Object, is_finished, label
 from tests.integration.harness.kubernetes import end_of_job
 from tests.integration.harness.namespaces import DBUPGRADES
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _GONE = (NotFound,)
 _TERMINATED_EXIT_CODE = 143
+_FAILED_EXIT_CODE = 7
 _SLOWEST_SECONDS = 0.4
 """Collecting garbage takes a while in a real cluster: pods outlive their Job, and Jobs their resource."""
 
@@ -85,6 +87,7 @@ class World:
         if pod is None or uid in self._ending:
             return
         self._ending.add(uid)
+        succeed = succeed and not approvals.missing(pod)
         with contextlib.suppress(*_GONE):
             await self._end_pod(pod, succeed=succeed, slowly=True)
             await self._dawdle()
@@ -215,9 +218,7 @@ class World:
         containers = {
             "initContainerStatuses": [_container(Fetch.name, _terminated(0))],
             "containerStatuses": [
-                _container(
-                    names.CONTAINER_MIGRATE, _terminated(0 if succeed else 7, _report(succeed=succeed))
-                )
+                _container(names.CONTAINER_MIGRATE, _ended(pod, succeed=succeed)),
             ],
         }
         phase = "Succeeded" if succeed else "Failed"
@@ -255,12 +256,16 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _report(*, succeed: bool) -> str:
+def _ended(pod: Object, *, succeed: bool) -> Object:
+    """The end of a runner: it looks for an approval before it applies anything."""
+    if plan := approvals.missing(pod):
+        return _terminated(approvals.EXIT_CODE, text(approvals.planned(plan)))
     if succeed:
-        return text(Report(to_version="1", applied=1, pending=0))
-    return text(
-        Report(failure=Failure.SQL, failed_file="1_a.sql", error="division by zero", applied=0, pending=1)
+        return _terminated(0, text(Report(to_version="1", applied=1, pending=0)))
+    failed = Report(
+        failure=Failure.SQL, failed_file="1_a.sql", error="division by zero", applied=0, pending=1
     )
+    return _terminated(_FAILED_EXIT_CODE, text(failed))
 
 
 def _container(name: str, state: Object) -> Object:
