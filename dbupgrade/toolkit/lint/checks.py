@@ -1,6 +1,6 @@
 """How a check is entered, and what it is told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,10 @@ class At:
     world: World
     transactional: bool = True
     """Whether its file runs in one transaction."""
-    remade: frozenset[tuple[str, Name]] = frozenset()
-    """What the same file makes after the statement, by kind."""
+    number: int = 0
+    """Which statement of the file it is."""
+    made: Mapping[tuple[str, Name], int] = field(default_factory=dict)
+    """What the file makes, by kind and name, with the number of the last statement that does."""
     enum_values: frozenset[str] = field(default_factory=frozenset)
     """Values that the file has added to types before."""
 
@@ -36,7 +38,7 @@ class At:
 
     def is_remade(self, kind: str, name: Name) -> bool:
         """Whether the transaction makes it again: nobody sees it missing."""
-        return self.transactional and (kind, self.world.home(name)) in self.remade
+        return self.transactional and self.made.get((kind, self.world.home(name)), -1) > self.number
 
 
 Check = Callable[[Any, At], Iterator[Hit]]

@@ -1,7 +1,8 @@
 """What breaks production, found in the files of a folder. Pure: what the database says comes as data."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from postgast import pg_query_pb2 as pb
@@ -79,13 +80,15 @@ class _File:
 
     def __init__(self, file: File, statements: Sequence[Statement], world: World, known: Known) -> None:
         self._file, self._statements, self._world, self._known = file, statements, world, known
+        self._made_by_path: dict[tuple[str, ...], dict[tuple[str, Name], int]] = {}
         self._session = Session(not known.has_no_transaction(file.text), known.has_timeout)
 
     def learn(self) -> None:
         """Take in the file."""
         for statement in self._statements:
-            learn(self._world, statement.tree)
-            if isinstance(statement.tree, pb.DoStmt):
+            tree = statement.tree
+            learn(self._world, tree)
+            if isinstance(tree, pb.DoStmt):
                 for inner in blocks.inner(self._file.text, statement):
                     learn(self._world, inner.tree, certain=False)
 
@@ -111,10 +114,11 @@ class _File:
     def _hits(self) -> Iterator[tuple[int, int, Hit]]:
         """Each with the number of its statement, and its line."""
         for number, statement in enumerate(self._statements):
-            for hit in self._look(number, statement.tree):
+            tree = statement.tree
+            for hit in self._look(number, tree):
                 yield number, statement.line, hit
-            learn(self._world, statement.tree)
-            if isinstance(statement.tree, pb.DoStmt):
+            learn(self._world, tree)
+            if isinstance(tree, pb.DoStmt):
                 for inner in blocks.inner(self._file.text, statement):
                     if inner.tree is None:
                         yield number, inner.line, Hit(of_files.UNREAD, of_files.UNREAD.what)
@@ -129,19 +133,31 @@ class _File:
         at = At(
             world,
             self._session.in_transaction,
-            self._remade(number) if isinstance(tree, pb.DropStmt) else frozenset(),
+            number,
+            self._made() if isinstance(tree, pb.DropStmt) else {},
         )
         for check in CHECKS.get(type(tree), ()):
             yield from (hit for hit in check(tree, at) if hit.table is None or not world.is_new(hit.table))
         yield from self._session.look(tree, number, world)
         yield from naming.look(tree, self._known.settings.naming)
 
-    def _remade(self, number: int) -> frozenset[tuple[str, Name]]:
-        """What the file makes after a statement."""
-        after = self._statements[number + 1 :]
-        return frozenset(
-            (kind, self._world.home(name)) for each in after for kind, name in created(each.tree)
-        )
+    def _made(self) -> Mapping[tuple[str, Name], int]:
+        """What the file makes, as names are understood now, with the number of the last statement that does."""
+        path = self._world.path
+        if path not in self._made_by_path:
+            self._made_by_path[path] = {
+                (kind, self._world.home(name)): number for number, (kind, name) in self._created
+            }
+        return self._made_by_path[path]
+
+    @cached_property
+    def _created(self) -> list[tuple[int, tuple[str, Name]]]:
+        """What the file makes, with the numbers of the statements."""
+        return [
+            (number, each)
+            for number, statement in enumerate(self._statements)
+            for each in created(statement.tree)
+        ]
 
     def _finding(self, line: int, hit: Hit) -> Finding:
         why = hit.rule.why.replace("{table}", self._described(hit.table))

@@ -40,7 +40,14 @@ def locks_of(tree: Any, world: World | None = None) -> tuple[TableLock, ...]:
 
 
 def strong_locks(tree: Any, world: World) -> dict[Name, LockMode]:
-    """The locks of a statement that keep at least writers waiting, on tables that are not new."""
+    """The locks of a statement that keep at least writers waiting, on tables that are not new.
+
+    Those on views that it replaces or drops are left out: they are held for a moment, and lists of views are usual.
+    """
+    if isinstance(tree, pb.ViewStmt) or (
+        isinstance(tree, pb.DropStmt) and tree.remove_type == pb.OBJECT_VIEW
+    ):
+        return {}
     return {lock.table: lock.mode for lock in used_locks(tree, world) if lock.mode.blocks_writes}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from dbupgrade.toolkit.lint.rule import LintRule
 from dbupgrade.toolkit.lint.rules import RULES
-from dbupgrade.toolkit.sql.parser import Statement, line_of
+from dbupgrade.toolkit.sql.parser import Place, line_of
 
 _COMMENT = re.compile(
     r"^[ \t]*--[ \t]*(?:(dbupgrade:lint-ignore)|(atlas:nolint)|(squawk-ignore(?:-file)?))\b[ \t]*(.*?)[ \t]*$",
@@ -60,7 +60,7 @@ class Comment:
 class Suppressions:
     """Those of one file."""
 
-    def __init__(self, text: str, statements: Sequence[Statement], *, reasons: bool = False) -> None:
+    def __init__(self, text: str, statements: Sequence[Place], *, reasons: bool = False) -> None:
         self._reasons = reasons
         top = text.replace("\r\n", "\n").partition("\n\n")
         alone = top[1] and all(

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import postgast
 from postgast import pg_query_pb2 as pb
 
 _LONG = 2048
+_CACHED = 64
 _COPY = re.compile(r"copy\b", re.IGNORECASE)
 _NAME = r'(?:"[^"]*"|[\w$]+)'
 _INSERT = re.compile(
@@ -27,12 +29,10 @@ class ParseError(Exception):
         self.line = line
 
 
-@dataclass(frozen=True)
-class Statement:
-    """One statement: its tree, and where it stands."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a statement stands."""
 
-    tree: Any
-    """The rows of a long INSERT … VALUES are left out of it."""
     begin: int
     """Where what belongs to it begins, the comments before it included."""
     start: int
@@ -45,6 +45,22 @@ class Statement:
     """Line of its first word, from 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class Statement(Place):
+    """One statement: where it stands, and what it says."""
+
+    source: str = field(repr=False)
+    """The whole text."""
+
+    @property
+    def tree(self) -> Any:
+        """Its tree, made anew unless it was asked for just now: those of a large file do not fit into memory.
+
+        It is not to be changed. The rows of a long INSERT … VALUES are left out of it.
+        """
+        return _tree(self.source[self.start : self.stop])
+
+
 def statements(text: str) -> list[Statement]:
     """The statements of a file; what belongs to them makes up the whole text. Raises ParseError."""
     found_at = places(text)
@@ -52,7 +68,7 @@ def statements(text: str) -> list[Statement]:
     for index, (start, stop) in enumerate(found_at):
         end = len(text) if index == len(found_at) - 1 else _line_end(text, stop + 1)
         line, counted = line + text.count("\n", counted, start), start
-        found.append(Statement(_tree(text[start:stop]), begin, start, stop, end, line))
+        found.append(Statement(begin, start, stop, end, line, text))
         begin = end
     return found
 
@@ -142,6 +158,7 @@ def _first(text: str, character: str) -> int:
     return line_of(text, text.index(character))
 
 
+@lru_cache(maxsize=_CACHED)
 def _tree(text: str) -> Any:
     """The tree of one statement."""
     if len(text) > _LONG and (head := _INSERT.match(text)):

@@ -50,6 +50,9 @@ def look(text: str) -> list[str]:
         ("LOCK TABLES t WRITE;", ["1 warning lock-table: locks t"]),
         ("CREATE TABLE IF NOT EXISTS t (a INT);\nDROP TABLE t;", ["2 error ban-drop-table: drops table t"]),
         ("ALTER TABLE t DROP PARTITION p0;", ["1 error ban-drop-table: drops or empties partitions of t"]),
+        # Comments that are executed, and those that are not.
+        ("/*!40101 SET NAMES utf8 */;\n/*!50001 DROP TABLE t */;\n/*M!100100 TRUNCATE TABLE u*/;", ["2 error ban-drop-table: drops table t", "3 error truncate: empties table u"]),
+        ("/* DROP TABLE t; */ # DROP TABLE t;\n-- DROP TABLE t;\nINSERT INTO t VALUES ('a;''\\'', \";\", 1);\nDROP TABLE `a;b`;", ["4 error ban-drop-table: drops table a;b"]),
         # What the folder says of a column.
         (f"{T}ALTER TABLE t MODIFY a VARCHAR(60), MODIFY b INT NOT NULL, MODIFY k ENUM('x', 'y', 'z');", []),
         (f"{T}ALTER TABLE t MODIFY a VARCHAR(64);", ["1 error mysql-table-copy: changes the type of t.a, unless it already has that type"]),
