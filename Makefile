@@ -151,6 +151,10 @@ bench-idle: build-integration ## The latencies of 30 resources, one after the ot
 bench-engine: build-integration ## Apply FILES=100 with our engine, with the runner and with Atlas's command line, in turns, as JSON
 	$(BENCH) bench.engine N=$(FILES)
 
+.PHONY: bench-attack
+bench-attack: build-integration ## The operator's memory under attack, with N large resources and forged Jobs, as JSON: N=200
+	$(BENCH) bench.attack N=$(N)
+
 .PHONY: bench-webhook
 bench-webhook: build-integration ## Reviews at a steady rate and N of them at once, as JSON: N=2000
 	$(BENCH) bench.webhook N=$(N)

@@ -9,6 +9,7 @@ due, not from when it could be sent: one that waits behind a slow one is slow to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import os
@@ -32,6 +33,7 @@ from tests.integration.harness.namespaces import create_namespace
 from tests.integration.harness.scene import spec
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.integration.harness.apiserver import ApiServer
@@ -139,6 +141,23 @@ async def measure(
 
     An answer is waited for as long as the API server does, unless `patience` in seconds says otherwise.
     """
+    async with served(api, directory) as running:
+        return await _load(running, number, steady, patience)
+
+
+@dataclass(frozen=True)
+class Running:
+    """An operator with the webhook, in a namespace of its own."""
+
+    operator: Operator
+    port: int
+    admin: Client
+    namespace: str
+
+
+@contextlib.asynccontextmanager
+async def served(api: ApiServer, directory: Path) -> AsyncIterator[Running]:
+    """Start one."""
     port = free_port()
     async with await Client.connect(str(api.kubeconfig)) as admin:
         await install_crd(admin)
@@ -155,12 +174,13 @@ async def measure(
         launch = Launch(api.kubeconfig, directory / "operator.log", settings)
         try:
             with await asyncio.to_thread(Operator.start, launch) as operator:
-                return await _load(operator, port, number, steady, patience)
+                yield Running(operator, port, admin, namespace)
         finally:
             await configuration.remove()
 
 
-async def _load(operator: Operator, port: int, number: int, steady: float, patience: float) -> dict[str, Any]:
+async def _load(running: Running, number: int, steady: float, patience: float) -> dict[str, Any]:
+    operator, port = running.operator, running.port
     # The certificate is the operator's own; whether it is right is what the tests look at.
     connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=False)
     timeout = aiohttp.ClientTimeout(sock_connect=patience, sock_read=patience)

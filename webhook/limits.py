@@ -21,9 +21,9 @@ MAX_BODY_BYTES = 7 * 512 * 1024
 """A review holds an object twice, and etcd takes requests of up to 1.5 MiB."""
 MAX_BODIES_BYTES = 8 * 1024 * 1024
 """Of all bodies together."""
-MAX_VALUES = 150_000
+MAX_VALUES = 120_000
 """In one body. A value of two bytes can take 230 in memory, so their number counts and not only the body's size."""
-MAX_CONNECTIONS = 1000
+MAX_CONNECTIONS = 640
 """An API server works on at most 600 requests at once by default."""
 READ_SECONDS = 10.0
 """For a handshake and for a body; the API server does not wait longer for the answer."""
@@ -101,12 +101,12 @@ def _count_values(data: bytearray) -> None:
 
 
 def make_room(connections: list[RequestHandler], answering: set[RequestHandler]) -> None:
-    """Close the oldest connection on which no request is being answered, if there are too many (oldest first)."""
-    if len(connections) < MAX_CONNECTIONS:
-        return
-    idle = next((each for each in connections if each not in answering), None)
-    if idle is not None:
-        transport = idle.transport
-        idle.force_close()
+    """Close the oldest connections on which no request is being answered, while there are too many (oldest first)."""
+    is_open = [each for each in connections if each.transport and not each.transport.is_closing()]
+    excess = len(is_open) - MAX_CONNECTIONS + 1
+    idle = [each for each in is_open if each not in answering] if excess > 0 else []
+    for each in idle[: max(excess, 0)]:
+        transport = each.transport
+        each.force_close()
         if isinstance(transport, asyncio.Transport):
             transport.abort()  # closing TLS in order would wait for the other side

@@ -36,9 +36,9 @@ closed by the side that knows whether it is about to use one."""
 _SHUTDOWN_SECONDS = 5.0
 """For the other side to confirm that TLS ends."""
 _BACKLOG = 2048  # a burst of reviews, each on a connection of its own
-_TLS_BUFFER_BYTES = 16 * 1024
-"""For each connection, as much as a TLS record holds. asyncio takes 256 KiB: 600 connections, as many as an API server may open,
-would be more memory than the pod has."""
+_TLS_BUFFER_BYTES = 4 * 1024
+"""For each connection. asyncio takes 256 KiB: 600 connections, as many as an API server may open, would be more memory than the
+pod has."""
 _HOST = "0.0.0.0"  # noqa: S104 - the API server comes from outside the pod
 _JSON = "application/json"
 
@@ -119,6 +119,8 @@ class Webhook:
             data = await self._bodies.read(body, request)
             self._answering.add(request.protocol)
             review = parse(data)
+        except ConnectionError:  # it was closed, to make room for others perhaps: nobody hears the answer
+            return _failed(HTTPStatus.BAD_REQUEST, "the body did not arrive")
         except TimeoutError:
             return _failed(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
         except limits.BusyError:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dbupgrade.api import names
+from dbupgrade.decide.observed import retry_value
 from dbupgrade.objects import Key, Object
 from dbupgrade.runtime.store import Packed, Store
 
@@ -47,6 +48,7 @@ _METADATA = (
 )
 _LABELS = (names.LABEL_UID, names.LABEL_DATABASE)
 _ANNOTATIONS = (names.ANNOTATION_RUN_ID, names.ANNOTATION_SEQUENCE, names.ANNOTATION_RESOURCE)
+_LONGEST = 4096  # characters of an annotation; an approval has fewer
 _SPEC = ("ttlSecondsAfterFinished", "backoffLimit")
 
 
@@ -62,6 +64,17 @@ def essential(obj: Object) -> Object:
     return {**_of(obj, ("kind",)), "metadata": kept, "spec": spec, "status": status}
 
 
+def of_resource(obj: Object) -> Object:
+    """What is ever looked at of a DBUpgrade in a cache: the CRD bounds spec and status, but anybody may annotate theirs."""
+    metadata = obj["metadata"]
+    given = _of(metadata.get("annotations") or {}, (names.ANNOTATION_RETRY, names.ANNOTATION_APPROVAL))
+    annotations = {name: value for name, value in given.items() if len(value) <= _LONGEST}
+    if names.ANNOTATION_RETRY in given:
+        annotations[names.ANNOTATION_RETRY] = retry_value(metadata)
+    kept = {**_of(metadata, (*_METADATA, "generation")), "annotations": annotations}
+    return {**_of(obj, ("apiVersion", "kind", "spec", "status")), "metadata": kept}
+
+
 def _of(fields: Object, known: tuple[str, ...]) -> Object:
     return {name: fields[name] for name in known if name in fields}
 
@@ -74,7 +87,7 @@ def _dependents() -> Store:
 class Stores:
     """One store a kind: all DBUpgrades, and the Jobs and pods that carry our label."""
 
-    resources: Store = field(default_factory=lambda: Store(objects=Packed()))
+    resources: Store = field(default_factory=lambda: Store(objects=Packed(), keep=of_resource))
     jobs: Store = field(default_factory=_dependents)
     pods: Store = field(default_factory=_dependents)
 

@@ -249,6 +249,20 @@ async def test_half_sent_heads_give_way_to_a_review(monkeypatch: pytest.MonkeyPa
             writer.close()
 
 
+async def test_of_half_sent_bodies_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_CONNECTIONS", 4)
+    monkeypatch.setattr(limits, "READ_SECONDS", 3600.0)  # their own time is not over
+    async with serving() as served:
+        streams = [await opened(served.port, b"{", 1000) for _ in range(12)]
+        assert (await served.ask(review(oldObject=resource(), object=resource())))["allowed"]
+        async with asyncio.timeout(PATIENCE):
+            for reader, _ in streams[:8]:
+                with contextlib.suppress(ConnectionError):
+                    assert await reader.read() == b""
+        for _, writer in streams:
+            writer.close()
+
+
 async def test_half_sent_bodies_give_way_to_a_large_review(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "READ_SECONDS", 3600.0)  # their own time is not over
     async with serving() as served:

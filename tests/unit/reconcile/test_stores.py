@@ -5,9 +5,18 @@ from typing import Any
 import pytest
 
 from dbupgrade.api import names
-from dbupgrade.decide.observed import job_from, pod_from
+from dbupgrade.decide.observed import job_from, pod_from, resource_from
 from dbupgrade.objects import Key
-from dbupgrade.reconcile.stores import AT_WORK_ON, BY_UID, Stores, essential, is_over, label, owner_key
+from dbupgrade.reconcile.stores import (
+    AT_WORK_ON,
+    BY_UID,
+    Stores,
+    essential,
+    is_over,
+    label,
+    of_resource,
+    owner_key,
+)
 
 
 def an_object(name: str = "orders-1", **metadata: Any) -> dict[str, Any]:
@@ -95,3 +104,33 @@ def test_of_a_job_or_pod_only_what_is_looked_at_is_kept() -> None:
     kept_job = stores.jobs.get(Key("shop", "orders-1"))
     assert kept_job
     assert job_from(kept_job) == job_from(job)
+
+
+@pytest.mark.parametrize("retry", ["", "1", "x" * 200_000])
+def test_of_a_resource_only_what_is_looked_at_is_kept(retry: str) -> None:
+    annotations = {
+        names.ANNOTATION_RETRY: retry,
+        names.ANNOTATION_APPROVAL: "a" * 5000,
+        "note": "n" * 200_000,
+    }
+    metadata = {
+        "name": "shop",
+        "namespace": "n",
+        "uid": "u",
+        "resourceVersion": "7",
+        "generation": 3,
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "labels": {"a": "b"},
+        "annotations": annotations,
+    }
+    obj = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": metadata,
+        "spec": {},
+        "status": {},
+    }
+    kept = of_resource(obj)
+    assert resource_from(kept) == resource_from(obj)
+    assert of_resource(kept) == kept
+    assert len(str(kept)) < 500

@@ -20,7 +20,7 @@ from dbupgrade.reconcile.observe import Allowed, Observer
 from dbupgrade.reconcile.podwatches import PodWatches
 from dbupgrade.reconcile.reconciler import Reconciler
 from dbupgrade.reconcile.samples import Samples
-from dbupgrade.reconcile.stores import Stores
+from dbupgrade.reconcile.stores import Stores, of_resource
 from dbupgrade.reconcile.tokens import Signer, TokenSecrets
 from dbupgrade.runtime.controller import Result
 
@@ -226,7 +226,7 @@ class World:
                 changed(store.remove(gone), None)
             for each, obj in objects.items():
                 old = store.get(each)
-                if old != obj:
+                if old not in (obj, of_resource(obj)):
                     store.put(obj)
                     changed(old, obj)
 
