@@ -28,6 +28,7 @@ Usage:
   atlas migrate status [flags]        compare folder and history
   atlas migrate set VERSION [flags]   record everything up to VERSION as applied
   atlas migrate hold [flags]          hold the lock of a run until the input ends (MySQL)
+  atlas migrate ask QUERY... [flags]  execute queries that only read, and print the rows as JSON (MySQL)
   atlas migrate hash [flags]          write atlas.sum
   atlas migrate validate [flags]      compare atlas.sum with the files; with a dev database, run them there
   atlas version                       print the version
@@ -109,6 +110,7 @@ func isHelp(word string) bool {
 
 var commands = map[string]func(context.Context, *options, streams) error{
 	"apply":    apply,
+	"ask":      ask,
 	"status":   status,
 	"set":      set,
 	"hash":     hash,

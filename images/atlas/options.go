@@ -110,7 +110,7 @@ func (o *options) check(command string) error {
 	default:
 		return errors.New("unknown tx-mode: it must be file, all or none")
 	}
-	switch most := map[string]int{"apply": 1, "set": 1}[command]; {
+	switch most := map[string]int{"apply": 1, "set": 1, "ask": 16}[command]; {
 	case command == "set" && len(o.arguments) != 1:
 		return errors.New("the version is missing: atlas migrate set VERSION")
 	case len(o.arguments) > most:

@@ -248,6 +248,12 @@ class Atlas:
             waiting()
         raise _refused(child.end(holder), self.url)
 
+    def ask(self, queries: Sequence[str]) -> list[list[list[str | None]] | None]:
+        """Have our engine ask MySQL; the rows for each query, and None for one that the server refuses. Raises AtlasError."""
+        done = self._checked("migrate", "ask", *queries, *self._environment())
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        return [None if "error" in answer else answer["rows"] for answer in answers]
+
     def set_version(self, folder: Path, version: str) -> None:
         """Record everything up to `version` as applied. Raises AtlasError."""
         done = self._run("migrate", "set", version, "--dir", f"file://{folder}", *self._target())

@@ -40,7 +40,7 @@ def findings(all_files: Sequence[File], chosen: set[str], settings: LintSettings
     known, found = Columns(), []
     for file in all_files:
         try:
-            statements = list(_statements(file.text))
+            statements = list(statements_of(file.text))
         except SqlglotError:
             statements = None
         if file.name in chosen:
@@ -101,7 +101,7 @@ def _finding(file: str, line: int, hit: Hit, settings: LintSettings) -> Finding:
     return Finding(file, line, rule, level, hit.what, why, hit.instead)
 
 
-def _statements(text: str) -> Iterator[_Statement]:
+def statements_of(text: str) -> Iterator[_Statement]:
     """Each statement; its tree is None where it cannot be read. Raises SqlglotError for a file that cannot be split.
 
     One after the other, without the parser: its tokens of a large file take a hundred times as much memory.

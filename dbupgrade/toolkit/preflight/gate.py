@@ -16,6 +16,7 @@ from dbupgrade.toolkit.history.atlas import AtlasError, State
 from dbupgrade.toolkit.history.lock import BROKEN, EngineKeeper, Fetch, Keeper
 from dbupgrade.toolkit.preflight.facts import Facts, History, Run
 from dbupgrade.toolkit.preflight.finding import ERROR, WARNING, Finding
+from dbupgrade.toolkit.sql.names import Name
 
 
 def before_history(call: Call, keeper: Keeper | EngineKeeper) -> tuple[Finding, ...]:
@@ -25,9 +26,10 @@ def before_history(call: Call, keeper: Keeper | EngineKeeper) -> tuple[Finding, 
 
 def of_atlas(call: Call, state: State, keeper: Keeper | EngineKeeper) -> tuple[Finding, ...]:
     """What is found before the pending files of `state` are applied. Raises AtlasError."""
-    names = _names(call, state)
-    if not (names and isinstance(keeper, Keeper)):
+    if not (names := _names(call, state)):
         return ()
+    if not isinstance(keeper, Keeper):
+        return _of_mysql(call, names)
     return keeper.ask(lambda fetch: look(call, fetch, names, _history(call), _run(call)))
 
 
@@ -39,9 +41,28 @@ def _run(call: Call) -> Run:
 
 def of_plan(call: Call, state: State) -> tuple[Finding, ...]:
     """The same for a plan, which is made without the lock, and may be made on a standby. Raises AtlasError."""
-    if not (names := _names(call, state)) or not address.is_postgresql(call.settings.database):
+    if not (names := _names(call, state)):
         return ()
-    return tuple(each for each in asyncio.run(_connected(call, names)) if each.check != "primary")
+    is_postgresql = address.is_postgresql(call.settings.database)
+    found = asyncio.run(_connected(call, names)) if is_postgresql else _of_mysql(call, names)
+    return tuple(each for each in found if each.check != "primary")
+
+
+def _of_mysql(call: Call, names: Collection[str]) -> tuple[Finding, ...]:
+    """The same on MySQL, of which our engine asks; others cannot be asked."""
+    if not call.atlas.is_ours():
+        return ()
+    from dbupgrade.toolkit.preflight import mysql, pending  # noqa: PLC0415 - parsers take time and memory
+
+    try:
+        known = mysql.facts(call.atlas.ask(mysql.QUERIES))
+    except AtlasError as error:
+        if error.failure is not Failure.UNKNOWN:
+            raise
+        message = f"the engine could not ask the server for the preflight ({error}): nothing was checked"
+        return (Finding(check="facts", severity=WARNING, message=message),)
+    history = Name(call.settings.revisions_schema, ledger.HISTORY)
+    return mysql.preflight(known, pending.texts(call.source, names, {}), history)
 
 
 async def _connected(call: Call, names: Collection[str]) -> tuple[Finding, ...]:

@@ -218,3 +218,35 @@ def test_a_plan_has_files_and_findings_and_may_need_approval(maria: MariaDb, tmp
         toolkit.run("apply", **asking, MIGRATE_APPROVED_PLANS=plan["digest"]).event("finished")["applied"]
         == 2
     )
+
+
+def test_the_preflight_tells_what_a_user_lacks_and_stops_at_a_server_that_only_reads(
+    maria: MariaDb, tmp_path: Path
+) -> None:
+    maria.rows(
+        "create database few; create user few@'%' identified by 'secretly'; create table few.there (id int);"
+        "grant select, insert, update, create on few.* to few@'%'"
+    )
+    url = f"mariadb://few:secretly@127.0.0.1:{maria.port}/few"
+    variables = {"DATABASE_URL": url, "MIGRATE_BASELINE_VERSION": "0"}
+    toolkit = OnMariaDb(Server(maria.port), "few", tmp_path, variables)
+    toolkit.write(
+        v0="select 1;",
+        v1="create table a (id int); insert into a values (1);",
+        v2="create temporary table t (id int); drop table t;\nalter table there add b int;",
+    )
+    done = toolkit.run("apply")
+    (told,) = [each for each in done.events if each["event"] == "preflight"]
+    assert (told["level"], told["check"]) == ("warning", "privileges")
+    assert told["fix"] == "GRANT ALTER, CREATE TEMPORARY TABLES ON `few`.* TO 'few'@'%';"
+    assert (done.code, done.event("failed")["file"]) == (7, "2_x.sql")  # as it was told
+    maria.rows(told["fix"])
+    maria.rows("set global read_only = on")
+    try:
+        done = toolkit.run("apply")
+        assert (done.code, done.event("failed")["failure"]) == (14, "PreflightFailed")
+        assert "takes no writes of user few@%" in done.event("failed")["message"]
+    finally:
+        maria.rows("set global read_only = off")
+    done = toolkit.run("apply")
+    assert (done.code, [each for each in done.events if each["event"] == "preflight"]) == (0, [])
