@@ -47,7 +47,7 @@ def advance(observed: Observed, run: Run) -> Decision | Need:
         case task.Orphaned(pod):
             return _await_orphan(observed, run, pod)
         case task.Gone(failure):
-            return failed(observed, run, Report(failure=failure))
+            return failed(observed, run, Report(failure=failure, error=run.error))
         case task.Ended(seen, job, pod):
             return finish(observed, seen, job, pod)
         case task.GivenUp(seen, job, failure):
@@ -173,7 +173,7 @@ def _report_progress(observed: Observed, on: task.Waiting | task.Starting | task
             return _at_work(observed, run, job, pod)
         case task.Starting(run, job, pod):
             return _report(observed, run, Reason.JOB_PENDING, _starting(job, pod))
-        case task.Waiting(run, _, _, _, limit):
+        case task.Waiting(run, limit=limit):
             decision = _report(observed, run, Reason.JOB_PENDING, _waiting(on))
             return replace(decision, requeue_after=(limit - observed.now).total_seconds())
 
@@ -234,13 +234,17 @@ def _waiting(waiting: task.Waiting) -> str:
     if pod is None:
         return _pending(job)
     if waiting.failure is Failure.UNSCHEDULABLE:
-        return f"Job {job.name}: no node fits pod {pod.name}"
-    return f"Job {job.name}: pod {pod.name} cannot start ({waiting.failure})"
+        return f"Job {job.name}: no node fits pod {pod.name}: {waiting.why}".rstrip(": ")
+    return f"Job {job.name}: pod {pod.name} cannot start: {waiting.why}"
 
 
 def _give_up(observed: Observed, run: Run, job: JobView, failure: Failure) -> Decision:
     """Remove the Job of a run that never started, or that has lost its lock."""
-    why = "its lock on the database was lost" if run.migrate_seen else f"it could not start ({failure})"
+    why = (
+        "its lock on the database was lost"
+        if run.migrate_seen
+        else f"it could not start ({run.error or failure})"
+    )
     reason = Reason.MIGRATION_IN_PROGRESS if run.migrate_seen else Reason.JOB_PENDING
     decision = _report(observed, run, reason, f"Job {job.name} is being removed: {why}")
     removal = () if job.deleting else (DeleteJob(job.name, job.uid),)

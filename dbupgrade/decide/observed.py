@@ -183,6 +183,8 @@ class PodView:
     unschedulable: bool
     scheduled: datetime | None
     migrate: ContainerView
+    scheduler_said: str = ""
+    """Why no node fits it."""
     disrupted: bool = False
     """Whether the cluster ended it, for example by an eviction: the Job controller replaces such a pod."""
     cut_off: bool = False
@@ -213,6 +215,7 @@ def pod_from(obj: Object) -> PodView:
         terminal=status.get("phase") in ("Succeeded", "Failed"),
         deleting=deleting,
         unschedulable=scheduled.get("status") == "False",
+        scheduler_said=scheduled.get("message", ""),
         scheduled=timestamp(scheduled.get("lastTransitionTime")) if on_node else None,
         disrupted=disrupted,
         cut_off=not (deleting or disrupted) and any(ended_before(view, migrate) for view in beside),

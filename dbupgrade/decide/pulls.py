@@ -12,14 +12,16 @@ _PULL_REASONS = {
     "ErrImageNeverPull",
     "ImageInspectError",
 }
-# How containerd, CRI-O and Docker report a registry's final answer. Each contains a space, so that no name of an image matches.
-_FINAL = (
+# How containerd, CRI-O and Docker report a registry's answer. Each contains a space, so that no name of an image matches.
+_NOT_FOUND = (
     r"failed to resolve (?:reference|image)\b.*: not found\b",
     r"manifest unknown",
     r"name unknown",
     r"repository does not exist",
     r"repository name not known",
     r"manifest for \S+ not found",
+)
+_DENIED = (
     r"\b401 unauthorized",
     r"\b403 forbidden",
     r"unauthorized: ",
@@ -30,9 +32,18 @@ _FINAL = (
     r"invalid username/password",
 )
 # A registry that is asked too often may refuse a login in the same breath.
-_MAY_PASS = (r"too ?many ?requests", r"\b429\b", r"rate limit", r"\b5\d\d [a-z]", r"timeout", r"timed out")
-_FINAL_WORDS = re.compile("|".join(_FINAL), re.IGNORECASE)
-_PASSING_WORDS = re.compile("|".join(_MAY_PASS), re.IGNORECASE)
+_TOO_MANY = (r"too ?many ?requests", r"\b429\b", r"rate limit")
+_NO_ANSWER = (r"\b5\d\d [a-z]", r"timeout", r"timed out", r"connection refused", r"no such host")
+_ANSWERS = (
+    (_TOO_MANY, "the registry accepts no more requests for now"),
+    (_NO_ANSWER, "the registry does not answer"),
+    (_NOT_FOUND, "the registry has no such image"),
+    (_DENIED, "the registry denies access to it with these pull secrets"),
+)
+"""Words of the kubelet, and what they mean; the first that fit count."""
+_INVALID = "InvalidImageName"
+_FINAL_WORDS = re.compile("|".join((*_NOT_FOUND, *_DENIED)), re.IGNORECASE)
+_PASSING_WORDS = re.compile("|".join((*_TOO_MANY, *_NO_ANSWER)), re.IGNORECASE)
 
 
 def failing(views: Iterable[ContainerView]) -> list[ContainerView]:
@@ -42,7 +53,19 @@ def failing(views: Iterable[ContainerView]) -> list[ContainerView]:
 
 def is_final(view: ContainerView) -> bool:
     """Whether waiting will not help: the name is invalid, or the registry does not have the image or refuses the login."""
-    if view.waiting_reason == "InvalidImageName":
+    if view.waiting_reason == _INVALID:
         return True
     said = view.waiting_message
     return bool(_FINAL_WORDS.search(said)) and not _PASSING_WORDS.search(said)
+
+
+def words(view: ContainerView, migrations: str) -> str:
+    """Which image cannot be pulled, and what the registry said; `migrations` is the image that may be mounted as a volume."""
+    image = migrations if migrations in view.waiting_message else view.image
+    if view.waiting_reason == _INVALID:
+        why = ": the name is not valid"
+    else:
+        said = view.waiting_message
+        answers = (told for known, told in _ANSWERS if re.search("|".join(known), said, re.IGNORECASE))
+        why = "".join(f": {told}" for told in [next(answers, "")] if told)
+    return f"image {image} of container {view.name} cannot be pulled{why}"

@@ -12,6 +12,7 @@ from dbupgrade.decide import pulls
 from dbupgrade.decide.needs import ReadRun
 from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
+from dbupgrade.pod.redact import clean
 
 # Grace before a run that cannot start is given up (contract, section 3.8).
 _IMAGE_PULL_GRACE = timedelta(seconds=60)
@@ -21,6 +22,7 @@ _UNSCHEDULABLE_GRACE = timedelta(minutes=10)
 # The Job's own deadline must not come first: it would look like a run that took too long.
 _BEFORE_DEADLINE = timedelta(seconds=15)
 
+_WHY_BYTES = 512
 _KILLED = 128  # and the number of the signal
 _SETTINGS_REASONS = {
     "CreateContainerConfigError",
@@ -71,6 +73,8 @@ class Waiting:
     job: JobView
     pod: PodView | None
     failure: Failure
+    why: str
+    """In words; empty as long as there is no pod."""
     limit: datetime
 
 
@@ -150,7 +154,7 @@ def _without_job(observed: Observed, run: Run) -> Stage | ReadRun:
 
 
 def _unfinished(observed: Observed, run: Run, job: JobView, pod: PodView | None) -> Stage | ReadRun:
-    failure, cut_off = run.failure, pod is not None and pod.cut_off
+    failure, why, cut_off = run.failure, run.error, pod is not None and pod.cut_off
     if failure is None and cut_off:
         failure = Failure.INTERRUPTED
     if failure is None:
@@ -161,14 +165,14 @@ def _unfinished(observed: Observed, run: Run, job: JobView, pod: PodView | None)
             return Starting(run, job, pod)
         if observed.now < waiting.limit:
             return waiting
-        failure = waiting.failure
+        failure, why = waiting.failure, waiting.why or None
     if not (observed.fresh or job.finished):
         return ReadRun()
     if run.migrate_seen and not (
         job.deleting or cut_off
     ):  # it started meanwhile: that counts more than our impatience
-        return AtWork(replace(run, failure=None), job, pod)
-    return GivenUp(replace(run, failure=failure), job, failure)
+        return AtWork(replace(run, failure=None, error=None), job, pod)
+    return GivenUp(replace(run, failure=failure, error=why), job, failure)
 
 
 def _belongs_to(job: JobView, observed: Observed, run: Run) -> bool:
@@ -221,20 +225,26 @@ def _waiting(observed: Observed, run: Run, job: JobView, pod: PodView | None) ->
     if pod is None and job.had_pod:
         return None  # it goes before the Job says how it ended, at the deadline for example
 
-    def until(failure: Failure, since: datetime | None, grace: timedelta) -> Waiting:
-        return Waiting(run, job, pod, failure, _limit(observed, max(since or begun, begun), grace))
+    def until(failure: Failure, why: str, since: datetime | None, grace: timedelta) -> Waiting:
+        why = clean(why, _WHY_BYTES)
+        return Waiting(run, job, pod, failure, why, _limit(observed, max(since or begun, begun), grace))
 
     if pod is None:
-        return until(Failure.NO_POD, job.created, _NO_POD_GRACE)
+        return until(Failure.NO_POD, "", job.created, _NO_POD_GRACE)
     if pod.unschedulable:
-        return until(Failure.UNSCHEDULABLE, pod.created, _UNSCHEDULABLE_GRACE)
+        return until(Failure.UNSCHEDULABLE, pod.scheduler_said, pod.created, _UNSCHEDULABLE_GRACE)
     views = (*pod.steps.values(), pod.migrate)
+    since = pod.scheduled or pod.created
     if unpulled := pulls.failing(views):
-        if any(map(pulls.is_final, unpulled)):
-            return Waiting(run, job, pod, Failure.IMAGE_PULL, begun)
-        return until(Failure.IMAGE_PULL, pod.scheduled or pod.created, _IMAGE_PULL_GRACE)
-    if any(view.waiting_reason in _SETTINGS_REASONS for view in views):
-        return until(Failure.POD_SETTINGS, pod.scheduled or pod.created, _SETTINGS_GRACE)
+        final = next(filter(pulls.is_final, unpulled), None)
+        why = pulls.words(final or unpulled[0], run.image)
+        if final:
+            return Waiting(run, job, pod, Failure.IMAGE_PULL, clean(why, _WHY_BYTES), begun)
+        return until(Failure.IMAGE_PULL, why, since, _IMAGE_PULL_GRACE)
+    if wrong := next((view for view in views if view.waiting_reason in _SETTINGS_REASONS), None):
+        said = f": {wrong.waiting_message}" if wrong.waiting_message else ""
+        why = f"container {wrong.name}: {wrong.waiting_reason}{said}"
+        return until(Failure.POD_SETTINGS, why, since, _SETTINGS_GRACE)
     return None
 
 

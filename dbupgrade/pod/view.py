@@ -10,6 +10,8 @@ from typing import Any
 class ContainerView:
     """A container: waiting (with a reason and a message), started, or ended (with an exit code)."""
 
+    name: str = ""
+    image: str = ""
     waiting_reason: str = ""
     waiting_message: str = ""
     started: bool = False
@@ -52,7 +54,14 @@ def container_from(
     if "running" in state:
         return ContainerView(started=True, running_since=timestamp(state["running"].get("startedAt")))
     waiting = state.get("waiting") or {}
-    return ContainerView(waiting_reason=waiting.get("reason", ""), waiting_message=waiting.get("message", ""))
+    if not waiting.get("reason"):
+        return ContainerView()
+    return ContainerView(
+        name=name,
+        image=status.get("image", ""),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+    )
 
 
 def ended_before(one: ContainerView, other: ContainerView) -> bool:

@@ -65,7 +65,7 @@ WEBHOOK_CERTIFICATE_EXPIRY = Gauge(
 )
 
 # A series that begins with its first event cannot be seen to grow by that: alerts and dashboard would miss it.
-for _result in ("Succeeded", "Failed", "Busy"):
+for _result in ("Succeeded", "Failed", "Busy", "Planned"):
     RUNS.labels(_result)
 for _verdict in ("allowed", "denied", "error"):
     WEBHOOK_REQUESTS.labels(_verdict)

@@ -6,11 +6,13 @@ import pytest
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure, RunResult
+from dbupgrade.decide import pulls
 from dbupgrade.decide.needs import ReadRun
 from dbupgrade.decide.observed import JobView, Observed, PodView, Resource
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.view import ContainerView
 from tests.unit.decide.builders import (
+    IMAGE_1,
     a_job,
     a_migrating_pod,
     a_pod,
@@ -38,7 +40,9 @@ DELETE = [f"delete {JOB} job-uid"]
 
 
 def waiting(container: str, reason: str, said: str = "") -> PodView:
-    view = ContainerView(waiting_reason=reason, waiting_message=said)
+    view = ContainerView(
+        name=container, image="registry.test/x:9", waiting_reason=reason, waiting_message=said
+    )
     return a_pod(fetch=view) if container == "fetch" else a_pod(migrate=view)
 
 
@@ -116,10 +120,67 @@ def test_an_image_that_was_pulled_meanwhile_is_no_reason_to_give_up() -> None:
 
 
 def test_the_message_tells_what_keeps_the_pod_from_starting() -> None:
-    decision = decide(cannot_start(waiting("fetch", "ErrImagePull"), 1))
-    assert message(decision.status) == f"Job {JOB}: pod orders-1 cannot start (ImagePull)"
-    decision = decide(cannot_start(a_pod(unschedulable=True), 1))
-    assert message(decision.status) == f"Job {JOB}: no node fits pod orders-1"
+    said = "0/3 nodes are available: 3 Insufficient memory."
+    for pod, words_of_it in (
+        (
+            waiting("fetch", "ErrImagePull"),
+            "pod orders-1 cannot start: image registry.test/x:9 of container fetch cannot be pulled",
+        ),
+        (
+            waiting("migrate", "CreateContainerConfigError", 'secret "orders-db" not found'),
+            'pod orders-1 cannot start: container migrate: CreateContainerConfigError: secret "orders-db" not found',
+        ),
+        (a_pod(unschedulable=True, scheduler_said=said), f"no node fits pod orders-1: {said}"),
+        (a_pod(unschedulable=True), "no node fits pod orders-1"),
+    ):
+        assert message(decide(cannot_start(pod, 1)).status) == f"Job {JOB}: {words_of_it}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "told"),
+    [
+        ("ErrImagePull", NOT_FOUND, "cannot be pulled: the registry has no such image"),
+        (
+            "ErrImagePull",
+            "403 Forbidden",
+            "cannot be pulled: the registry denies access to it with these pull secrets",
+        ),
+        (
+            "ImagePullBackOff",
+            "pull QPS: 429 Too Many Requests",
+            "cannot be pulled: the registry accepts no more requests for now",
+        ),
+        (
+            "ErrImagePull",
+            "dial tcp 10.0.0.1:443: i/o timeout",
+            "cannot be pulled: the registry does not answer",
+        ),
+        ("InvalidImageName", "", "cannot be pulled: the name is not valid"),
+        ("ImagePullBackOff", "Back-off pulling image", "cannot be pulled"),
+    ],
+)
+def test_an_image_that_cannot_be_pulled_is_told_with_what_the_registry_said(
+    reason: str, said: str, told: str
+) -> None:
+    (view,) = pulls.failing([waiting("migrate", reason, said).migrate])
+    assert pulls.words(view, IMAGE_1) == f"image registry.test/x:9 of container migrate {told}"
+
+
+def test_a_volume_that_is_an_image_is_told_by_its_name() -> None:
+    view = waiting("migrate", "ErrImagePull", f"failed to pull image {IMAGE_1}: manifest unknown").migrate
+    assert pulls.words(view, IMAGE_1).startswith(f"image {IMAGE_1} of container migrate cannot be pulled")
+
+
+def test_why_it_could_not_start_is_told_when_its_job_is_gone() -> None:
+    given_up = decide(replace(cannot_start(waiting("migrate", "ErrImagePull", NOT_FOUND), 1), fresh=True))
+    assert the_run(given_up).failure is Failure.IMAGE_PULL
+    gone = replace(again(cannot_start(a_pod(), 1), given_up), job=None, pods=(), fresh=True)
+    run = the_run(decide(gone))
+    assert run.finished_at is not None
+    assert (
+        run.error
+        == "image registry.test/x:9 of container migrate cannot be pulled: the registry has no such image"
+    )
 
 
 def test_the_grace_of_an_image_begins_when_the_pod_has_a_node() -> None:

@@ -1,5 +1,6 @@
 """Objects of the API server as a decision sees them; what is absent in them is tolerated."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -269,8 +270,13 @@ UNKNOWN = {
     ("status", "view"),
     [
         pytest.param(
-            {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}},
-            ContainerView(waiting_reason="ErrImagePull", waiting_message="not found"),
+            {"image": "i:1", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}},
+            ContainerView(
+                name="NAME",
+                image="i:1",
+                waiting_reason="ErrImagePull",
+                waiting_message="not found",
+            ),
             id="waits",
         ),
         pytest.param({"state": {"waiting": {}}}, ContainerView(), id="waits for no known reason"),
@@ -305,8 +311,8 @@ def test_a_container(status: dict[str, Any], view: ContainerView) -> None:
             containerStatuses=[{"name": "sidecar", "state": {"running": {}}}, {"name": "migrate", **status}],
         )
     )
-    assert pod.steps["fetch-migrations"] == view
-    assert pod.migrate == view
+    for name, found in (("fetch-migrations", pod.steps["fetch-migrations"]), ("migrate", pod.migrate)):
+        assert found == replace(view, name=view.name and name)
 
 
 AWS = {
