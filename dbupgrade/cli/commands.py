@@ -32,7 +32,10 @@ def status(target: Target, form: Output) -> None:
 @options.output
 @options.resource()
 def history(target: Target, form: Output) -> None:
-    """List the last runs of a DBUpgrade, newest first."""
+    """List the last runs of a DBUpgrade, newest first: what was applied, how long it took, and who approved the plan.
+
+    Who changed the resource is recorded in the audit log of the API server, and not here. With -o json, everything that is known of each run.
+    """
     from dbupgrade.cli.actions import show
 
     show.history(target, form)
@@ -136,4 +139,38 @@ def resume(target: Target) -> None:
     change.resume(target)
 
 
-ALL = (status, explain, wait, logs, history, apply, retry, suspend, resume)
+@click.command(
+    epilog=_examples("approve shop", "approve shop --plan sha256:… --yes"),
+    short_help="Approve the plan that waits for approval",
+)
+@click.option("--plan", default="", metavar="DIGEST", help="Digest of the plan: no other is approved.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask; requires --plan.")
+@options.resource()
+def approve(target: Target, plan: str, *, yes: bool) -> None:
+    """Show the plan that waits for approval, and approve it. Requires the verb approve on dbupgrades.
+
+    Without a terminal, --plan is required, and nothing is asked.
+    """
+    from dbupgrade.cli.actions import approval
+
+    approval.approve(target, plan, yes=yes)
+
+
+@click.command(
+    epilog=_examples("reject shop", 'reject shop --reason "after the sale"'),
+    short_help="Reject the plan that waits for approval",
+)
+@click.option("--plan", default="", metavar="DIGEST", help="Digest of the plan: no other is rejected.")
+@click.option("--reason", default="", help="Why: one line of at most 512 characters, for the status.")
+@options.resource()
+def reject(target: Target, plan: str, reason: str) -> None:
+    """Say in the status that the plan that waits for approval is rejected. Requires the verb approve on dbupgrades.
+
+    The DBUpgrade goes on waiting: an approval, or a change of the spec, ends that.
+    """
+    from dbupgrade.cli.actions import approval
+
+    approval.reject(target, plan, reason)
+
+
+ALL = (status, explain, wait, logs, history, apply, approve, reject, retry, suspend, resume)

@@ -74,5 +74,39 @@ def of_resume(seen: Seen) -> Answer:
     return Answer(f"resumed; it waits ({seen.reason}: {seen.message})")
 
 
+def of_approval(seen: Seen, digest: str) -> Answer:
+    """What an approval of the plan that waits starts; refused where none waits, or another than `digest` (empty: whichever)."""
+    if refused := _no_plan(seen, digest):
+        return refused
+    if seen.said and seen.said.approves and seen.waiting_plan and seen.said.plan == seen.waiting_plan.digest:
+        return Answer(f"already approved by {seen.said.by}", refused=True)
+    if seen.suspended:
+        return Answer(f"the run starts when it is resumed: kubectl dbupgrade resume {seen.name}")
+    return Answer("the run that carries it out starts now, if nothing else prevents it")
+
+
+def of_rejection(seen: Seen, digest: str) -> Answer:
+    """What a rejection of the plan that waits means; refused as an approval is."""
+    return _no_plan(seen, digest) or Answer(
+        "nothing is applied until somebody approves the plan or the spec changes"
+    )
+
+
+def _no_plan(seen: Seen, digest: str) -> Answer | None:
+    """Why there is nothing to approve or reject, if so."""
+    if not seen.looked_at:
+        text = f"the operator has not seen generation {seen.generation} yet; see kubectl dbupgrade status {seen.name}"
+        return Answer(text, refused=True)
+    if _running(seen):
+        return Answer("no plan waits for approval: a run is in progress", refused=True)
+    plan = seen.waiting_plan
+    if plan is None:
+        return Answer(f"no plan waits for approval ({seen.reason}: {seen.message})", refused=True)
+    if digest not in {"", plan.digest}:
+        text = f"the plan that waits is {plan.digest}, not {digest}; read it first: kubectl dbupgrade status {seen.name}"
+        return Answer(text, refused=True)
+    return None
+
+
 def _running(seen: Seen) -> bool:
     return seen.status.run is not None and seen.status.run.active

@@ -101,10 +101,21 @@ def _failed(seen: Seen, run: Run | None) -> list[Finding]:
     # Each finding is shown with what mends it.
     told = replace(run, error=None) if run.failure is Failure.PREFLIGHT and seen.status.preflight else run
     found = [Finding(Kind.SEEN, f"{what_failed(told)}.")]
+    found += _plan(seen)
     found += [each for one in seen.status.preflight for each in _preflight(one)]
     found.append(Finding(Kind.ADVICE, kind.advise(seen.secret)))
     then = None if seen.suspended else _then(seen, run, kind.retry)
     return [*found, Finding(Kind.NEXT, then)] if then else found
+
+
+def _plan(seen: Seen) -> list[Finding]:
+    """Which plan waits for approval and why, and who has rejected it."""
+    plan = seen.waiting_plan
+    if plan is None:
+        return []
+    files = f"{plan.file_count} {'file' if plan.file_count == 1 else 'files'}"
+    told = [f"Plan {plan.digest} of {files} needs approval: {plan.asks}."]
+    return [Finding(Kind.SEEN, text) for text in (*told, seen.rejection) if text]
 
 
 def _preflight(one: PreflightFinding) -> list[Finding]:

@@ -18,6 +18,7 @@ from dbupgrade.objects import Object
 from dbupgrade.pod.redact import every_text, printable
 
 DBUPGRADES = ResourceKind(names.GROUP, names.VERSION, names.PLURAL)
+_AUTHENTICATION = "authentication.k8s.io/v1"
 _JOB_LABEL = "batch.kubernetes.io/job-name"
 _PAGE = 500
 _INTERRUPTED = 130
@@ -57,8 +58,14 @@ class Session:
         except NotFound:
             raise unknown_kind() from None
 
+    async def user(self) -> str:
+        """The user name that the API server knows us by. Raises KubeError."""
+        review = {"apiVersion": _AUTHENTICATION, "kind": "SelfSubjectReview"}
+        answer = await self.client.request("POST", f"/apis/{_AUTHENTICATION}/selfsubjectreviews", body=review)
+        return str(answer["status"]["userInfo"]["username"])
+
     async def patch(self, patch: Object) -> None:
-        """Merge `patch` into the resource. Raises KubeError."""
+        """Merge `patch` into the resource. Raises KubeError, Conflict if `patch` has a resourceVersion that is not current."""
         await self._resources.patch(self.namespace, self.name, patch)
 
     async def pods(self, seen: Seen) -> list[Object]:

@@ -27,6 +27,7 @@ _MEANINGS = {
     "error": Meaning.BAD,
     "warning": Meaning.WAITING,
     "Waiting": Meaning.WAITING,
+    "Planned": Meaning.WAITING,
     "Suspended": Meaning.WAITING,
     "Unseen": Meaning.WAITING,
 }

@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dbupgrade.api import conditions, names
+from dbupgrade.api.plan import Plan
 from dbupgrade.api.record import from_json, to_json
 from dbupgrade.api.status import CheckStatus, PreflightFinding, Run, Status
 from dbupgrade.cli import progress, style
 from dbupgrade.cli.pods import phase, problem
 from dbupgrade.cli.times import length
-from dbupgrade.decide.failures import KINDS
+from dbupgrade.decide import approvals
+from dbupgrade.decide.failures import KINDS, Retry
 from dbupgrade.decide.observed import retry_value
 from dbupgrade.objects import Object
+from dbupgrade.pod import plan_text
 from dbupgrade.pod.redact import every_text, printable
 
 
@@ -28,10 +31,14 @@ class Seen:
     secret: str | None
     retry: str
     status: Status
+    said: approvals.Verdict | None = None
+    version: str = ""
+    """The resource version."""
 
     @classmethod
     def of(cls, obj: Object) -> "Seen":
         """Read an object, without what a terminal obeys; a status that nobody has written is an empty one."""
+        said = approvals.verdict(obj["metadata"].get("annotations") or {})
         obj = every_text(obj, printable)
         metadata, spec = obj["metadata"], obj.get("spec") or {}
         return cls(
@@ -44,6 +51,8 @@ class Seen:
             _secret_name(spec),
             retry_value(metadata),
             from_json(Status, obj.get("status") or {}),
+            said,
+            metadata.get("resourceVersion", ""),
         )
 
     @property
@@ -66,6 +75,18 @@ class Seen:
             and not run.active
             and self.reason == KINDS[run.failure].reason
         )
+
+    @property
+    def waiting_plan(self) -> Plan | None:
+        """The plan that waits for approval."""
+        run = self.status.run
+        waits = self.failed and run and run.failure and KINDS[run.failure].retry is Retry.APPROVAL
+        return self.status.plan if waits else None
+
+    @property
+    def rejection(self) -> str:
+        """Who has rejected the plan that waits, and why; empty if nobody has."""
+        return approvals.rejection(self.waiting_plan, self.said).strip()
 
     @property
     def retry_pending(self) -> bool:
@@ -125,6 +146,7 @@ def summary(seen: Seen, pods: list[Object]) -> Object:
         "currentVersion": seen.status.current_version,
         "checks": status.get("checks", []),
         "preflight": status.get("preflight", []),
+        "plan": status.get("plan") if seen.waiting_plan else None,
         "run": status.get("run"),
         "pods": [{"name": pod["metadata"]["name"], "phase": phase(pod)} for pod in pods],
     }
@@ -153,6 +175,8 @@ def tree(seen: Seen, pods: list[Object], now: datetime) -> list[str]:
         lines.append(f"  version  {seen.status.current_version}")
     branches = [[_check(check)] for check in seen.status.checks]
     branches += [_preflight(finding) for finding in seen.status.preflight]
+    if seen.waiting_plan:
+        branches.append(_plan(seen.waiting_plan))
     if seen.status.run:
         leaves = [_pod(pod) for pod in pods]
         branches.append([*_run(seen.status.run, now), *_branches(leaves)])
@@ -174,6 +198,12 @@ def _preflight(finding: PreflightFinding) -> list[str]:
     return [heading, *([f"  fix  {finding.fix}"] if finding.fix else [])]
 
 
+def _plan(plan: Plan) -> list[str]:
+    """What the run would do that waits for approval."""
+    heading, *below = plan_text.described(plan)
+    return [f"plan  {heading}", *(f"  {line}" for line in below)]
+
+
 def _pod(pod: Object) -> list[str]:
     """The heading of a pod, and why it does not start."""
     why = problem(pod)
@@ -192,6 +222,8 @@ def _run(run: Run, now: datetime) -> list[str]:
             f"  {run.from_version or 'nothing'} -> {run.to_version or 'nothing'}, "
             f"{run.applied_count} {'file' if run.applied_count == 1 else 'files'}"
         )
+    if run.approved_by:
+        lines.append(f"  approved by  {run.approved_by}")
     if run.failed_file:
         lines.append(f"  file  {run.failed_file}")
     if run.failed_statement:
@@ -230,7 +262,10 @@ def took(run: Run, now: datetime) -> str:
 
 
 LIST_HEADS = ("NAMESPACE", "NAME", "STATE", "REASON", "VERSION", "IMAGE")
-HISTORY_HEADS = ("RUN", "RESULT", "IMAGE", "FROM", "TO", "FILES", "STARTED", "TOOK")
+HISTORY_HEADS = (
+    "RUN", "RESULT", "IMAGE", "DIGEST", "FROM", "TO", "FILES", "FINDINGS", "STARTED", "TOOK", "APPROVED BY",
+)  # fmt: skip
+_DIGEST_LENGTH = len("sha256:") + 12
 
 
 def list_row(seen: Seen) -> tuple[str, ...]:
@@ -244,12 +279,27 @@ def history_row(run: Run, now: datetime) -> tuple[str, ...]:
         str(run.sequence),
         result(run),
         run.image,
+        (run.digest or "")[:_DIGEST_LENGTH],
         run.from_version or "",
         run.to_version or "",
         "" if run.applied_count is None else str(run.applied_count),
+        _findings(run),
         f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
         took(run, now),
+        run.approved_by or "",
     )
+
+
+def _findings(run: Run) -> str:
+    """What the lint found, if it looked."""
+    if run.lint is None:
+        return ""
+    found = [
+        f"{number} {word}{'' if number == 1 else 's'}"
+        for number, word in ((run.lint.errors, "error"), (run.lint.warnings, "warning"))
+        if number
+    ]
+    return ", ".join(found) or "none"
 
 
 def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

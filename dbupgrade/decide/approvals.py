@@ -41,6 +41,12 @@ def verdict(annotations: Mapping[str, str]) -> Verdict | None:
     return Verdict(plan, user, match[1] == "approve", reason)
 
 
+def text(said: Verdict) -> str:
+    """The annotation that says it."""
+    words = f"{'approve' if said.approves else 'reject'} {said.plan} {said.by}"
+    return f"{words}\n{said.reason}" if said.reason else words
+
+
 def given(spec: Spec | None, said: Verdict | None) -> tuple[Approved, ...]:
     """The approvals of now, for a spec that asks for one."""
     if spec is None or spec.policy.approval is Approval.NEVER:

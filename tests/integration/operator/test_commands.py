@@ -30,14 +30,26 @@ class Answer(NamedTuple):
 
 async def command(scene: Scene, *words: str) -> Answer:
     """Run a command on the scene's namespace, which the kubeconfig's context names; pods' logs come from the stand-in."""
-    process = await begin(scene, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    return await answer(await begin(scene, *words))
+
+
+async def answer(process: asyncio.subprocess.Process) -> Answer:
+    """Wait for the end of a command."""
     out, err = await process.communicate()
     return Answer(process.returncode or 0, out.decode(), err.decode())
 
 
-async def begin(scene: Scene, *words: str, stdout: int, stderr: int) -> asyncio.subprocess.Process:
-    """Begin a command like that, with its output where it is wanted."""
-    path = scene.api.write_kubeconfig("person", scene.api.admin, server=scene.proxy.url)
+async def begin(
+    scene: Scene,
+    *words: str,
+    stdin: int = asyncio.subprocess.DEVNULL,
+    stdout: int = asyncio.subprocess.PIPE,
+    stderr: int = asyncio.subprocess.PIPE,
+    user: str = "",
+) -> asyncio.subprocess.Process:
+    """Begin a command like that, with its input and output where they are wanted; as the administrator, or as `user`, straight to the server."""
+    login, server = (scene.api.login(user), None) if user else (scene.api.admin, scene.proxy.url)
+    path = scene.api.write_kubeconfig("person", login, server=server)
     config = yaml.safe_load(path.read_text())
     config["contexts"][0]["context"]["namespace"] = scene.namespace
     own = scene.directory / "person.kubeconfig"
@@ -45,7 +57,7 @@ async def begin(scene: Scene, *words: str, stdout: int, stderr: int) -> asyncio.
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "dbupgrade", *words,
         env={**os.environ, "KUBECONFIG": str(own), "TERM": "xterm", "COLUMNS": "120", "LINES": "30"},
-        stdout=stdout, stderr=stderr,
+        stdin=stdin, stdout=stdout, stderr=stderr,
     )  # fmt: skip
 
 
@@ -232,7 +244,7 @@ async def test_a_terminal_shows_progress_in_place(scene: Scene) -> None:
     run = {"jobName": "j", "sequence": 1, "runId": "r", "image": IMAGE, "generation": 1}
     run |= {"startedAt": "2026-01-01T12:00:00Z", "progress": progress}
     await scene.patch(shown("Progressing", "WaitingForLock", message, run=run), subresource="status")
-    async with terminal() as (screen, theirs):
+    async with terminal() as (screen, theirs, _):
         waiting = await begin(scene, "wait", NAME, stdout=theirs, stderr=theirs)
         written = await read(screen, until="pid 812")
         bar = "[█████░░░░░░░░░░░░░░░] 2 of 7 files applied, now statement 2 of 20250812_add_index.sql, "
@@ -265,15 +277,15 @@ def shown(state: str, reason: str, message: str, **status: Any) -> dict[str, Any
 
 
 @contextlib.asynccontextmanager
-async def terminal() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
-    """A terminal: what it is sent, and where a process writes to."""
+async def terminal() -> AsyncIterator[tuple[asyncio.StreamReader, int, int]]:
+    """A terminal: what it is sent, where a process writes to and reads from, and where a person types."""
     ours, theirs = os.openpty()
     screen = asyncio.StreamReader()
     protocol = asyncio.StreamReaderProtocol(screen)
     end = os.fdopen(ours, "rb", buffering=0)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, end)
     try:
-        yield screen, theirs
+        yield screen, theirs, ours
     finally:
         transport.close()
         os.close(theirs)

@@ -16,6 +16,10 @@ DONE = {
     **RUN, "finishedAt": "2026-01-01T12:00:42Z", "result": "Succeeded",
     "fromVersion": "20250101", "toVersion": "20250103", "appliedCount": 2,
 }  # fmt: skip
+PLAN = "sha256:" + "1" * 64
+PLANNED = {
+    **RUN, "finishedAt": "2026-01-01T12:00:42Z", "result": "Planned", "failure": "ApprovalPending", "plan": PLAN,
+}  # fmt: skip
 FAILED = {
     **RUN, "finishedAt": "2026-01-01T12:00:42Z", "result": "Failed", "failure": "SQLError", "error": "syntax error",
     "failedFile": "20250103_x.sql", "failedStatement": "CREATE TABEL x", "secretVersion": "uid/1",
@@ -65,6 +69,21 @@ def an_object(
         },
         "status": {"observedGeneration": 1, "conditions": conditions, **status},
     }
+
+
+def waiting(said: str = "", reason: str = "ApprovalPending", **more: Any) -> Seen:
+    """A resource whose plan waits for approval, with what the annotation says."""
+    plan = {
+        "digest": PLAN,
+        "asks": "spec.policy.approval is Always",
+        "fromVersion": "1",
+        "toVersion": "2",
+        "fileCount": 1,
+    }
+    given = {"run": PLANNED, "plan": plan, **more}
+    obj = an_object("", reason, "the plan needs approval", **given)
+    obj["metadata"]["annotations"]["dbupgrade.subbug.learning/approval"] = said
+    return Seen.of(obj)
 
 
 def check(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbupgrade.cli import consequences
-from tests.unit.cli.builders import DONE, FAILED, RUN, seen
+from tests.unit.cli.builders import DONE, FAILED, PLAN, PLANNED, RUN, seen, waiting
 
 if TYPE_CHECKING:
     from dbupgrade.cli.view import Seen
@@ -61,3 +61,37 @@ def test_a_suspension_says_what_goes_on(resource: Seen, text: str) -> None:
 )  # fmt: skip
 def test_the_end_of_a_suspension_says_what_starts(resource: Seen, text: str) -> None:
     assert consequences.of_resume(resource).text.startswith(text)
+
+
+OTHER = "sha256:" + "2" * 64
+CHANGED = {**PLANNED, "failure": "PlanChanged"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "digest", "text", "refused"),
+    [
+        (waiting(), "", "the run that carries it out starts now", False),
+        (waiting(), PLAN, "the run that carries it out starts now", False),
+        (waiting(f"reject {PLAN} bob"), PLAN, "the run that carries it out starts now", False),
+        (waiting(f"approve {OTHER} bob"), PLAN, "the run that carries it out starts now", False),
+        (waiting(run=CHANGED, reason="PlanChanged"), PLAN, "the run that carries it out starts now", False),
+        (waiting(suspend=True), PLAN, "starts when it is resumed: kubectl dbupgrade resume app", False),
+        (waiting(f"approve {PLAN} bob"), PLAN, "already approved by bob", True),
+        (waiting(), OTHER, f"the plan that waits is {PLAN}, not {OTHER}", True),
+        (waiting(generation=2), PLAN, "has not seen generation 2 yet", True),
+        (waiting(run=RUN), PLAN, "no plan waits for approval: a run is in progress", True),
+        (waiting(plan=None), PLAN, "no plan waits for approval (ApprovalPending: ", True),
+        (seen("Ready", run=DONE), "", "no plan waits for approval (MigrationComplete: applied 2 files)", True),
+        (seen("Stalled", "JobFailed", run=FAILED), "", "no plan waits for approval (JobFailed: ", True),
+    ],
+)  # fmt: skip
+def test_an_approval_says_what_happens(resource: Seen, digest: str, text: str, *, refused: bool) -> None:
+    answer = consequences.of_approval(resource, digest)
+    assert text in answer.text
+    assert answer.refused is refused
+
+
+def test_a_rejection_says_what_happens() -> None:
+    assert not consequences.of_rejection(waiting(f"approve {PLAN} bob"), PLAN).refused
+    assert consequences.of_rejection(waiting(), OTHER).refused
+    assert consequences.of_rejection(seen("Ready", run=DONE), "").refused

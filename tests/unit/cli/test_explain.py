@@ -9,7 +9,7 @@ from dbupgrade.api.conditions import Reason
 from dbupgrade.api.status import Failure
 from dbupgrade.cli import explain as explaining
 from dbupgrade.decide.failures import KINDS, Retry
-from tests.unit.cli.builders import DONE, FAILED, check, pod, seen
+from tests.unit.cli.builders import DONE, FAILED, PLAN, PLANNED, check, pod, seen, waiting
 
 if TYPE_CHECKING:
     from dbupgrade.cli.view import Seen
@@ -61,6 +61,22 @@ def test_where_secrets_are_not_read_a_failure_of_one_is_repeated_later_or_by_han
 def test_a_requested_retry_is_on_its_way() -> None:
     found = explain(seen("Stalled", "JobFailed", retry="2", lastHandledRetry="1", run=FAILED))
     assert found[-1] == "A retry was requested and starts now."
+
+
+def test_a_plan_that_waits_says_why_and_how_to_approve_it() -> None:
+    found = explain(waiting(f"reject {PLAN} bob\nafter the sale"))
+    assert found[0].startswith("ApprovalPending: nothing was applied, because the plan needs approval")
+    assert found[1] == f"Plan {PLAN} of 1 file needs approval: spec.policy.approval is Always."
+    assert found[2] == "Rejected by bob: after the sale."
+    assert found[3].startswith("What to do: Read the plan")
+    assert found[4] == "To approve the plan: kubectl dbupgrade approve app"
+
+
+def test_a_plan_that_has_changed_says_that_it_did() -> None:
+    changed = {**PLANNED, "failure": "PlanChanged"}
+    found = explain(waiting(run=changed, reason="PlanChanged"))
+    assert "no longer the one that was approved" in found[0]
+    assert found[1].startswith(f"Plan {PLAN} of 1 file needs approval")
 
 
 def test_a_suspended_failure_is_resumed_first() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from dbupgrade.cli import pods, style, times, view
 from dbupgrade.cli.view import Seen
-from tests.unit.cli.builders import DONE, FAILED, NOW, RUN, pod, seen
+from tests.unit.cli.builders import DONE, FAILED, NOW, PLAN, RUN, pod, seen, waiting
 
 
 def tree(*arguments: Any) -> list[str]:
@@ -122,9 +122,40 @@ def test_a_table_is_as_wide_as_its_words() -> None:
 def test_history_rows() -> None:
     first, second = seen(history=[DONE, FAILED]).status.history
     assert view.history_row(first, NOW) == (
-        "2", "Succeeded", "shop:2.0.0", "20250101", "20250103", "2", "2026-01-01 12:00:00", "42s",
+        "2", "Succeeded", "shop:2.0.0", "", "20250101", "20250103", "2", "", "2026-01-01 12:00:00", "42s", "",
     )  # fmt: skip
-    assert view.history_row(second, NOW)[1:6] == ("Failed (SQLError)", "shop:2.0.0", "", "", "")
+    assert view.history_row(second, NOW)[1:7] == ("Failed (SQLError)", "shop:2.0.0", "", "", "", "")
+    assert len(view.HISTORY_HEADS) == len(view.history_row(first, NOW))
+
+
+@pytest.mark.parametrize(
+    ("errors", "warnings", "text"),
+    [(0, 0, "none"), (1, 0, "1 error"), (0, 2, "2 warnings"), (2, 1, "2 errors, 1 warning")],
+)
+def test_a_history_has_the_image_findings_and_who_approved(errors: int, warnings: int, text: str) -> None:
+    lint = {"files": 1, "errors": errors, "warnings": warnings}
+    done = {**DONE, "digest": "sha256:" + "ab" * 32, "lint": lint, "approvedBy": "alice", "plan": PLAN}
+    row = dict(
+        zip(view.HISTORY_HEADS, view.history_row(seen(history=[done]).status.history[0], NOW), strict=True)
+    )
+    assert row["DIGEST"] == "sha256:abababababab"
+    assert (row["FINDINGS"], row["APPROVED BY"]) == (text, "alice")
+
+
+def test_the_tree_shows_the_plan_while_it_waits() -> None:
+    lines = tree(waiting(), [], NOW)
+    assert lines[3:6] == [
+        "  ├─ plan  1 file, from 1 to 2; the lint finds nothing",
+        "  │    Needs approval: spec.policy.approval is Always.",
+        "  │      and 1 more file",
+    ]
+    assert lines[6] == f"  │    Plan digest:  {PLAN}"
+    assert lines[7].startswith("  └─ run 2  Planned (ApprovalPending)")
+    assert view.summary(waiting(), [])["plan"]["digest"] == PLAN
+    approved = waiting(run={**DONE, "approvedBy": "alice"})
+    assert not any("plan" in line for line in tree(approved, [], NOW)[3:])
+    assert view.summary(approved, [])["plan"] is None
+    assert any(line.endswith("approved by  alice") for line in tree(approved, [], NOW))
 
 
 def test_the_summary_is_plain_data() -> None:

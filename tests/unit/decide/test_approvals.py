@@ -99,6 +99,13 @@ def test_what_the_annotation_says(text: str, said: Verdict | None) -> None:
     assert resource_from({"metadata": metadata, "spec": spec_object()}).said == said
 
 
+@pytest.mark.parametrize(
+    "said", [ALICE, Verdict(PLAN, "Bob of ops", approves=False, reason="after the sale")]
+)
+def test_an_annotation_is_read_as_it_was_written(said: Verdict) -> None:
+    assert approvals.verdict({names.ANNOTATION_APPROVAL: approvals.text(said)}) == said
+
+
 def test_the_plan_is_read_from_the_log_and_the_resource_waits() -> None:
     observed = ended(PLANNED, read=None)
     assert needs(observed) == [ReadPlan(observed.pods[0], NOTE.line)]

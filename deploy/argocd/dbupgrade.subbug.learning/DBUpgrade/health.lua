@@ -30,5 +30,5 @@ elseif stalled ~= nil and stalled.status == "True" then
 elseif told.reason == "Suspended" then
   health.status = "Suspended"
 end
--- Everything else ends by itself: a run, a check that is waited for, a failure that is tried again.
+-- Everything else ends by itself or with an approval: a run, a check that is waited for, a failure that is tried again.
 return health
