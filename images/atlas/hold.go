@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -15,7 +16,7 @@ import (
 const beat = 5 * time.Second
 
 // hold holds the lock of a run until its input ends: for a runner that has no driver for MySQL. It says when it waits for
-// the lock, and when it has it.
+// the lock, and when it has it. A line of the input asks what a session does.
 func hold(ctx context.Context, o *options, io streams) error {
 	s, err := connect(ctx, o.url)
 	if err != nil {
@@ -35,7 +36,7 @@ func hold(ctx context.Context, o *options, io streams) error {
 		return known.hide(err)
 	}
 	fmt.Fprintln(io.out, "held")
-	return known.hide(s.keepRunLock(ctx, name, ended(io.in)))
+	return known.hide(s.keepRunLock(ctx, name, linesOf(io.in), io.out))
 }
 
 // takeRunLock asks for the lock again and again, until it has it.
@@ -63,15 +64,21 @@ func (s *server) takeRunLock(ctx context.Context, name string, timeout time.Dura
 	}
 }
 
-// keepRunLock returns when nobody needs the lock any more, or with an error when it is lost.
-func (s *server) keepRunLock(ctx context.Context, name string, done <-chan struct{}) error {
+// keepRunLock returns when nobody needs the lock any more, which is when `lines` end, or with an error when it is lost.
+func (s *server) keepRunLock(ctx context.Context, name string, lines <-chan string, out io.Writer) error {
+	beats := time.NewTicker(beat)
+	defer beats.Stop()
 	for {
 		select {
-		case <-done:
-			return nil
+		case line, open := <-lines:
+			if !open {
+				return nil
+			}
+			s.answer(ctx, line, out)
+			continue
 		case <-ctx.Done():
 			return nil
-		case <-time.After(beat):
+		case <-beats.C:
 		}
 		var held bool
 		err := s.session.QueryRowContext(ctx, "SELECT COALESCE(IS_USED_LOCK("+name+") = CONNECTION_ID(), FALSE)").Scan(&held)
@@ -81,14 +88,16 @@ func (s *server) keepRunLock(ctx context.Context, name string, done <-chan struc
 	}
 }
 
-// ended is closed when an input ends.
-func ended(in io.Reader) <-chan struct{} {
-	done := make(chan struct{})
+// linesOf are the lines of an input; closed when it ends.
+func linesOf(in io.Reader) <-chan string {
+	lines := make(chan string)
 	go func() {
-		_, _ = io.Copy(io.Discard, in)
-		close(done)
+		defer close(lines)
+		for scanner := bufio.NewScanner(in); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
 	}()
-	return done
+	return lines
 }
 
 // runLockOf is the name of the lock in MySQL, where it is one of the server.

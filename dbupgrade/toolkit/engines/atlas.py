@@ -21,6 +21,10 @@ from dbupgrade.toolkit.lint import gate
 from dbupgrade.toolkit.output import at, counted
 from dbupgrade.toolkit.plan import approval
 from dbupgrade.toolkit.preflight import gate as preflight
+from dbupgrade.toolkit.progress import mysql
+from dbupgrade.toolkit.progress.look import Look
+from dbupgrade.toolkit.progress.place import Place
+from dbupgrade.toolkit.progress.postgresql import PostgreSQL
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
 
@@ -89,13 +93,25 @@ def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) ->
         pending=total,
         current=state.current or None,
     )
-    if isinstance(keeper, lock.Keeper) and call.atlas.is_ours():
-        watch = Watch(call.output, [file.name for file in state.pending])
-        call.atlas = replace(call.atlas, hear=watch.tracker.hear)
-        keeper.run_beside(watch.look_forever)
+    if call.atlas.is_ours():
+        _watch(call, state, keeper)
     report = _apply_all(call, state, keeper.ensure)
     record(call, state)
     return replace(report, from_version=state.current or None, lint=lint, plan=plan, preflight=found)
+
+
+def _watch(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) -> None:
+    """Look at what the run does, through what holds its lock."""
+    watch = Watch(call.output, [file.name for file in state.pending])
+    call.atlas = replace(call.atlas, hear=watch.tracker.hear)
+    if isinstance(keeper, lock.Keeper):
+        keeper.run_beside(lambda fetch: watch.look_forever(PostgreSQL(fetch)))
+        return
+
+    async def look(place: Place) -> Look:
+        return mysql.read(place, keeper.ask(f"look {place.backend}"))
+
+    keeper.run_beside(watch.look_forever(look))
 
 
 def _apply_all(call: Call, state: State, ensure_lock: Callable[[], None]) -> Report:

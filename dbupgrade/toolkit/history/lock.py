@@ -198,11 +198,12 @@ class EngineKeeper:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._holder: Popen[str] | None = None
+        self._end_beside: Callable[[], object] = lambda: None
 
     def ensure(self) -> None:
         """Take the lock again if it was lost. Raises AtlasError. Other engines than ours hold theirs alone."""
         if self._call.atlas.is_ours() and (self._holder is None or self._holder.poll() is not None):
-            self.release()
+            self._end_holder()
             self._holder = self._call.atlas.hold(patience(self._call), lambda: tell(self._call))
 
     def wait_until_lost(self) -> None:
@@ -213,10 +214,48 @@ class EngineKeeper:
             )
         self._holder.wait()
 
+    def ask(self, question: str) -> str:
+        """The line with which the process answers; empty when it does not. For one thread."""
+        holder = self._holder
+        if holder is None or holder.stdin is None or holder.stdout is None:
+            return ""
+        try:
+            holder.stdin.write(f"{question}\n")
+            holder.stdin.flush()
+            return holder.stdout.readline()
+        except (OSError, ValueError):  # it has just ended
+            return ""
+
+    def run_beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`, which may ask, in a thread of its own until the lock is released."""
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(work)
+        thread = threading.Thread(target=_run_until_cancelled, args=(loop, task), name="watch", daemon=True)
+        thread.start()
+
+        def end() -> None:
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join(_ANSWER_SECONDS)
+            if thread.is_alive() and self._holder:  # it does not answer
+                self._holder.kill()
+            thread.join()
+            loop.close()
+
+        self._end_beside = end
+
     def release(self) -> None:
         """Give the lock back."""
+        self._end_beside()
+        self._end_holder()
+
+    def _end_holder(self) -> None:
         if self._holder:
             child.end(self._holder)
+
+
+def _run_until_cancelled(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[None]") -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        loop.run_until_complete(task)
 
 
 @contextlib.contextmanager

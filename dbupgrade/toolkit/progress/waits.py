@@ -60,17 +60,19 @@ class Blocker:
     statement: str | None = None
     """Masked."""
     transaction_seconds: int | None = None
+    state_seconds: int | None = None
+    """How long it has been in that state, where the age of its transaction is not known."""
 
     @property
     def words(self) -> str:
         """Who it is, as a person would look for it."""
-        open_for = (
-            ""
-            if self.transaction_seconds is None
-            else f"transaction open for {span(self.transaction_seconds)}"
-        )
+        since = ""
+        if self.transaction_seconds is not None:
+            since = f"transaction open for {span(self.transaction_seconds)}"
+        elif self.state_seconds is not None:
+            since = f"{self.state or 'in its state'} for {span(self.state_seconds)}"
         user = f"user {self.user}" if self.user else ""
-        details = ", ".join(filter(None, (f"pid {self.pid}", user, open_for)))
+        details = ", ".join(filter(None, (f"pid {self.pid}", user, since)))
         return f"application '{self.application}' ({details})" if self.application else details
 
 
@@ -79,10 +81,11 @@ class Wait:
     """A lock that is waited for."""
 
     blockers: tuple[Blocker, ...]
+    """Empty where the server does not show them."""
     relation: str | None
     mode: str | None
-    hidden: str | None
-    """Our user, where it may not see who the others are."""
+    advice: str | None
+    """What would show more, where the server hides something."""
 
 
 def wait(rows: Sequence[Mapping[str, Any]]) -> Wait | None:
@@ -92,18 +95,18 @@ def wait(rows: Sequence[Mapping[str, Any]]) -> Wait | None:
     blockers = tuple(_blocker(row) for row in rows)
     first = rows[0]
     hidden = any(each.state is None and each.transaction_seconds is None for each in blockers)
-    return Wait(blockers, _short(first["relation"]), first["mode"], first["our_user"] if hidden else None)
+    advice = f'GRANT pg_read_all_stats TO "{first["our_user"]}" shows more of it' if hidden else None
+    return Wait(blockers, _short(first["relation"]), first["mode"], advice)
 
 
 def waiting_words(place: Place, found: Wait, seconds: float) -> str:
     """That a lock is waited for, who holds it, and what would show more."""
     what = f"a lock on {found.relation}" if found.relation else "a lock"
-    others = len(found.blockers) - 1
-    more = f" and {others} more" if others > 0 else ""
-    text = f"{place.words}: waiting {span(seconds)} for {what}, held by {found.blockers[0].words}{more}"
-    if found.hidden:
-        text += f'; GRANT pg_read_all_stats TO "{found.hidden}" shows more of it'
-    return text
+    text = f"{place.words}: waiting {span(seconds)} for {what}"
+    if found.blockers:
+        others = len(found.blockers) - 1
+        text += f", held by {found.blockers[0].words}{f' and {others} more' if others else ''}"
+    return f"{text}; {found.advice}" if found.advice else text
 
 
 def running_words(place: Place, seconds: float, row: Mapping[str, Any] | None) -> str:

@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
-
-import asyncpg
 
 from dbupgrade.toolkit.output import Output, counted
 from dbupgrade.toolkit.progress import waits
+from dbupgrade.toolkit.progress.look import CannotLookError, Looker
 from dbupgrade.toolkit.progress.place import Place, Tracker
 
 LOOK_SECONDS = 2.0
@@ -18,8 +17,6 @@ LOOK_SECONDS = 2.0
 REPEAT_SECONDS = 15.0
 """Between two lines that say the same of one statement."""
 _BLOCKERS = 5
-
-Fetch = Callable[..., Awaitable[Sequence[Mapping[str, Any]]]]
 
 
 class Watch:
@@ -30,20 +27,19 @@ class Watch:
         self.tracker = Tracker(files, time.monotonic, self._began)
         self._told: tuple[tuple[int, int], list[int]] | None = None
         """Of the last line: the statement and its line, and the processes that block it."""
-        self._knows_copy: bool | None = None
         self._told_at = 0.0
         self._blind = False
 
     @contextlib.asynccontextmanager
-    async def looking(self, fetch: Fetch) -> AsyncIterator[None]:
+    async def looking(self, look: Looker) -> AsyncIterator[None]:
         """Look as long as the block runs."""
-        task = asyncio.create_task(self.look_forever(fetch))
+        task = asyncio.create_task(self.look_forever(look))
         try:
             yield
         finally:
             task.cancel()
 
-    async def look_forever(self, fetch: Fetch) -> None:
+    async def look_forever(self, look: Looker) -> None:
         """Look until cancelled. A look that fails does not disturb the run; the first one is reported."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -51,32 +47,17 @@ class Watch:
             if place is None or not place.backend or time.monotonic() - place.since < LOOK_SECONDS:
                 continue
             try:
-                at = await self._at(fetch, place)
-                found = waits.wait(await fetch(waits.BLOCKERS, place.backend))
-                rows = [] if found else await self._progress(fetch, place.backend)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                seen = await look(place)
+            except CannotLookError as error:
                 self._cannot_look(error)
                 continue
             if place == self.tracker.place:  # else it says nothing of what goes on now
-                self._tell(at, found, rows[0] if rows else None)
+                self._tell(seen.place, seen.wait, seen.progress)
 
-    async def _at(self, fetch: Fetch, place: Place) -> Place:
-        """At the statement that the server executes, where the engine does not say which it is."""
-        if not place.text:
-            return place
-        rows = await fetch(waits.STATEMENT, place.backend)
-        return place.at(rows[0]["query"], time.monotonic() - rows[0]["seconds"]) if rows else place
-
-    async def _progress(self, fetch: Fetch, backend: int) -> Sequence[Mapping[str, Any]]:
-        if self._knows_copy is None:
-            self._knows_copy = bool(await fetch(waits.KNOWS_COPY))
-        found = await fetch(waits.PROGRESS, backend)
-        return found or (await fetch(waits.COPY, backend) if self._knows_copy else ())
-
-    def _cannot_look(self, error: Exception) -> None:
+    def _cannot_look(self, error: CannotLookError) -> None:
         if not self._blind:
             self._blind = True
-            text = f"the locks that the run waits for cannot be read ({type(error).__name__})"
+            text = f"the locks that the run waits for cannot be read ({error})"
             self._output.event("not_watched", text, level="warning")
 
     def _began(self, place: Place) -> None:

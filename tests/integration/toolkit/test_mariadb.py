@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -250,3 +251,59 @@ def test_the_preflight_tells_what_a_user_lacks_and_stops_at_a_server_that_only_r
         maria.rows("set global read_only = off")
     done = toolkit.run("apply")
     assert (done.code, [each for each in done.events if each["event"] == "preflight"]) == (0, [])
+
+
+def blocked_by(maria: MariaDb, folder: Path, database: str) -> dict[str, Any]:
+    """What is told of an ALTER TABLE that waits for a transaction which has read the table."""
+    maria.rows(f"create database {database}; grant all on {database}.* to shop")
+    toolkit = OnMariaDb.of(maria, folder, database)
+    toolkit.write(v1="create table orders (id int);")
+    assert toolkit.run("apply").code == 0
+    toolkit.write(v2="select 1;\nalter table orders add column total int;")
+    reading = "begin; select * from orders"
+    with maria.session("; ".join((f"use {database}", reading))):
+        process = toolkit.start("apply", MIGRATE_LOCK_TIMEOUT="5m")
+        assert process.stdout
+        told: dict[str, Any] = next(
+            found for found in map(json.loads, process.stdout) if found["event"] in ("blocked", "failed")
+        )
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, "Traceback" in err) == (0, False), (out, err)
+    return told
+
+
+def test_a_lock_that_is_waited_for_is_told(maria: MariaDb, tmp_path: Path) -> None:
+    """Without performance_schema, which MariaDB has not by default, it is not known who holds it."""
+    told = blocked_by(maria, tmp_path, "waits")
+    where = {name: told[name] for name in ("file", "number", "of", "statement", "statements", "line")}
+    assert where == {"file": "2_x.sql", "number": 1, "of": 1, "statement": 2, "statements": 2, "line": 2}
+    assert told["blockers"] == []
+    assert (
+        "for a lock; Waiting for table metadata lock; performance_schema with the instrument"
+        in told["message"]
+    )
+
+
+def test_a_lock_that_is_waited_for_is_told_with_who_holds_it(tmp_path: Path) -> None:
+    options = ("--performance-schema=ON", "--performance-schema-instrument=wait/lock/metadata/sql/mdl=ON")
+    with mariadb("127.0.0.1", *options) as server:
+        server.rows("grant select on performance_schema.* to shop")
+        told = blocked_by(server, tmp_path, "waits")
+    (blocker,) = told["blockers"]
+    assert (told["relation"], blocker["user"]) == ("orders", "root")
+    assert f"for a lock on orders, held by pid {blocker['pid']}, user root, " in told["message"]
+
+
+def test_a_statement_that_takes_long_is_told(maria: MariaDb, tmp_path: Path) -> None:
+    maria.rows("create database slow; grant all on slow.* to shop")
+    toolkit = OnMariaDb.of(maria, tmp_path, "slow")
+    toolkit.write(v1="create table a (id int);\nselect sleep(600);")
+    with toolkit.start("apply") as process:
+        assert process.stdout
+        told = next(found for found in map(json.loads, process.stdout) if found["event"] == "running")
+        (sleeper,) = maria.rows(
+            "select id from information_schema.processlist where info like 'select sleep(600)%'"
+        )
+        maria.rows(f"kill query {sleeper}")
+        process.communicate(timeout=300)
+    assert "1_x.sql (1 of 1): statement 2 of 2 has been running for " in told["message"]

@@ -28,6 +28,7 @@ from dbupgrade.toolkit.preflight import gate as preflight
 from dbupgrade.toolkit.preflight.facts import History as Recorded
 from dbupgrade.toolkit.preflight.facts import Run
 from dbupgrade.toolkit.preflight.finding import Finding
+from dbupgrade.toolkit.progress.postgresql import PostgreSQL
 from dbupgrade.toolkit.progress.watch import Watch
 from dbupgrade.toolkit.tries import Tries
 
@@ -146,7 +147,7 @@ async def _apply_all(
         current=current,
     )
     watch = Watch(call.output, [migration.name for migration in pending])
-    async with watch.looking(held.fetch):
+    async with watch.looking(PostgreSQL(held.fetch)):
         return await _each(
             call, report, pending, lambda file: applying.apply(held, found, file, watch.tracker)
         )
