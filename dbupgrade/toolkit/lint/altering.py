@@ -9,7 +9,15 @@ from typing import Any
 
 from postgast import pg_query_pb2 as pb
 
-from dbupgrade.toolkit.lint.definitions import FOREIGN, PRIMARY, SERIAL, UNIQUE, column_of, constraint_of
+from dbupgrade.toolkit.lint.definitions import (
+    FOREIGN,
+    PRIMARY,
+    SERIAL,
+    UNIQUE,
+    changes_values,
+    column_of,
+    constraint_of,
+)
 from dbupgrade.toolkit.lint.expressions import is_null, volatile_function
 from dbupgrade.toolkit.lint.lock import LockMode, TableLock
 from dbupgrade.toolkit.lint.types import keeps_rows
@@ -212,7 +220,7 @@ class _Command:
         old = self._known.columns.get(self._command.name, Column()).type
         return (
             old is not None
-            and not self._node.HasField("raw_default")
+            and not changes_values(self._node, self._command.name)
             and keeps_rows(old, type_of(self._node.type_name))
         )
 

@@ -99,10 +99,19 @@ def _words(node: Any) -> list[str]:
 
 def created(tree: Any) -> Iterator[tuple[str, Name]]:
     """Kind and name of what a statement makes, other than tables and indexes."""
-    if found := _CREATED.get(type(tree)):
+    if isinstance(tree, pb.AlterTableStmt):
+        yield from _added_constraints(tree)
+    elif found := _CREATED.get(type(tree)):
         kind, name = found(tree)
         if kind:
             yield kind, name
+
+
+def _added_constraints(tree: pb.AlterTableStmt) -> Iterator[tuple[str, Name]]:
+    for command in (each.alter_table_cmd for each in tree.cmds):
+        if command.subtype == pb.AT_AddConstraint:
+            node = unwrap(getattr(command, "def"))
+            yield "constraint", _of_table(tree.relation, constraint_name(name_of(tree.relation), node))
 
 
 _CREATED: dict[type, Callable[[Any], tuple[str, Name]]] = {
@@ -138,7 +147,25 @@ def column_of(element: pb.ColumnDef) -> Column:
 
 
 SERIAL = {"serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"}
-_KIND_NAMES = {PRIMARY: "primary", UNIQUE: "unique", CHECK: "check", NOT_NULL: "not null", FOREIGN: "foreign"}
+_KIND_NAMES = {
+    PRIMARY: "primary",
+    UNIQUE: "unique",
+    CHECK: "check",
+    NOT_NULL: "not null",
+    FOREIGN: "foreign",
+    EXCLUSION: "exclusion",
+}
+
+
+def changes_values(element: pb.ColumnDef, column: str) -> bool:
+    """Whether ALTER COLUMN … TYPE says how values change: USING column::type says no more than the type does."""
+    if not element.HasField("raw_default"):
+        return False
+    cast = unwrap(element.raw_default)
+    if not isinstance(cast, pb.TypeCast) or type_of(cast.type_name) != type_of(element.type_name):
+        return True
+    source = unwrap(cast.arg)
+    return not (isinstance(source, pb.ColumnRef) and list(columns_in(source)) == [column])
 
 
 def constraint_of(node: pb.Constraint, file: int, column: str = "") -> Constraint:

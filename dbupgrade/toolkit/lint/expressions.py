@@ -4,8 +4,8 @@ from typing import Any
 
 from postgast import pg_query_pb2 as pb
 
-from dbupgrade.toolkit.lint.definitions import walk
-from dbupgrade.toolkit.lint.world import Database
+from dbupgrade.toolkit.lint.definitions import columns_in, walk
+from dbupgrade.toolkit.lint.world import Database, Table
 from dbupgrade.toolkit.sql.names import strings
 from dbupgrade.toolkit.sql.parser import unwrap
 
@@ -42,6 +42,26 @@ def matches_all(tree: Any) -> bool:
     if isinstance(tree, pb.UpdateStmt) and tree.from_clause:
         return False
     return not tree.HasField("where_clause") or is_true(tree.where_clause)
+
+
+def is_one_row(tree: Any, table: Table) -> bool:
+    """Whether the WHERE of an UPDATE or a DELETE names the constants of a key of the table."""
+    parts = [unwrap(tree.where_clause)] if tree.HasField("where_clause") else []
+    if parts and isinstance(parts[0], pb.BoolExpr) and parts[0].boolop == pb.AND_EXPR:
+        parts = [unwrap(each) for each in parts[0].args]
+    named = {column for each in parts for column in _compared(each)}
+    keys = [each.columns for each in table.constraints.values() if each.kind in ("primary", "unique")]
+    return any(key and key <= named for key in keys)
+
+
+def _compared(node: Any) -> list[str]:
+    """The column that a comparison says to be equal to a constant."""
+    if not isinstance(node, pb.A_Expr) or node.kind != pb.AEXPR_OP or strings(node.name) != ["="]:
+        return []
+    sides = [unwrap(node.lexpr), unwrap(node.rexpr)]
+    columns = [each for each in sides if isinstance(each, pb.ColumnRef)]
+    is_constant = any(isinstance(each, pb.A_Const) for each in sides)
+    return list(columns_in(columns[0])) if is_constant and columns else []
 
 
 def is_true(node: Any) -> bool:

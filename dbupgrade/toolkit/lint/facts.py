@@ -41,7 +41,7 @@ select n.nspname as schema, c.relname as name, k.conname as constraint, k.contyp
   array(select attname from pg_attribute where attrelid = k.confrelid and attnum = any(k.confkey)) as refers_to
 from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
 left join pg_class r on r.oid = k.confrelid left join pg_namespace rn on rn.oid = r.relnamespace
-where c.relname = any($1) and k.contype in ('c', 'f', 'p')
+where c.relname = any($1) and k.contype in ('c', 'f', 'p', 'u')
 """
 _RELATED = """
 select distinct unnest(array[c.relname, r.relname]) from pg_constraint k
@@ -122,8 +122,8 @@ def _column(row: Any) -> Column:
 def _constraint(row: Any) -> Constraint | None:
     """Of a CHECK, what the server writes out is read as it would be in a file."""
     columns = frozenset(row["columns"])
-    if row["kind"] == "p":
-        return Constraint("primary", columns=columns)
+    if row["kind"] in ("p", "u"):
+        return Constraint("primary" if row["kind"] == "p" else "unique", columns=columns)
     if row["kind"] == "f":
         refers = Name(row["refers_schema"], row["refers_name"])
         return Constraint(

@@ -134,7 +134,7 @@ class _File:
             world,
             self._session.in_transaction,
             number,
-            self._made() if isinstance(tree, pb.DropStmt) else {},
+            self._made() if isinstance(tree, pb.DropStmt | pb.AlterTableStmt) else {},
         )
         for check in CHECKS.get(type(tree), ()):
             yield from (hit for hit in check(tree, at) if hit.table is None or not world.is_new(hit.table))

@@ -112,17 +112,30 @@ def _create(world: World, tree: pb.CreateStmt, certain: bool) -> None:
         columns |= {name: replace(columns.get(name, Column()), not_null=True) for name in key.columns}
     made = Table(_now(world, certain), columns, constraints, tree.HasField("partspec"))
     _made(world, tree.relation, made, may_exist=tree.if_not_exists)
+    home = world.home(table, temporary=tree.relation.relpersistence == "t")
+    if world.tables[home] is made:
+        for own, each in constraints.items():
+            _index_of(world, home, own, each)
+
+
+def _index_of(world: World, table: Name, key: str, constraint: Constraint) -> None:
+    """A key has an index of its name."""
+    if constraint.kind in ("primary", "unique", "exclusion"):
+        world.indexes[Name(table.schema, key)] = Index(table, constraint.made, tuple(constraint.columns))
 
 
 def _note(
     world: World, table: Name, constraints: dict[str, Constraint], node: pb.Constraint, column: str = ""
-) -> None:
+) -> str:
+    """Enter a constraint; returns its name, or what stands for it."""
     constraint = constraint_of(node, world.file, column)
     if node.contype == FOREIGN:
         refers_to = frozenset(strings(node.pk_attrs))
         constraint = replace(constraint, refers=world.resolve(name_of(node.pktable))[0], refers_to=refers_to)
     name = constraint_name(table, node, column)
-    constraints[name if name not in constraints else f"#{len(constraints)}"] = constraint
+    name = name if name not in constraints else f"#{len(constraints)}"
+    constraints[name] = constraint
+    return name
 
 
 def _index(world: World, tree: pb.IndexStmt, certain: bool) -> None:
@@ -143,11 +156,8 @@ def _alter(world: World, name: Name, command: pb.AlterTableCmd, certain: bool) -
     constraints = dict(known.constraints)
     match command.subtype:
         case pb.AT_AddConstraint if certain:
-            node = unwrap(getattr(command, "def"))
-            _note(world, name, constraints, node)
-            if node.contype == PRIMARY:
-                keys = strings(node.keys) or _columns_of(world, name, node.indexname)
-                columns |= {key: replace(columns.get(key, Column()), not_null=True) for key in keys}
+            keys = _add_constraint(world, name, unwrap(getattr(command, "def")), constraints)
+            columns |= {key: replace(columns.get(key, Column()), not_null=True) for key in keys}
         case pb.AT_AddColumn if certain and not command.missing_ok:
             element = unwrap(getattr(command, "def"))
             for node in map(unwrap, element.constraints):
@@ -195,9 +205,20 @@ def _altered_columns(
     return columns
 
 
-def _columns_of(world: World, table: Name, index: str) -> tuple[str, ...]:
-    known = world.indexes.get(Name(world.resolve(table)[0].schema, index))
-    return known.columns if known else ()
+def _add_constraint(
+    world: World, name: Name, node: pb.Constraint, constraints: dict[str, Constraint]
+) -> tuple[str, ...]:
+    """Enter a constraint, with its index; returns the columns that cannot be NULL any more."""
+    table = world.resolve(name)[0]
+    index = world.indexes.pop(Name(table.schema, node.indexname), None) if node.indexname else None
+    key = _note(world, name, constraints, node)
+    if index:
+        world.indexes[Name(table.schema, key)] = index
+    else:
+        _index_of(world, table, key, constraints[key])
+    if node.contype != PRIMARY:
+        return ()
+    return tuple(strings(node.keys)) or (index.columns if index else ())
 
 
 def _drop(world: World, tree: pb.DropStmt, certain: bool) -> None:

@@ -23,7 +23,7 @@ _COPY = re.compile(r"\s*copy\b.*\bfrom\s+(?:stdin|pstdin)\b", re.IGNORECASE | re
 _DATA_END = re.compile(r"^\\\.[ \t\r]*$", re.MULTILINE)
 _SENDS = {"g", "gexec", "gset", "gx", "gdesc", "crosstabview", "watch"}
 """Commands that send what stands before them, as a semicolon does."""
-_HARMLESS = {"g", "gset", "gx", "gdesc", "crosstabview", "watch", "else", "elif", "endif", "echo", "qecho", "warn", "set", "unset",
+_HARMLESS = {"g", "gset", "gx", "gdesc", "crosstabview", "watch", "restrict", "unrestrict", "else", "elif", "endif", "echo", "qecho", "warn", "set", "unset",
              "timing", "pset", "x", "a", "t", "encoding", "errverbose", "C", "f", "H", "T"}  # fmt: skip
 """Commands that run no SQL but that which stands before them."""
 

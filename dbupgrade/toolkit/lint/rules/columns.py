@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.checks import At, on
-from dbupgrade.toolkit.lint.definitions import SERIAL, column_of
+from dbupgrade.toolkit.lint.definitions import SERIAL, changes_values, column_of
 from dbupgrade.toolkit.lint.expressions import is_null, volatile_function
 from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.lint.types import keeps_rows
@@ -178,7 +178,7 @@ def _changes_type(table: Name, command: pb.AlterTableCmd, at: At) -> Iterator[Hi
     new = type_of(element.type_name)
     known = at.table(table).columns.get(command.name)
     old = known.type if known else None
-    if old is not None and not element.HasField("raw_default") and keeps_rows(old, new):
+    if old is not None and not changes_values(element, command.name) and keeps_rows(old, new):
         return
     before = f" from {old}" if old else ""
     column = quote(f"{command.name}_new")

@@ -121,7 +121,7 @@ def changes_constraints(tree: pb.AlterTableStmt, at: At) -> Iterator[Hit]:
 def _is_replaced(table: Name, name: str, added: set[str], at: At) -> bool:
     """Whether nothing is lost: made just now, made again here, or a CHECK that SET NOT NULL has made superfluous."""
     known = at.table(table).constraints.get(name)
-    if name in added:
+    if name in added or at.is_remade("constraint", Name(table.schema, f"{table.name}.{name}")):
         return True
     if known is None:
         return False

@@ -7,6 +7,7 @@ from typing import Any
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.lint.definitions import walk
+from dbupgrade.toolkit.lint.expressions import is_one_row
 from dbupgrade.toolkit.lint.learning import set_by_function
 from dbupgrade.toolkit.lint.locks import strong_locks
 from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
@@ -103,7 +104,7 @@ class Session:
         if self.locked and (new := [name for name in locks if name not in self.locked]):
             held = ", ".join(map(str, self.locked))
             yield Hit(SEVERAL_LOCKS, f"locks {', '.join(map(str, new))} while it holds a lock on {held}")
-        if self.locked and (written := _writes(tree)) and not world.is_new(written):
+        if self.locked and (written := _writes(tree, world)) and not world.is_new(written):
             held = ", ".join(map(str, self.locked))
             yield Hit(LOCK_WHILE_WRITING, f"writes rows of {written} while it holds a lock on {held}")
         self.locked |= locks
@@ -151,10 +152,12 @@ def _sets_timeout(tree: Any) -> bool:
             return False
 
 
-def _writes(tree: Any) -> Name | None:
-    """The table of which a statement writes rows, other than a few that stand in the file."""
+def _writes(tree: Any, world: World) -> Name | None:
+    """The table of which a statement writes rows, other than a few that the file names."""
     match tree:
         case pb.InsertStmt() if tree.select_stmt.select_stmt.values_lists:
+            return None
+        case pb.UpdateStmt() | pb.DeleteStmt() if is_one_row(tree, world.table(name_of(tree.relation))):
             return None
         case pb.InsertStmt() | pb.UpdateStmt() | pb.DeleteStmt() | pb.MergeStmt():
             return name_of(tree.relation)
