@@ -42,8 +42,15 @@ class Folder:
     mode: int = 0o755
 
 
+@dataclass(frozen=True)
+class Special:
+    """What is neither file, folder nor link; a pipe, unless `device` has the numbers of a character device."""
+
+    device: tuple[int, int] | None = None
+
+
 # Bytes are a plain file; a path is copied, a whole folder with all that is in it.
-Content = bytes | Path | Link | Folder
+Content = bytes | Path | Link | Folder | Special
 
 
 @dataclass(frozen=True)
@@ -188,6 +195,10 @@ def _add(tar: tarfile.TarFile, path: str, content: Content) -> None:
         case Link(target=target, hard=hard):
             entry.type = tarfile.LNKTYPE if hard else tarfile.SYMTYPE
             entry.linkname = target.strip("/") if hard else target
+            tar.addfile(entry)
+        case Special(device=device):
+            entry.type = tarfile.CHRTYPE if device else tarfile.FIFOTYPE
+            entry.devmajor, entry.devminor = device or (0, 0)
             tar.addfile(entry)
         case bytes():
             entry.size = len(content)

@@ -9,7 +9,7 @@ import pytest
 from dbupgrade.api.status import Failure
 from dbupgrade.decide.failures import KINDS
 from e2e.cluster import Folder, Link
-from e2e.cluster.images import PLATFORM
+from e2e.cluster.images import PLATFORM, Special
 from e2e.scenarios.support.images import FIRST, FOURTH, SECOND, THREE, crane, folder
 from e2e.scenarios.support.upgrade import DONE, RETRIED, STALLED
 
@@ -55,6 +55,19 @@ def _leaving_hard_link(world: World) -> Contents:
     return {**folder(world.cluster, FIRST), "/other": b"x", "/migrations/2.sql": Link("/other", hard=True)}
 
 
+def _pipe(world: World) -> Contents:
+    return {**folder(world.cluster, THREE), "/migrations/2.sql": Special()}
+
+
+def _device(world: World) -> Contents:
+    return {**folder(world.cluster, THREE), "/migrations/2.sql": Special(device=(1, 5))}  # /dev/zero
+
+
+def _line_end(world: World) -> Contents:
+    """A name with a line end, which is not in atlas.sum."""
+    return {**folder(world.cluster, THREE), "/migrations/3_a\n4_b.sql": b"DROP TABLE users;"}
+
+
 def _wrong_checksum(world: World) -> Contents:
     return {**folder(world.cluster, THREE), "/migrations/20250101000000_users.sql": b"DROP TABLE users;"}
 
@@ -85,6 +98,10 @@ CHECKSUM = ("ChecksumMismatch", "atlas.sum is missing or does not match the file
         (EXTRACT, _leaving_link, UNSAFE_LINK),
         (EXTRACT, _absolute_link, UNSAFE_LINK),
         (EXTRACT, _leaving_hard_link, UNSAFE_LINK),
+        (EXTRACT, _pipe, UNREADABLE),
+        (VOLUME, _pipe, UNREADABLE),
+        (VOLUME, _device, UNREADABLE),
+        (EXTRACT, _line_end, CHECKSUM),
         (EXTRACT, _wrong_checksum, CHECKSUM),
         (EXTRACT, _without_checksum, CHECKSUM),
         (VOLUME, _empty, EMPTY),
@@ -108,6 +125,14 @@ def test_a_folder_that_cannot_be_trusted_stalls_with_its_reason(
     assert KINDS[Failure(told[0])].advise() in upgrade.message
     assert world.database.tables == []
     assert world.created_jobs() == [upgrade.run["jobName"]]
+
+
+def test_a_device_cannot_be_extracted_and_is_told(world: World) -> None:
+    world.secret()
+    world.upgrade(world.push(_device(world)))
+    upgrade = world.wait_run(1)
+    assert (upgrade.verdict, upgrade.run["failure"]) == (RETRIED, "FetchFailed")
+    assert world.database.tables == []
 
 
 def test_a_folder_that_is_too_large_stalls(world: World, tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ extract() {
     image | unpack "$files" "$inner" || extracted=no
   fi
   whole
+  # busybox passes over what it may not make; other tars fail.
+  ! grep -q "can't create node" "$HOME/tar" || fail FetchFailed "the folder contains a device: $(cat "$HOME/tar")"
   readable "$files"
 }
 
