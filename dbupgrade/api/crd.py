@@ -95,8 +95,12 @@ def _columns() -> list[Schema]:
         {"name": "Ready", "type": "string", "jsonPath": condition("Ready", "status")},
         {"name": "Progressing", "type": "string", "jsonPath": condition("Progressing", "status")},
         {"name": "Reason", "type": "string", "jsonPath": condition("Progressing", "reason")},
+        {"name": "Failure", "type": "string", "jsonPath": ".status.run.failure"},
+        {"name": "Suspended", "type": "boolean", "jsonPath": ".spec.suspend"},
+        {"name": "Image", "type": "string", "jsonPath": ".spec.migrations.image", "priority": 1},
         {"name": "Version", "type": "string", "jsonPath": ".status.currentVersion", "priority": 1},
         {"name": "Job", "type": "string", "jsonPath": ".status.run.jobName", "priority": 1},
+        {"name": "Message", "type": "string", "jsonPath": condition("Progressing", "message"), "priority": 1},
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     ]
 

@@ -177,7 +177,8 @@ def _ended(run: Run) -> Event:
     where = f" in {run.failed_file}" if run.failed_file else ""
     state = f" (SQLSTATE {run.sqlstate})" if run.sqlstate else ""
     name = run.failure and KINDS[run.failure].event
-    return Event("Warning", name or "MigrationFailed", f"{run.failure}{where}{state}")
+    details = "; status.run.error has the details" if run.error else ""
+    return Event("Warning", name or "MigrationFailed", f"{run.failure}{where}{state}{details}")
 
 
 def _reason(status: Status) -> str:

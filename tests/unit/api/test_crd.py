@@ -106,8 +106,12 @@ def test_the_columns() -> None:
         ("Ready", '.status.conditions[?(@.type=="Ready")].status', 0),
         ("Progressing", '.status.conditions[?(@.type=="Progressing")].status', 0),
         ("Reason", '.status.conditions[?(@.type=="Progressing")].reason', 0),
+        ("Failure", ".status.run.failure", 0),
+        ("Suspended", ".spec.suspend", 0),
+        ("Image", ".spec.migrations.image", 1),
         ("Version", ".status.currentVersion", 1),
         ("Job", ".status.run.jobName", 1),
+        ("Message", '.status.conditions[?(@.type=="Progressing")].message', 1),
         ("Age", ".metadata.creationTimestamp", 0),
     ]
 

@@ -129,13 +129,19 @@ TOLD = [
     pytest.param(
         having(an_intent()),
         having(failed(Failure.SQL, failed_file="3_bad.sql", failed_statement="drop it", error="cannot")),
-        [("Warning", "MigrationFailed", "SQLError in 3_bad.sql")],
+        [("Warning", "MigrationFailed", "SQLError in 3_bad.sql; status.run.error has the details")],
         id="a failed statement is told by file and class only",
     ),
     pytest.param(
         having(an_intent()),
         having(failed(Failure.SQL, failed_file="3_bad.sql", sqlstate="42P01", error="cannot")),
-        [("Warning", "MigrationFailed", "SQLError in 3_bad.sql (SQLSTATE 42P01)")],
+        [
+            (
+                "Warning",
+                "MigrationFailed",
+                "SQLError in 3_bad.sql (SQLSTATE 42P01); status.run.error has the details",
+            )
+        ],
         id="and by SQLSTATE, where that is known",
     ),
     pytest.param(
