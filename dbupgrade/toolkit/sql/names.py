@@ -146,6 +146,11 @@ def quote(word: str) -> str:
     return '"' + word.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """A string as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def quoted(name: Name) -> str:
     """A name as SQL has it."""
     return ".".join(quote(word) for word in (name.schema, name.name) if word)

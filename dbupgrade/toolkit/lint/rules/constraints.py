@@ -188,6 +188,16 @@ def _not_valid(table: Name, node: pb.Constraint, column: str = "") -> str:
     return f"{sql_of(tree)}\n-- in a later file: {later}"
 
 
+def _domain_not_valid(tree: pb.AlterDomainStmt, name: Name) -> str:
+    copy = pb.AlterDomainStmt()
+    copy.CopyFrom(tree)
+    node = getattr(copy, "def").constraint
+    node.conname = node.conname or f"{name.name}_check"
+    node.skip_validation, node.initially_valid = True, False
+    later = f"ALTER DOMAIN {quoted(name)} VALIDATE CONSTRAINT {quote(node.conname)};"
+    return f"{sql_of(copy)}\n-- in a later file: {later}"
+
+
 def _using_index(table: Name, node: pb.Constraint, kind: str) -> str:
     name, columns = quote(constraint_name(table, node)), ", ".join(map(quote, strings(node.keys)))
     return (
@@ -234,6 +244,7 @@ def _validates(table: Name, name: str, at: At) -> Iterator[Hit]:
             SAME_TRANSACTION,
             f"validates constraint {name} of {table} in the transaction that added it",
             table,
+            f"-- in a later file: ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quote(name)};",
         )
 
 
@@ -247,6 +258,8 @@ def changes_domain(tree: Any, at: At) -> Iterator[Hit]:
         yield Hit(DROP, f"drops constraint {tree.name} of domain {name}")
     if tree.subtype == "N":
         yield Hit(DROP_NOT_NULL, f"lets columns of domain {name} be NULL")
-    adds = tree.subtype == "C" and constraint_of(unwrap(getattr(tree, "def")), 0).validated
-    if adds or tree.subtype == "O":
-        yield Hit(CHECK, f"adds a constraint to domain {name}, for which all tables that use it are scanned")
+    what = f"adds a constraint to domain {name}, for which all tables that use it are scanned"
+    if tree.subtype == "C" and constraint_of(unwrap(getattr(tree, "def")), 0).validated:
+        yield Hit(CHECK, what, None, _domain_not_valid(tree, name))
+    elif tree.subtype == "O":
+        yield Hit(CHECK, what)

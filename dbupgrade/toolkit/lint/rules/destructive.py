@@ -9,7 +9,7 @@ from dbupgrade.toolkit.lint.checks import At, on
 from dbupgrade.toolkit.lint.definitions import OF_TABLES, dropped, walk
 from dbupgrade.toolkit.lint.expressions import is_true, matches_all
 from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
-from dbupgrade.toolkit.sql.names import Name, name_of, names_of_objects
+from dbupgrade.toolkit.sql.names import Name, name_of, names_of_objects, quote, sql_of
 from dbupgrade.toolkit.sql.parser import unwrap
 
 _TWO_STEPS = (
@@ -243,7 +243,7 @@ def _data_statements(tree: Any) -> Iterator[Any]:
     pb.ExplainStmt,
     pb.CopyStmt,
 )
-def loses_rows(tree: Any, _: At) -> Iterator[Hit]:
+def loses_rows(tree: Any, at: At) -> Iterator[Hit]:
     """DELETE, UPDATE and MERGE, also below WITH."""
     for each in _data_statements(tree):
         table = name_of(each.relation)
@@ -254,7 +254,23 @@ def loses_rows(tree: Any, _: At) -> Iterator[Hit]:
                 yield Hit(DELETE_ALL, f"deletes all rows of {table}", table)
             else:
                 columns = ", ".join(unwrap(target).name for target in each.target_list)
-                yield Hit(UPDATE_ALL, f"changes {columns} in all rows of {table}", table)
+                yield Hit(UPDATE_ALL, f"changes {columns} in all rows of {table}", table, _batch(each, at))
+
+
+def _batch(tree: pb.UpdateStmt, at: At) -> str:
+    """A part of the rows, by the primary key where that is known and one column."""
+    keys = [
+        each.columns
+        for each in at.table(name_of(tree.relation)).constraints.values()
+        if each.kind == "primary" and len(each.columns) == 1
+    ]
+    if not keys:
+        return ""
+    copy = pb.UpdateStmt()
+    copy.CopyFrom(tree)
+    copy.ClearField("where_clause")
+    (key,) = keys[0]
+    return f"{sql_of(copy).removesuffix(';')} WHERE {quote(key)} BETWEEN … AND …;  -- batch by batch"
 
 
 def _merge(tree: pb.MergeStmt, table: Name) -> Iterator[Hit]:

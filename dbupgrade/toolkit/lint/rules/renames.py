@@ -84,8 +84,7 @@ def renames(tree: pb.RenameStmt, at: At) -> Iterator[Hit]:
         pb.OBJECT_TABLE,
         pb.OBJECT_ACCESS_METHOD,
     ):
-        here = Name(name.schema, tree.newname)
-        view = f"CREATE VIEW {quoted(name)} AS SELECT * FROM {quoted(here)};"  # noqa: S608 - advice, not run
+        view = _view(name, Name(name.schema, tree.newname))
         yield Hit(
             TABLE,
             f"renames table {name} to {new}",
@@ -94,14 +93,26 @@ def renames(tree: pb.RenameStmt, at: At) -> Iterator[Hit]:
         )
     elif tree.rename_type in (pb.OBJECT_COLUMN, pb.OBJECT_ATTRIBUTE):
         if not at.is_new_column(name, tree.subname):
-            yield Hit(COLUMN, f"renames column {name}.{tree.subname} to {new}", name)
+            known = at.table(name).columns.get(tree.subname)
+            step = (
+                f"ALTER TABLE {quoted(name)} ADD COLUMN {new} {known.type};" if known and known.type else ""
+            )
+            yield Hit(COLUMN, f"renames column {name}.{tree.subname} to {new}", name, step)
     elif tree.rename_type in _DETAILS:
         kind, own = _DETAILS[tree.rename_type], tree.subname or str(name)
         yield Hit(DETAIL, f"renames {kind} {own} to {new}", name)
     else:
         kind = KINDS.get(tree.rename_type, "object")
         if not at.world.is_new_other(kind, name):
-            yield Hit(OBJECT, f"renames {kind} {name} to {new}", name)
+            steps = (
+                f"ALTER VIEW {quoted(name)} RENAME TO {new};\n{_view(name, Name(name.schema, tree.newname))}"
+            )
+            yield Hit(OBJECT, f"renames {kind} {name} to {new}", name, steps if kind == "view" else "")
+
+
+def _view(old: Name, new: Name) -> str:
+    """Those who know the old name find the new one."""
+    return f"CREATE VIEW {quoted(old)} AS SELECT * FROM {quoted(new)};"  # noqa: S608 - advice, not run
 
 
 def _renames_object(tree: pb.RenameStmt, at: At) -> Iterator[Hit]:
@@ -154,7 +165,10 @@ def moves(tree: pb.AlterObjectSchemaStmt, at: At) -> Iterator[Hit]:
     if tree.HasField("relation"):
         name = name_of(tree.relation)
         if not at.world.is_new_other(kind, name):
-            yield Hit(SCHEMA, f"moves {kind} {name} to schema {quote(tree.newschema)}", name)
+            there = Name(tree.newschema, name.name)
+            steps = f"ALTER {kind.upper()} {quoted(name)} SET SCHEMA {quote(tree.newschema)};\n{_view(name, there)}"
+            instead = steps if kind in ("table", "view") else ""
+            yield Hit(SCHEMA, f"moves {kind} {name} to schema {quote(tree.newschema)}", name, instead)
         return
     name = _name(tree.object)
     if not at.world.is_new_other(kind, name):

@@ -13,7 +13,7 @@ from dbupgrade.toolkit.lint.locks import strong_locks
 from dbupgrade.toolkit.lint.rule import Hit, Level, LintRule
 from dbupgrade.toolkit.lint.rules.tables import ENUM_VALUE
 from dbupgrade.toolkit.lint.world import World
-from dbupgrade.toolkit.sql.names import Name, name_of, qualified, strings
+from dbupgrade.toolkit.sql.names import Name, literal, name_of, qualified, quoted, strings
 
 SEVERAL_LOCKS = LintRule(
     "several-locks",
@@ -76,7 +76,8 @@ class Session:
     begun: int | None = None
     """The statement that began a transaction of the file's own."""
     locked: dict[Name, int] = field(default_factory=dict)
-    enum_values: set[str] = field(default_factory=set)
+    enum_values: dict[str, Name] = field(default_factory=dict)
+    """Values that the transaction has added, and their types."""
     nested: bool = False
 
     @property
@@ -112,7 +113,10 @@ class Session:
     def end(self) -> Iterator[tuple[int, Hit]]:
         """What is to be said at the end of the file, and of which statement."""
         if self.begun is not None:
-            yield self.begun, Hit(LEFT_OPEN, "begins a transaction and does not end it")
+            yield (
+                self.begun,
+                Hit(LEFT_OPEN, "begins a transaction and does not end it", None, "COMMIT;  -- at its end"),
+            )
 
     def _transaction(self, tree: pb.TransactionStmt, number: int) -> Iterator[Hit]:
         if tree.kind in _BEGINS:
@@ -128,8 +132,9 @@ class Session:
 
     def _enum(self, tree: Any, world: World) -> Iterator[Hit]:
         if isinstance(tree, pb.AlterEnumStmt) and tree.new_val and not tree.old_val:
-            if not world.is_new_other("type", qualified(strings(tree.type_name))):
-                self.enum_values.add(tree.new_val)
+            name = qualified(strings(tree.type_name))
+            if not world.is_new_other("type", name):
+                self.enum_values[tree.new_val] = name
             return
         if self.enum_values:
             used = {
@@ -137,8 +142,14 @@ class Session:
                 for each in walk(tree)
                 if isinstance(each, pb.A_Const) and each.HasField("sval")
             }
-            if used & self.enum_values:
-                yield Hit(ENUM_VALUE, "uses an enum value that this transaction has added")
+            if found := sorted(used & self.enum_values.keys()):
+                steps = [
+                    f"-- in an earlier file: ALTER TYPE {quoted(self.enum_values[each])} ADD VALUE {literal(each)};"
+                    for each in found
+                ]
+                yield Hit(
+                    ENUM_VALUE, "uses an enum value that this transaction has added", None, "\n".join(steps)
+                )
 
 
 def _sets_timeout(tree: Any) -> bool:
