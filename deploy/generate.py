@@ -56,6 +56,7 @@ MANAGER = (
 WEBHOOK = (("webhook", "webhook"), ("webhook-configuration", "configuration"))
 VARIANTS = (
     Variant("rbac", (("rbac", "rbac"),), ()),
+    Variant("policy", (("approver", "approver"),), ()),
     Variant("manager", MANAGER, ()),
     Variant("webhook", WEBHOOK, ()),
     Variant(

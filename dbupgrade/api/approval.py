@@ -81,7 +81,7 @@ def approval_policy(account: str = ACCOUNT) -> list[Object]:
             "reason": "Forbidden",
         },
         {
-            "expression": f'!({_STATUS}) || request.userInfo.username == "{account}"'
+            "expression": f"!({_STATUS}) || request.userInfo.username == variables.account"
             " || object.?status.?plan == oldObject.?status.?plan",
             "message": "status.plan is what people approve: only the operator may write it",
             "reason": "Forbidden",
@@ -94,7 +94,10 @@ def approval_policy(account: str = ACCOUNT) -> list[Object]:
         "spec": {
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": [_RULE]},
-            "variables": [{"name": name, "expression": expression} for name, expression in _VARIABLES],
+            "variables": [
+                {"name": name, "expression": expression}
+                for name, expression in (*_VARIABLES, ("account", f'"{account}"'))
+            ],
             "validations": validations,
         },
     }

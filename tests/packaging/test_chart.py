@@ -341,13 +341,14 @@ def test_metric_names_can_be_listed_or_left_out(helm: Helm) -> None:
 def test_with_namespaces_there_are_roles_in_these_and_no_cluster_role(helm: Helm) -> None:
     objects = helm.template('watch.namespaces=["a","b"]', CERT_MANAGER)
     everywhere = helm.template(CERT_MANAGER)
-    wanted = everywhere.one("ClusterRole")["rules"]
+    wanted = everywhere.one("ClusterRole", "dbupgrade-operator")["rules"]
     roles = [role for role in objects.all("Role") if role["metadata"]["namespace"] != NAMESPACE]
     assert [(role["metadata"]["namespace"], role["rules"]) for role in roles] == [
         ("a", wanted),
         ("b", wanted),
     ]
-    assert not objects.all("ClusterRole") + objects.all("ClusterRoleBinding")
+    assert [role["metadata"]["name"] for role in objects.all("ClusterRole")] == ["dbupgrade-approver"]
+    assert not objects.all("ClusterRoleBinding")
     for binding in objects.all("RoleBinding"):
         assert binding["subjects"] == [
             {"kind": "ServiceAccount", "name": "dbupgrade-operator", "namespace": NAMESPACE}
@@ -355,6 +356,31 @@ def test_with_namespaces_there_are_roles_in_these_and_no_cluster_role(helm: Helm
     for webhook in objects.one("ValidatingWebhookConfiguration")["webhooks"]:
         (expression,) = webhook["namespaceSelector"]["matchExpressions"]
         assert (expression["operator"], expression["values"]) == ("In", ["a", "b"])
+
+
+def test_whom_the_approvers_role_is_bound_to_may_approve_and_nothing_else(helm: Helm) -> None:
+    objects = helm.template(release="another")
+    role = objects.one("ClusterRole", "dbupgrade-approver")
+    (rule,) = role["rules"]
+    assert rule == {
+        "apiGroups": ["dbupgrade.subbug.learning"],
+        "resources": ["dbupgrades"],
+        "verbs": ["get", "list", "watch", "patch", "approve"],
+    }
+    assert not any(name.startswith("rbac.authorization") for name in role["metadata"]["labels"])
+    bound = [
+        binding["roleRef"]["name"]
+        for binding in objects.all("ClusterRoleBinding") + objects.all("RoleBinding")
+    ]
+    assert "dbupgrade-approver" not in bound
+    assert "dbupgrade-approver" in str(objects.one("ValidatingAdmissionPolicy", "dbupgrade-approval"))
+    assert not helm.template("admissionPolicy.enabled=false").all("ClusterRole", "dbupgrade-approver")
+
+
+def test_the_plan_in_a_status_is_written_by_the_releases_own_account(helm: Helm) -> None:
+    policy = helm.template(release="another").one("ValidatingAdmissionPolicy", "dbupgrade-approval")
+    (account,) = (each["expression"] for each in policy["spec"]["variables"] if each["name"] == "account")
+    assert account == f'"system:serviceaccount:{NAMESPACE}:another-dbupgrade-operator"'
 
 
 def test_rbac_and_service_account_can_be_somebody_elses(helm: Helm) -> None:

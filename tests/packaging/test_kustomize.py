@@ -45,6 +45,7 @@ def test_each_installs_the_whole_operator_in_its_namespace(bin_dir: Path, folder
         == (objects.one("ServiceAccount")["metadata"]["name"])
     )
     assert objects.all("Role")
+    assert objects.one("ClusterRole", "dbupgrade-approver")
 
 
 def test_default_needs_no_kind_that_a_fresh_cluster_lacks(bin_dir: Path) -> None:
@@ -58,10 +59,10 @@ def test_the_overlays_differ_in_what_they_are_for(bin_dir: Path) -> None:
     without = kustomize(bin_dir, "overlays/without-webhook")
     assert not without.all("ValidatingWebhookConfiguration")
     blind = kustomize(bin_dir, "overlays/without-secrets")
-    assert "secrets" not in str(blind.one("ClusterRole")["rules"])
+    assert "secrets" not in str(blind.one("ClusterRole", "dbupgrade-operator")["rules"])
     assert "DBUPGRADE_SECRETS_READ" in str(blind.one("Deployment"))
     single = kustomize(bin_dir, "overlays/single-namespace")
-    (rule,) = single.one("ClusterRole")["rules"]
+    (rule,) = single.one("ClusterRole", "dbupgrade-operator")["rules"]
     assert rule["resourceNames"] == ["dbupgrade-operator-webhook"]
     assert {role["metadata"]["namespace"] for role in single.all("Role")} == {NAMESPACE}
 
