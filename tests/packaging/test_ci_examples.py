@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
-from dbupgrade.toolkit.arguments import COMMANDS
+from dbupgrade.toolkit.arguments import COMMANDS, parse
 from tests.packaging.conftest import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 GITHUB = REPOSITORY / "examples/ci/github-actions.yaml"
+PLAN = REPOSITORY / "examples/ci/github-plan.yaml"
 GITLAB = REPOSITORY / "examples/ci/gitlab-ci.yml"
 
 
-def test_the_github_workflow(bin_dir: Path) -> None:
+@pytest.mark.parametrize("file", [GITHUB, PLAN], ids=lambda file: file.name)
+def test_the_github_workflows(bin_dir: Path, file: Path) -> None:
     # It runs shellcheck on the steps' scripts too.
-    done = subprocess.run([bin_dir / "actionlint", GITHUB], capture_output=True, text=True, check=False)
+    done = subprocess.run([bin_dir / "actionlint", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -53,3 +57,9 @@ def test_a_change_is_validated_linted_applied_and_a_push_deploys_by_digest() -> 
         assert "helm upgrade --install" in text
         assert 'customImage.tag=$MIGRATIONS"' in text
         assert "postgres:16" in text
+
+
+def test_the_plan_of_a_pull_request_is_called_as_the_toolkit_wants_it() -> None:
+    (call,) = re.findall(r"\bmigrate (plan .*) > plan\.md", PLAN.read_text())
+    given = parse(shlex.split(call))
+    assert (given.command, given.resource, given.image_digest) == ("plan", "$RESOURCE", "$DIGEST")
