@@ -27,7 +27,7 @@ async def _run(server: ApiServer, directory: Path, given: argparse.Namespace) ->
     )
     print(
         f"{outcome.plays} plays, {outcome.jobs} Jobs, {outcome.kills} kills, "
-        f"{outcome.denied} denials, {len(outcome.problems)} problems"
+        f"{outcome.denied} denials, {outcome.waits} waits for a lock, {len(outcome.problems)} problems"
     )
     for problem in outcome.problems:
         print(f"- {problem}")

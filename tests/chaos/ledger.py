@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dbupgrade.api import names
-from tests.chaos import approvals
+from tests.chaos import approvals, locks
 
 Object = dict[str, Any]
 FORGED = "chaos-forged"
@@ -62,6 +62,8 @@ class Ledger:
     pods: dict[str, Object] = field(default_factory=dict)
     created_jobs: list[Object] = field(default_factory=list)
     statuses: dict[str, list[Object]] = field(default_factory=lambda: defaultdict(list))
+    waits: int = 0
+    """Statuses that say that a lock is waited for."""
     spec_locked: set[str] = field(default_factory=set)
     """Namespaces in which nothing may change a spec during a run."""
     deletion_locked: set[str] = field(default_factory=set)
@@ -87,6 +89,7 @@ class Ledger:
                 self.broken.append(f"the spec of {_name(obj)} at {version(obj)} changed during a run")
             if seen:
                 self._compare(seen[-1], obj)
+            self._look_at_locks(obj)
             seen.append(obj)
 
     def job(self, kind: str, obj: Object) -> None:
@@ -164,6 +167,12 @@ class Ledger:
             if len(same) > 1:
                 listed = ", ".join(_name(obj) for obj in same)
                 self.broken.append(f"more than one {what} with the same {name}: {listed}")
+
+    def _look_at_locks(self, obj: Object) -> None:
+        status = obj.get("status") or {}
+        self.waits += locks.waits(status)
+        if problem := locks.broken(status):
+            self.broken.append(f"{_name(obj)} at {version(obj)}: {problem}")
 
     def _compare(self, old: Object, new: Object) -> None:
         before, after = old.get("status") or {}, new.get("status") or {}

@@ -11,10 +11,11 @@ from dbupgrade.kube.client import Client
 from e2e.operator import Launch, Operator
 from tests.chaos.guards import ABSENT, DOWN, UP, WEBHOOK_LABEL, Guards, guards
 from tests.chaos.ledger import Ledger
+from tests.chaos.locks import Logs
 from tests.chaos.play import Play, Stage
 from tests.chaos.world import World
 from tests.integration.harness import forked
-from tests.integration.harness.faultproxy import Answer, Fault, FaultProxy, Match
+from tests.integration.harness.faultproxy import Fault, FaultProxy, Match
 from tests.integration.harness.namespaces import clear_namespace, create_namespace
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Outcome:
     jobs: int = 0
     kills: int = 0
     denied: int = 0
+    waits: int = 0
+    """Statuses that say that a lock is waited for."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -94,6 +97,7 @@ async def _run_half(
         ledger.check_approvals()
         outcome.kills += operators.kills
     outcome.jobs += len(ledger.created_jobs)
+    outcome.waits += ledger.waits
     outcome.problems += ledger.broken
 
 
@@ -141,8 +145,7 @@ async def _stage(
         kubeconfig = api.write_kubeconfig("chaos", api.admin, server=proxy.url)
         prefix = ("setpriv", "--pdeathsig", "KILL", "--")
         launch = Launch(kubeconfig, directory / "operator.log", installed.settings, prefix)
-        # There is no kubelet: nobody has a log, and the operator goes on without it.
-        proxy.inject(Fault(Match("GET", r"/log$"), Answer(404, "NotFound"), times=None))
+        proxy.inject(Fault(Match("GET", r"/log$"), Logs(), times=None))  # there is no kubelet
         operators = Operators(launch)
         await operators.start()
         try:

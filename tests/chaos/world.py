@@ -10,18 +10,19 @@ import contextlib
 import random
 import secrets
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from dbupgrade.api import names
 from dbupgrade.api.status import Failure
+from dbupgrade.decide.failures import KINDS
 from dbupgrade.kube.errors import KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, PODS, ResourceClient
 from dbupgrade.pod.message import text
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.steps.fetch import Fetch
-from tests.chaos import approvals
+from tests.chaos import approvals, locks
 from tests.chaos.ledger import FORGED, Ledger, Object, is_finished, label
 from tests.integration.harness.kubernetes import end_of_job
 from tests.integration.harness.namespaces import DBUPGRADES
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _GONE = (NotFound,)
 _TERMINATED_EXIT_CODE = 143
-_FAILED_EXIT_CODE = 7
 _SLOWEST_SECONDS = 0.4
 """Collecting garbage takes a while in a real cluster: pods outlive their Job, and Jobs their resource."""
 
@@ -102,7 +102,9 @@ class World:
         status = {
             "phase": "Running",
             "initContainerStatuses": [_container(Fetch.name, _terminated(0))],
-            "containerStatuses": [_container(names.CONTAINER_MIGRATE, {"running": {"startedAt": now()}})],
+            "containerStatuses": [
+                _container(names.CONTAINER_MIGRATE, {"running": {"startedAt": now(-locks.SECONDS)}})
+            ],
         }
         async with self._kubelets[name]:
             if name not in self._over:
@@ -252,8 +254,9 @@ class World:
             self._failures.append(error)
 
 
-def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def now(seconds: int = 0) -> str:
+    """So many seconds from now."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _ended(pod: Object, *, succeed: bool) -> Object:
@@ -262,10 +265,8 @@ def _ended(pod: Object, *, succeed: bool) -> Object:
         return _terminated(approvals.EXIT_CODE, text(approvals.planned(plan)))
     if succeed:
         return _terminated(0, text(Report(to_version="1", applied=1, pending=0)))
-    failed = Report(
-        failure=Failure.SQL, failed_file="1_a.sql", error="division by zero", applied=0, pending=1
-    )
-    return _terminated(_FAILED_EXIT_CODE, text(failed))
+    failed = locks.failed(pod["metadata"]["name"])
+    return _terminated(KINDS[failed.failure or Failure.SQL].exit_code, text(failed))
 
 
 def _container(name: str, state: Object) -> Object:
