@@ -6,7 +6,7 @@
 - CRD and policy of the chart and of kustomize: what `python -m dbupgrade` prints.
 - The charts' READMEs: from the comments of its values.
 - The Terraform module's READMEs, and the operator's parts of a Job that it uses: see `deploy.terraform_module`.
-- The table of failures in docs/status.md.
+- The table of failures in docs/status.md, and docs/reference.md.
 - The kustomize bases and overlays: what the chart renders, so that both install the same (needs helm on PATH; left out without).
 """
 
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from dbupgrade.api import floor
-from deploy import failure_table, terraform_module
+from deploy import crd_reference, failure_table, terraform_module
 from deploy.chart import CHART, MIGRATE_CHART, without_dependencies
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def files() -> Iterator[tuple[Path, str]]:
         text = printed(command)
         yield KUSTOMIZE / folder / name, text
         yield CHART / "files" / name, text
+        if command == "crd":
+            yield from crd_reference.files(text)
     yield CHART / "files" / "floor.yaml", yaml.safe_dump_all(floor.template(), sort_keys=False, width=110)
     yield CHART / "README.md", readme(CHART, INTRODUCTION)
     yield MIGRATE_CHART / "README.md", readme(MIGRATE_CHART, MIGRATE_INTRODUCTION)

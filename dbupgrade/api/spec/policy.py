@@ -71,7 +71,7 @@ class Policy(Model):
         LintMode.OFF,
         description="Whether files that are new to the database are checked for statements that are dangerous in production: "
         '"off" (in quotes, because YAML reads a bare off as false), warn (findings are reported) or error (findings are reported, and if one of '
-        "them is an error, nothing is applied). Engine Atlas only. Defaults to off.",
+        "them is an error, nothing is applied). Not for engine Command. Defaults to off.",
     )
     lock_timeout: Duration | None = Field(
         None,
