@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     )
     insecure_registries: bool = Field(False, description="speak plain http to registries (local use)")
     metrics_port: Port = Field(8080, description="port of /metrics")
+    metrics_secure: bool = Field(
+        False, description="serve /metrics over TLS, to those whom the API server lets read it"
+    )
     health_port: Port = Field(8081, description="port of /healthz and /readyz")
     namespace: str = Field("dbupgrade-system", description="the operator's own namespace")
     webhook_enabled: bool = Field(False, description="serve the admission webhook")
@@ -69,6 +72,10 @@ class Settings(BaseSettings):
     webhook_certificate_dir: str = Field(
         "",
         description="folder with tls.crt and tls.key from cert-manager; empty: the operator issues its own certificate",
+    )
+    webhook_client_ca: str = Field(
+        "",
+        description="file with the CA certificates of clients that may call the webhook; empty: any client may",
     )
     aws_enabled: bool = Field(False, description="allow AWS IAM authentication")
     aws_region: str = Field("", description="region of the STS endpoint; the database's when empty")

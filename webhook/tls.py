@@ -43,8 +43,10 @@ class SwappableContext:
     that works is swapped in, through the callback for the server's name, which every handshake passes.
     """
 
-    def __init__(self) -> None:
-        self.listening = _new_context()
+    def __init__(self, client_authority: str = "") -> None:
+        """`client_authority`: PEM certificates; where they are given, a client needs a certificate of theirs."""
+        self._client_authority = client_authority
+        self.listening = _new_context(client_authority)
         self.listening.sni_callback = self._choose
         self._current: ssl.SSLContext | None = None
         self._pair: Pair | None = None
@@ -58,7 +60,7 @@ class SwappableContext:
         """Serve with `pair` from now on; False when that is so already. Raises BadCertificateError and keeps the last."""
         if pair == self._pair:
             return False
-        context = _new_context()
+        context = _new_context(self._client_authority)
         _load(context, pair)
         self._current, self._pair = context, pair
         return True
@@ -72,9 +74,12 @@ class SwappableContext:
         return None
 
 
-def _new_context() -> ssl.SSLContext:
+def _new_context(client_authority: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if client_authority:
+        context.load_verify_locations(cadata=client_authority)
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 

@@ -1,12 +1,11 @@
 """The wiring of the controller of DBUpgrades."""
 
 import random
-import ssl
-from pathlib import Path
 
 import structlog
 
 from dbupgrade.api import names
+from dbupgrade.app import certificates
 from dbupgrade.app.allowed import platform
 from dbupgrade.clock import SystemClock, utc_now
 from dbupgrade.kube.client import Client
@@ -33,7 +32,7 @@ from dbupgrade.runtime.backoff import Backoff
 from dbupgrade.runtime.controller import Controller
 from dbupgrade.runtime.reflector import Reflector
 from dbupgrade.runtime.workqueue import WorkQueue
-from dbupgrade.settings import BadSettingsError, Settings
+from dbupgrade.settings import Settings
 
 CONTROLLER = "dbupgrade"
 _POD_CHANGES_SECONDS = 0.2
@@ -142,18 +141,4 @@ def _signer(settings: Settings) -> Signer | None:
     from dbupgrade.aws.sessions import Sessions  # noqa: PLC0415
     from dbupgrade.aws.tokens import Tokens  # noqa: PLC0415
 
-    return Tokens(Sessions(settings.aws_region), _authority(settings.aws_ca_bundle))
-
-
-def _authority(path: str) -> str:
-    """The certificates in a file, which must be some. Raises BadSettingsError."""
-    if not path:
-        return ""
-    try:
-        text = Path(path).read_text()
-        ssl.create_default_context(cadata=text)
-    except (OSError, ValueError) as error:
-        reason = type(error).__name__
-        message = f"DBUPGRADE_AWS_CA_BUNDLE: no certificates in PEM can be read from {path} ({reason})"
-        raise BadSettingsError(message) from error
-    return text
+    return Tokens(Sessions(settings.aws_region), certificates.read(settings.aws_ca_bundle, "AWS_CA_BUNDLE"))

@@ -10,7 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from dbupgrade.app import certificates
 from dbupgrade.app.allowed import platform
+from dbupgrade.clock import utc_now
+from dbupgrade.kube.access import Access
 from dbupgrade.kube.client import Client
 from dbupgrade.kube.events import EventRecorder
 from dbupgrade.kube.leader import LeaderElector, LeaseName
@@ -18,14 +21,16 @@ from dbupgrade.kube.resources import is_terminating
 from dbupgrade.runtime.reflector import Reflector
 from dbupgrade.settings import Settings
 from dbupgrade.telemetry import metrics
-from dbupgrade.telemetry.endpoints import serve_health, serve_metrics
+from dbupgrade.telemetry.endpoints import Guard, serve_health, serve_metrics
 from webhook.certificates import Mounted, SelfManaged, Source, keep_fresh
+from webhook.issue import issue
 from webhook.server import Webhook
-from webhook.tls import SwappableContext
+from webhook.tls import Pair, SwappableContext
 
 LEASE = "dbupgrade-controller-manager.subbug.learning"
 _DRAIN_SECONDS = 4.0  # less than what a leader that lost its lease has left
 _FLUSH_SECONDS = 2.0
+_NEW_CERTIFICATE_SECONDS = 24 * 3600.0
 _LINGER_SECONDS = 5.0  # until nobody calls the webhook of a pod that is no longer ready
 
 
@@ -65,7 +70,8 @@ class Manager:
         self._controllers = controllers
         self._reflectors = [reflector for each in controllers for reflector in each.reflectors]
         self._webhook = Webhook(partial(is_terminating, client), platform(settings))
-        self._tls = SwappableContext()
+        authority = certificates.read(settings.webhook_client_ca, "WEBHOOK_CLIENT_CA")
+        self._tls = SwappableContext(authority)
         self._leading = False
         self._stopping = False
 
@@ -76,7 +82,7 @@ class Manager:
             ready["webhook"] = lambda: self._tls.has_certificate
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(serve_health(self._settings.health_port, ready))
-            await stack.enter_async_context(serve_metrics(self._settings.metrics_port))
+            await self._serve_metrics(stack)
             metrics.UP.set(1)
             if self._settings.webhook_enabled:
                 await self._serve_webhook(stack)
@@ -94,6 +100,15 @@ class Manager:
         """Whether the caches are filled; a replica that stands by has none, and is ready to take over."""
         stands_by = self._settings.leader_election_enabled and not self._leading
         return stands_by or all(reflector.synced.is_set() for reflector in self._reflectors)
+
+    async def _serve_metrics(self, stack: AsyncExitStack) -> None:
+        """Serve the metrics until `stack` closes: to everybody, or over TLS to those whom the API server lets read them."""
+        guard = None
+        if self._settings.metrics_secure:
+            context = SwappableContext()
+            guard = Guard(context.listening, Access(self._client, "/metrics").decide)
+            stack.push_async_callback(_end, asyncio.create_task(_own_certificates(context)))
+        await stack.enter_async_context(serve_metrics(self._settings.metrics_port, guard))
 
     async def _serve_webhook(self, stack: AsyncExitStack) -> None:
         """Serve the webhook until `stack` closes, whoever leads; the API server's requests wait for a certificate."""
@@ -149,3 +164,11 @@ async def _end(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def _own_certificates(context: SwappableContext) -> None:
+    """Serve with a certificate that nobody can verify, as controller-runtime does, and with a new one each day."""
+    while True:
+        issued = issue("dbupgrade-metrics", utc_now())
+        context.swap(Pair(issued.cert_pem, issued.key_pem))
+        await asyncio.sleep(_NEW_CERTIFICATE_SECONDS)

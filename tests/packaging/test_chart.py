@@ -399,6 +399,23 @@ def test_the_certificates_of_rds_are_mounted_where_the_setting_says(helm: Helm) 
     assert "DBUPGRADE_AWS_CA_BUNDLE" not in environment(helm.template("aws.caBundleConfigMap=rds-ca"))
 
 
+def test_the_authority_of_the_webhooks_clients_is_mounted_where_the_setting_says(helm: Helm) -> None:
+    objects = helm.template("webhook.clientCAConfigMap=api-server-ca")
+    (mount,) = (mount for mount in container(objects)["volumeMounts"] if mount["name"] == "webhook-client-ca")
+    assert environment(objects)["DBUPGRADE_WEBHOOK_CLIENT_CA"] == f"{mount['mountPath']}/ca.crt"
+    volumes = objects.one("Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "webhook-client-ca", "configMap": {"name": "api-server-ca"}} in volumes
+
+
+def test_secure_metrics_are_scraped_over_tls_with_a_token(helm: Helm) -> None:
+    objects = helm.template("metrics.secure=true", "serviceMonitor.enabled=true")
+    assert environment(objects)["DBUPGRADE_METRICS_SECURE"] == "true"
+    (endpoint,) = objects.one("ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["scheme"], bool(endpoint["bearerTokenFile"])) == ("https", True)
+    asked = {name for rule in objects.one("ClusterRole")["rules"] for name in rule["resources"]}
+    assert {"tokenreviews", "subjectaccessreviews"} <= asked
+
+
 def test_the_service_account_gets_the_annotations_for_aws(helm: Helm) -> None:
     objects = helm.template('aws.serviceAccountAnnotations={"eks.amazonaws.com/role-arn":"arn"}')
     assert objects.one("ServiceAccount")["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": "arn"}

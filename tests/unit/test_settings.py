@@ -62,6 +62,8 @@ NAMES = [
         "vault.hashicorp.com/,dapr.io/",
         ("vault.hashicorp.com/", "dapr.io/"),
     ),
+    ("DBUPGRADE_METRICS_SECURE", "--metrics-secure", "metrics_secure", "true", True),
+    ("DBUPGRADE_WEBHOOK_CLIENT_CA", "--webhook-client-ca", "webhook_client_ca", "/a", "/a"),
     ("DBUPGRADE_SECRETS_READ", "--secrets-read", "secrets_read", "false", False),
     ("DBUPGRADE_IMAGE_LOOSENS_LINT", "--image-loosens-lint", "image_loosens_lint", "true", True),
     ("DBUPGRADE_ALLOWED_POD_LABELS", "--allowed-pod-labels", "allowed_pod_labels", "*", ("*",)),

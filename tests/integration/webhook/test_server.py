@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from dbupgrade.api.names import WEBHOOK_PATH
 from dbupgrade.kube.errors import Unreachable
 from dbupgrade.telemetry.metrics import WEBHOOK_REQUESTS
+from e2e.cluster.pki import Authority
 from tests.integration.harness.waiting import PATIENCE
 from webhook import limits, server
 from webhook.issue import issue
@@ -28,6 +29,7 @@ from webhook.tls import Pair, SwappableContext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 Object = dict[str, Any]
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -91,16 +93,18 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(*, terminating: bool | Exception = False) -> AsyncIterator[Served]:
+async def serving(
+    *, terminating: bool | Exception = False, client_authority: str = "", client: ssl.SSLContext | None = None
+) -> AsyncIterator[Served]:
     async def look(_: str) -> bool:
         if isinstance(terminating, Exception):
             raise terminating
         return terminating
 
-    webhook, context = Webhook(look), SwappableContext()
+    webhook, context = Webhook(look), SwappableContext(client_authority)
     context.swap(Pair(ISSUED.cert_pem, ISSUED.key_pem))
     async with webhook.serve(0, context.listening) as port:
-        connector = aiohttp.TCPConnector(ssl=trusting())
+        connector = aiohttp.TCPConnector(ssl=client or trusting())
         async with aiohttp.ClientSession(connector=connector) as session:
             yield Served(webhook, port, session)
 
@@ -285,6 +289,27 @@ async def test_what_clients_send_is_not_in_the_log(served: Served) -> None:
     assert [entry["event"] for entry in logs] == ["admission_denied"]
     assert logs[0]["fields"] == ["spec.migrations.image"]
     assert "hunter2" not in str(logs)
+
+
+OURS, STRANGER = Authority.create("api-server-ca"), Authority.create("another")
+
+
+@pytest.mark.parametrize(("authority", "answered"), [(OURS, True), (STRANGER, False), (None, False)])
+async def test_where_clients_need_a_certificate_only_those_of_the_authority_are_answered(
+    tmp_path: Path, authority: Authority | None, answered: bool
+) -> None:
+    client = trusting()
+    if authority:
+        made = authority.issue("kube-apiserver")
+        (tmp_path / "client.pem").write_bytes(made.key_pem + made.cert_pem)
+        client.load_cert_chain(tmp_path / "client.pem")
+    async with serving(client_authority=OURS.cert_pem.decode(), client=client) as served:
+        asked = served.ask(review(oldObject=resource(), object=resource()))
+        if answered:
+            assert (await asked)["allowed"]
+        else:
+            with pytest.raises((aiohttp.ClientError, ConnectionError)):
+                await asked
 
 
 async def test_while_it_drains_each_answer_closes_its_connection(served: Served) -> None:

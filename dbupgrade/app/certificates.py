@@ -1,0 +1,20 @@
+"""Certificates that the settings name by a file."""
+
+import ssl
+from pathlib import Path
+
+from dbupgrade.settings import ENVIRONMENT_PREFIX, BadSettingsError
+
+
+def read(path: str, setting: str) -> str:
+    """The certificates in the file of a setting, which must be some; empty without a file. Raises BadSettingsError."""
+    if not path:
+        return ""
+    try:
+        text = Path(path).read_text()
+        ssl.create_default_context(cadata=text)
+    except (OSError, ValueError) as error:
+        reason = type(error).__name__
+        message = f"{ENVIRONMENT_PREFIX}{setting}: no certificates in PEM can be read from {path} ({reason})"
+        raise BadSettingsError(message) from error
+    return text
