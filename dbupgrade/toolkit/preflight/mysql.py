@@ -5,7 +5,7 @@ information schema, so that nobody can say for certain what a user may not do.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ def _first(rows: Sequence[Row] | None) -> str | None:
     return rows[0][0] if rows else None
 
 
-def preflight(known: Facts, files: Sequence[File], history: Name) -> tuple[Finding, ...]:
+def preflight(known: Facts, files: Iterable[File], history: Name) -> tuple[Finding, ...]:
     """All findings, those first that stop the run; `history` is the table in which the engine records what it applies."""
     if known.unread:
         message = "the server did not let the run ask about privileges: that was not checked"
@@ -105,7 +105,7 @@ def _writable(known: Facts) -> Iterator[Finding]:
     )
 
 
-def _privileges(known: Facts, files: Sequence[File], history: Name) -> Iterator[Finding]:
+def _privileges(known: Facts, files: Iterable[File], history: Name) -> Iterator[Finding]:
     missing: dict[str, dict[str, list[str]]] = {}
     for file, privilege, name in _needs(files, history):
         schema = name.schema or known.database
@@ -138,7 +138,7 @@ def _like(pattern: str, schema: str) -> bool:
     return re.fullmatch(text, schema, re.IGNORECASE | re.DOTALL) is not None
 
 
-def _needs(files: Sequence[File], history: Name) -> Iterator[tuple[str, str, Name]]:
+def _needs(files: Iterable[File], history: Name) -> Iterator[tuple[str, str, Name]]:
     """File, privilege and what it is needed on. What is temporary, or cannot be read, needs nothing that is known."""
     yield from ((_HISTORY, privilege, history) for privilege in ("SELECT", "INSERT", "UPDATE"))
     for file in files:

@@ -1,11 +1,12 @@
 """The files that a run would apply, taken apart: what each statement needs, and of what the database must be asked. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import postgast
 from postgast import pg_query_pb2 as pb
 
 from dbupgrade.toolkit.folder import sql_files
@@ -16,7 +17,7 @@ from dbupgrade.toolkit.lint.learning import set_by_function
 from dbupgrade.toolkit.preflight.needs import Need, Right, needs
 from dbupgrade.toolkit.sql import parser
 from dbupgrade.toolkit.sql.concurrently import File
-from dbupgrade.toolkit.sql.names import Name, strings
+from dbupgrade.toolkit.sql.names import Name, sql_of, strings
 from dbupgrade.toolkit.sql.parser import ParseError, unwrap
 
 _HARMLESS = ("set_config", "setval", "nextval", "currval")
@@ -25,12 +26,18 @@ _HARMLESS = ("set_config", "setval", "nextval", "currval")
 
 @dataclass(frozen=True)
 class Step:
-    """A statement."""
+    """A statement, or several that need the same and change nothing."""
 
-    tree: Any
-    needs: tuple[Need, ...]
+    source: parser.Statement | None
+    """None where it cannot be read beforehand."""
+    needs: tuple[Need, ...] = ()
     certain: bool = True
     """Whether it is executed for certain, unlike one in a block."""
+
+    @property
+    def tree(self) -> Any:
+        """Its tree, made anew: those of many files do not fit into memory."""
+        return self.source.tree if self.source else None
 
 
 @dataclass(frozen=True)
@@ -67,27 +74,51 @@ class Pending:
 _NO_RELATION = {Right.CREATE_SCHEMA, Right.OWN_SCHEMA, Right.EXTENSION}
 
 
-def read(files: Sequence[File]) -> Pending:
+_LONGEST = 4 << 20
+"""Characters of a file; what is longer is data, and would take more memory and time than a run has for this."""
+
+
+def read(files: Iterable[File]) -> Pending:
     """Take the files apart; one that PostgreSQL's parser cannot read may do anything, for all that is known."""
     return Pending(tuple(map(_file, files)))
 
 
 def _file(file: File) -> PendingFile:
     try:
-        statements = parser.statements(file.text)
+        statements = parser.statements(file.text) if len(file.text) <= _LONGEST else None
     except ParseError:
-        return PendingFile(file.name, (Step(None, (), certain=False),), is_read=False)
+        statements = None
+    if statements is None:
+        return PendingFile(file.name, (Step(None, certain=False),), is_read=False)
     return PendingFile(file.name, tuple(_steps(file.text, statements)))
 
 
 def _steps(text: str, statements: Sequence[parser.Statement]) -> Iterator[Step]:
+    inserts: set[str] = set()
     for statement in statements:
-        if not isinstance(statement.tree, pb.DoStmt):
-            yield Step(statement.tree, tuple(dict.fromkeys(needs(statement.tree))))
+        if head := parser.head_of_insert(text, statement.start):
+            if head not in inserts:  # thousands of rows need no more than one
+                inserts.add(head)
+                yield _step(f"{head} (NULL)")
             continue
-        for inner in blocks.inner(text, statement):
-            found = tuple(dict.fromkeys(needs(inner.tree))) if inner.tree is not None else ()
-            yield Step(inner.tree, found, certain=False)
+        inserts.clear()
+        if not isinstance(statement.tree, pb.DoStmt):
+            yield _step(text[statement.start : statement.stop])
+            continue
+        yield from map(_in_block, blocks.inner(text, statement))
+
+
+def _in_block(inner: blocks.Inner) -> Step:
+    try:
+        text = sql_of(inner.tree) if inner.tree is not None else None
+    except postgast.PgQueryError:
+        text = None
+    return Step(None, certain=False) if text is None else _step(text, certain=False)
+
+
+def _step(text: str, *, certain: bool = True) -> Step:
+    source = parser.Statement(0, 0, len(text), len(text), 1, text)
+    return Step(source, tuple(dict.fromkeys(needs(source.tree))), certain)
 
 
 def role_of(tree: Any) -> str | None:
@@ -134,7 +165,8 @@ def granted(tree: Any) -> Iterator[Name]:
             yield Name(node.sval, "")
 
 
-def texts(folder: Path, names: Collection[str], parts: Mapping[str, str]) -> list[File]:
+def texts(folder: Path, names: Collection[str], parts: Mapping[str, str]) -> Iterator[File]:
     """The files of `folder` with these names, those that are text; `parts` has the names of what some are parts of."""
-    found = ((path.name, path.read_bytes()) for path in sql_files(folder) if path.name in names)
-    return [File(parts.get(name, name), text) for name, data in found if (text := decoded(data)) is not None]
+    for path in sql_files(folder):
+        if path.name in names and (text := decoded(path.read_bytes())) is not None:
+            yield File(parts.get(path.name, path.name), text)

@@ -94,6 +94,12 @@ def tokens(text: str) -> Iterator[tuple[str, int, int]]:
         yield pb.Token.Name(token.token), start, start + len(data[token.start : token.end].decode())
 
 
+def head_of_insert(text: str, place: int) -> str | None:
+    """What stands at `place` up to its rows, if that is INSERT … VALUES: it can be told without the parser."""
+    found = _INSERT.match(text, place)
+    return found[0] if found else None
+
+
 def line_of(text: str, place: int) -> int:
     """The line of a place in `text`, from 1."""
     return text.count("\n", 0, place) + 1

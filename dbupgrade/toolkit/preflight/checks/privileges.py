@@ -43,7 +43,7 @@ def look(facts: Facts, pending: Pending) -> Iterator[Finding]:
         message = f"{_files(files)}: what runs as role {role} was not checked"
         yield Finding(check=_NAME, severity=INFO, message=message)
     if unread:
-        message = f"{_files(unread)}: not checked, because PostgreSQL's parser cannot read it"
+        message = f"{_files(unread)}: not checked, because it is larger than 4 MiB or PostgreSQL's parser cannot read it"
         yield Finding(check=_NAME, severity=INFO, message=message)
 
 
