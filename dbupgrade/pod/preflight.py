@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from dbupgrade.api.status import PREFLIGHT_FINDINGS, PreflightFinding
-from dbupgrade.pod.redact import clean
+from dbupgrade.pod.redact import clean, printable
 
 ERROR = "error"
 _NAMED = 3  # findings in a message
@@ -28,5 +28,6 @@ def where(findings: Sequence[PreflightFinding]) -> str:
 
 
 def text(finding: PreflightFinding) -> str:
-    """A finding in a line."""
-    return f"{finding.message}; fix: {finding.fix.rstrip(';')}" if finding.fix else finding.message
+    """A finding in a line that can be printed."""
+    fix = f"; fix: {finding.fix.rstrip(';')}" if finding.fix else ""
+    return printable(f"{finding.message}{fix}")

@@ -44,8 +44,8 @@ with used as (
 ), login as (select rolsuper, rolconnlimit from pg_roles where rolname = session_user)
 select current_setting('max_connections')::int - (case when login.rolsuper then 0 else
     current_setting('superuser_reserved_connections')::int
-    + case when current_setting('server_version_num')::int < 160000 or pg_has_role(session_user, 'pg_use_reserved_connections', 'USAGE')
-      then 0 else coalesce(current_setting('reserved_connections', true), '0')::int end end) as most,
+    + case when current_setting('server_version_num')::int < 160000 then 0
+      when pg_has_role(session_user, 'pg_use_reserved_connections', 'USAGE') then 0 else coalesce(current_setting('reserved_connections', true), '0')::int end end) as most,
   everywhere as used, case when login.rolsuper then -1 else rolconnlimit end as most_of_role, by_role as used_by_role,
   case when login.rolsuper then -1 else (select datconnlimit from pg_database where datname = current_database()) end
     as most_of_database,
