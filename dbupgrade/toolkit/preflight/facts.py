@@ -118,6 +118,9 @@ class Facts:
     schemas: dict[str, Schema] = field(default_factory=dict)
     relations: dict[Name, Relation] = field(default_factory=dict)
     """Those that have a name that the files use, in every schema."""
+    types: dict[Name, Owner] = field(default_factory=dict)
+    routines: dict[Name, Owner] = field(default_factory=dict)
+    """Functions and procedures by their name; of several with one name, one that the user owns."""
     extensions: dict[str, Extension] = field(default_factory=dict)
     transactions: tuple[OpenTransaction, ...] = ()
     history: History | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 from postgast import pg_query_pb2 as pb
 
-from dbupgrade.toolkit.lint.definitions import OF_TABLES, created, walk
+from dbupgrade.toolkit.lint.definitions import OF_TABLES, created, dropped, walk
 from dbupgrade.toolkit.sql.names import Name, name_of, names_of_objects, qualified, strings
 from dbupgrade.toolkit.sql.parser import unwrap
 
@@ -31,6 +31,11 @@ class Right(Enum):
     DROP = "DROP"
     """Own a relation or its schema."""
     OWN_SCHEMA = "OWN_SCHEMA"
+    OWN_TYPE = "OWN_TYPE"
+    DROP_TYPE = "DROP_TYPE"
+    """Own a type or its schema."""
+    OWN_ROUTINE = "OWN_ROUTINE"
+    DROP_ROUTINE = "DROP_ROUTINE"
     MAINTAIN = "MAINTAIN"
     """Own a relation; from PostgreSQL 17 on, the privilege of that name does as well."""
     LOCK = "LOCK"
@@ -64,6 +69,8 @@ _RELATIONS = {
 }
 _PARTS = {pb.OBJECT_TRIGGER, pb.OBJECT_POLICY, pb.OBJECT_RULE, pb.OBJECT_TABCONSTRAINT}
 """What belongs to a table, and is named behind it."""
+_TYPES = {pb.OBJECT_TYPE, pb.OBJECT_DOMAIN}
+_ROUTINES = {pb.OBJECT_FUNCTION, pb.OBJECT_PROCEDURE, pb.OBJECT_ROUTINE}
 _INDEXED = {pb.CONSTR_PRIMARY, pb.CONSTR_UNIQUE, pb.CONSTR_EXCLUSION}
 _BY_COMMAND = {pb.CMD_INSERT: Right.INSERT, pb.CMD_UPDATE: Right.UPDATE, pb.CMD_DELETE: Right.DELETE}
 
@@ -116,6 +123,8 @@ def _index(tree: pb.IndexStmt) -> Iterator[Need]:
 
 
 def _alter(tree: pb.AlterTableStmt) -> Iterator[Need]:
+    if tree.objtype == pb.OBJECT_TYPE:
+        yield Need(Right.OWN_TYPE, name_of(tree.relation))
     if tree.objtype not in _RELATIONS:
         return
     yield Need(Right.OWN, name_of(tree.relation))
@@ -135,13 +144,41 @@ def _rename(tree: pb.RenameStmt) -> Iterator[Need]:
     if tree.rename_type == pb.OBJECT_SCHEMA:
         yield Need(Right.OWN_SCHEMA, Name("", tree.subname))
         yield Need(Right.CREATE_SCHEMA, Name("", tree.newname))
-    elif tree.HasField("relation") and tree.rename_type != pb.OBJECT_ATTRIBUTE:
+    elif tree.rename_type in _TYPES | _ROUTINES:
+        yield from _owned(tree.rename_type, tree.object)
+    elif tree.HasField("relation") and tree.rename_type == pb.OBJECT_ATTRIBUTE:
+        yield Need(Right.OWN_TYPE, name_of(tree.relation))
+    elif tree.HasField("relation"):
         yield Need(Right.OWN, name_of(tree.relation))
         if tree.rename_type in _RELATIONS:
             yield Need(Right.BESIDE, name_of(tree.relation))
 
 
+def _owned(kind: int, node: pb.Node) -> Iterator[Need]:
+    """What is needed to change a type or a routine; of others, nothing is known."""
+    match unwrap(node):
+        case pb.List() as words if kind in _TYPES:
+            yield Need(Right.OWN_TYPE, qualified(strings(words.items)))
+        case pb.TypeName() as name if kind in _TYPES:
+            yield Need(Right.OWN_TYPE, qualified(strings(name.names)))
+        case pb.ObjectWithArgs() as routine if kind in _ROUTINES:
+            yield Need(Right.OWN_ROUTINE, qualified(strings(routine.objname)))
+
+
+def _change_owner(tree: pb.AlterOwnerStmt) -> Iterator[Need]:
+    yield from _owned(tree.object_type, tree.object)
+
+
+def _alter_type(tree: pb.AlterEnumStmt | pb.AlterDomainStmt) -> Iterator[Need]:
+    yield Need(Right.OWN_TYPE, qualified(strings(tree.type_name)))
+
+
+def _alter_routine(tree: pb.AlterFunctionStmt) -> Iterator[Need]:
+    yield Need(Right.OWN_ROUTINE, qualified(strings(tree.func.objname)))
+
+
 def _move(tree: pb.AlterObjectSchemaStmt) -> Iterator[Need]:
+    yield from _owned(tree.object_type, tree.object)
     if tree.HasField("relation"):
         yield Need(Right.OWN, name_of(tree.relation))
         yield Need(Right.CREATE, Name(tree.newschema, tree.relation.relname))
@@ -150,6 +187,9 @@ def _move(tree: pb.AlterObjectSchemaStmt) -> Iterator[Need]:
 def _drop(tree: pb.DropStmt) -> Iterator[Need]:
     if tree.remove_type in _RELATIONS:
         yield from (Need(Right.DROP, name) for name in names_of_objects(tree))
+    elif tree.remove_type in _TYPES | _ROUTINES:
+        right = Right.DROP_TYPE if tree.remove_type in _TYPES else Right.DROP_ROUTINE
+        yield from (Need(right, name) for _, name in dropped(tree))
     elif tree.remove_type == pb.OBJECT_SCHEMA:
         yield from (Need(Right.OWN_SCHEMA, Name("", unwrap(item).sval)) for item in tree.objects)
     elif tree.remove_type in _PARTS:
@@ -299,6 +339,10 @@ _NEEDS: dict[type, Callable[[Any], Iterator[Need]]] = {
     pb.AlterPolicyStmt: _policy,
     pb.AlterTableStmt: _alter,
     pb.AlterSeqStmt: _alter_sequence,
+    pb.AlterEnumStmt: _alter_type,
+    pb.AlterDomainStmt: _alter_type,
+    pb.AlterFunctionStmt: _alter_routine,
+    pb.AlterOwnerStmt: _change_owner,
     pb.AlterObjectSchemaStmt: _move,
     pb.RenameStmt: _rename,
     pb.DropStmt: _drop,

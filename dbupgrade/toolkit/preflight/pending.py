@@ -62,6 +62,11 @@ class Pending:
         return frozenset(need.name for need in self._needs if need.right not in _NO_RELATION)
 
     @cached_property
+    def objects(self) -> frozenset[Name]:
+        """The types and routines that they change."""
+        return frozenset(need.name for need in self._needs if need.right in _OBJECTS)
+
+    @cached_property
     def extensions(self) -> frozenset[str]:
         """The extensions that they create."""
         return frozenset(need.name.name for need in self._needs if need.right is Right.EXTENSION)
@@ -71,7 +76,8 @@ class Pending:
         return (need for file in self.files for step in file.steps for need in step.needs)
 
 
-_NO_RELATION = {Right.CREATE_SCHEMA, Right.OWN_SCHEMA, Right.EXTENSION}
+_OBJECTS = {Right.OWN_TYPE, Right.DROP_TYPE, Right.OWN_ROUTINE, Right.DROP_ROUTINE}
+_NO_RELATION = {Right.CREATE_SCHEMA, Right.OWN_SCHEMA, Right.EXTENSION, *_OBJECTS}
 
 
 _LONGEST = 4 << 20

@@ -69,6 +69,18 @@ left join pg_namespace tn on tn.oid = t.relnamespace
 where c.relname = any($1) and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I')
   and n.nspname !~ '^pg_(toast|temp)' and n.nspname not in ('pg_catalog', 'information_schema')
 """
+_OBJECTS = """
+select 'type' as kind, n.nspname as schema, t.typname as name,
+  o.rolname as owner, pg_has_role(o.oid, 'USAGE') as is_us, pg_has_role(o.oid, 'MEMBER') as is_member, o.rolsuper as is_superuser
+from pg_type t join pg_namespace n on n.oid = t.typnamespace join pg_roles o on o.oid = t.typowner
+where t.typname = any($1)
+union all
+select 'routine', n.nspname, p.proname,
+  o.rolname, pg_has_role(o.oid, 'USAGE'), pg_has_role(o.oid, 'MEMBER'), o.rolsuper
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_roles o on o.oid = p.proowner
+where p.proname = any($1) and n.nspname <> 'pg_catalog'
+order by is_us
+"""
 _EXTENSIONS = """
 select a.name, a.installed_version is not null as is_installed,
   coalesce((select bool_and(v.trusted or not v.superuser) from pg_available_extension_versions v
@@ -102,12 +114,17 @@ async def read(fetch: Fetch, pending: Pending, run: Run, history: History | None
     privileges = [*_PRIVILEGES, *(("MAINTAIN",) if server.version >= _MAINTAIN else ())]
     schemas = await asking.rows("schemas", _SCHEMAS)
     relations = await asking.rows("tables", _RELATIONS, names, privileges)
+    objects = await asking.rows(
+        "types and functions", _OBJECTS, sorted({name.name for name in pending.objects})
+    )
     extensions = await asking.rows("extensions", _EXTENSIONS, sorted(pending.extensions))
     sessions = await asking.rows("other sessions", _TRANSACTIONS, names)
     return replace(
         facts,
         schemas={row["name"]: Schema(_owner(row), row["may_use"], row["may_create"]) for row in schemas},
         relations={_name(row): _relation(row) for row in relations},
+        types={_name(row): _owner(row) for row in objects if row["kind"] == "type"},
+        routines={_name(row): _owner(row) for row in objects if row["kind"] == "routine"},
         extensions={row["name"]: Extension(row["is_installed"], row["is_trusted"]) for row in extensions},
         transactions=tuple(_transactions(sessions)),
         history=history,

@@ -3,7 +3,7 @@
 What an earlier one of them has made, dropped, renamed or handed over is not what the database says any more, and is passed over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ from dbupgrade.toolkit.lint.definitions import created
 from dbupgrade.toolkit.lint.learning import learn
 from dbupgrade.toolkit.lint.world import Database, Table, World
 from dbupgrade.toolkit.preflight.facts import Facts, Owner, Relation, Schema
-from dbupgrade.toolkit.preflight.needs import Need, Right
+from dbupgrade.toolkit.preflight.needs import Need, Right, needs
 from dbupgrade.toolkit.preflight.pending import Pending, Step, granted, may_change_rights, role_of
 from dbupgrade.toolkit.sql.names import Name, created_table, name_of, names_of_objects
 from dbupgrade.toolkit.sql.parser import unwrap
 
 _OWNERSHIP = (Right.OWN, Right.DROP, Right.MAINTAIN)
+_OBJECTS = (Right.OWN_TYPE, Right.DROP_TYPE, Right.OWN_ROUTINE, Right.DROP_ROUTINE)
 _ROWS = frozenset({"UPDATE", "DELETE", "TRUNCATE", "MAINTAIN"})
 
 
@@ -121,6 +122,10 @@ class _Walk:
                 return need.right, Name(need.name.name, ""), known.owner
             case Right.EXTENSION:
                 return self._extension(need)
+            case Right.OWN_TYPE | Right.DROP_TYPE:
+                return self._on_object(need, self._facts.types)
+            case Right.OWN_ROUTINE | Right.DROP_ROUTINE:
+                return self._on_object(need, self._facts.routines)
             case _:
                 return self._on_relation(need)
 
@@ -142,6 +147,20 @@ class _Walk:
             return None
         may = known and known.is_trusted and server.may_create_schemas
         return None if may else (need.right, need.name, None)
+
+    def _on_object(self, need: Need, known: Mapping[Name, Owner]) -> _Lacking | None:
+        """A type or a routine: the first of its name in the search path."""
+        schemas = (need.name.schema,) if need.name.schema else self._world.path
+        names = [Name(schema, need.name.name) for schema in schemas]
+        if any(name in self._changed or name.schema in self._changed_schemas for name in names):
+            return None
+        found = next((name for name in names if name in known), None)
+        if found is None or known[found].is_us:
+            return None
+        above = self._facts.schemas.get(found.schema)
+        if need.right in (Right.DROP_TYPE, Right.DROP_ROUTINE) and above and above.owner.is_us:
+            return None
+        return need.right, found, known[found]
 
     def _on_relation(self, need: Need) -> _Lacking | None:
         name, is_certain = self._world.resolve(need.name)
@@ -184,8 +203,16 @@ class _Walk:
                 self._changed.add(self._world.resolve(name_of(tree.relation))[0])
             case pb.AlterOwnerStmt() if tree.object_type == pb.OBJECT_SCHEMA:
                 self._changed_schemas.add(unwrap(tree.object).sval)
+            case pb.AlterOwnerStmt() | pb.RenameStmt() | pb.AlterObjectSchemaStmt() | pb.DropStmt():
+                self._changed |= {self._first(need.name) for need in needs(tree) if need.right in _OBJECTS}
             case _:
                 self._made(tree)
+
+    def _first(self, name: Name) -> Name:
+        """The type or routine of a name."""
+        schemas = (name.schema,) if name.schema else self._world.path
+        known = {*self._facts.types, *self._facts.routines}
+        return next((one for schema in schemas if (one := Name(schema, name.name)) in known), name)
 
     def _moved(self, relation: pb.RangeVar, schema: str, name: str) -> None:
         before = self._world.resolve(name_of(relation))[0]

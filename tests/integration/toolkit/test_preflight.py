@@ -79,6 +79,13 @@ CASES = {
     "an index that is dropped": ("drop index app.i;", ["GRANT {owner} TO {user};"]),
     "a view": ("create or replace view app.v as select 1 as id;", ["GRANT {owner} TO {user};"]),
     "a table that is indexed again": ("reindex table app.t;", ["GRANT {owner} TO {user};"]),
+    "a type": ("alter type app.mood rename value 'sad' to 'low';", ["GRANT {owner} TO {user};"]),
+    "a type that is dropped": ("drop type app.mood;", ["GRANT {owner} TO {user};"]),
+    "a domain": ("alter domain app.d set not null;", ["GRANT {owner} TO {user};"]),
+    "an attribute": ("alter type app.pair add attribute c int;", ["GRANT {owner} TO {user};"]),
+    "a function": ("alter function app.f() stable;", ["GRANT {owner} TO {user};"]),
+    "a function that is dropped": ("drop function app.f();", ["GRANT {owner} TO {user};"]),
+    "a function that is renamed": ("alter function app.f rename to g;", ["GRANT {owner} TO {user};"]),
     "a comment": ("comment on column app.t.id is 'x';", ["GRANT {owner} TO {user};"]),
     "a schema that is dropped": ("drop schema app cascade;", ["GRANT {owner} TO {user};"]),
     "a partition": ("create table app.q partition of app.p for values in (1);", ["GRANT {owner} TO {user};"]),
@@ -118,6 +125,9 @@ APP = (
     "create index i on app.t (id)",
     "create view app.v as select 1 as id",
     "create table app.p (id int) partition by list (id)",
+    "create type app.mood as enum ('sad')",
+    "create type app.pair as (a int, b int)",
+    "create domain app.d as int",
     "create function app.f() returns trigger language plpgsql as 'begin return new; end'",
     "reset role",
     "create schema atlas_schema_revisions authorization {user}",
@@ -145,6 +155,12 @@ def test_what_is_said_to_fail_fails_and_what_is_offered_mends_it(
 
 
 ALLOWED = {
+    "a type and a function of one's own": (
+        "create type mood as enum ('sad'); alter type mood rename value 'sad' to 'low'; drop type mood;",
+        "set search_path = public, app; create type mood as enum ('sad'); drop type mood;",
+        "create function f() returns int language sql as 'select 1'; alter function f() stable; drop function f();",
+        "create or replace function own.f() returns int language sql as 'select 2'; drop function own.f(int);",
+    ),
     "what an earlier file has made": ("create table a (id int);", "alter table a add c int; insert into a values (1, 2);"),
     "what the same file has made": ("create schema s; create table s.t (id int); create index on s.t (id);",),
     "what is dropped and made again": ("create table a (id int); drop table a; create table a (id text);",),
@@ -181,6 +197,11 @@ def test_what_would_succeed_is_not_held_back(restricted: Restricted, files: tupl
         "grant create on database {database} to {user}",
         "alter role {user} noinherit",
         "grant {owner} to {user}",
+        "create schema own authorization {user}",
+        "set role {user}",
+        "create function own.f() returns int language sql as 'select 1'",
+        "reset role",
+        "create function own.f(int) returns int language sql as 'select 1'",
         "create function app.give() returns void security definer language sql as 'grant insert on app.t to {user}'",
         "create procedure app.give_too() security definer language sql as 'grant insert on app.t to {user}'",
     )

@@ -12,7 +12,17 @@ from dbupgrade.toolkit.sql.names import Name, quote, quoted
 _NAME = "privileges"
 _INHERIT_BY_GRANT = 160000
 """The version from which a role inherits by each grant, and not by itself."""
-_OWNERSHIP = {Right.OWN, Right.DROP, Right.OWN_SCHEMA, Right.MAINTAIN}
+_OWNERSHIP = {
+    Right.OWN: "TABLE",
+    Right.DROP: "TABLE",
+    Right.MAINTAIN: "TABLE",
+    Right.OWN_SCHEMA: "SCHEMA",
+    Right.OWN_TYPE: "TYPE",
+    Right.DROP_TYPE: "TYPE",
+    Right.OWN_ROUTINE: "ROUTINE",
+    Right.DROP_ROUTINE: "ROUTINE",
+}
+"""What is owned, as ALTER calls it."""
 
 
 def look(facts: Facts, pending: Pending) -> Iterator[Finding]:
@@ -142,8 +152,7 @@ def _of_owner(facts: Facts, owner: str, missing: Sequence[Missing]) -> tuple[str
 def _of_superuser(facts: Facts, _: str, missing: Sequence[Missing]) -> tuple[str, str]:
     on, user = missing[0].on, facts.server.user
     message = f"{_what(on)} belongs to the superuser {_owner(missing[0]).name}, and not to user {user}"
-    kind = "TABLE" if on.name else "SCHEMA"
-    return message, f"ALTER {kind} {quoted(on)} OWNER TO {quote(user)};"
+    return message, f"ALTER {_OWNERSHIP[missing[0].right]} {quoted(on)} OWNER TO {quote(user)};"
 
 
 def _on_table(facts: Facts, table: str, missing: Sequence[Missing]) -> tuple[str, str]:
