@@ -104,7 +104,7 @@ def found(*texts: str, facts: Facts = FACTS) -> list[tuple[str, str]]:
         (["drop type app.old_type"], [("error", "ALTER TYPE app.old_type OWNER TO migrator;")]),
         (["alter function app.g(int) stable"], [("error", "ALTER ROUTINE app.g OWNER TO migrator;")]),
         (["drop function f(int)"], [("error", "GRANT app_owner TO migrator;")]),
-        (["alter type own add value 'x'; drop type own; drop function none()"], []),
+        (["alter type own add value 'x'; drop type own; drop function gone()"], []),
         (["create type mood as enum (); alter type mood add value 'x'"], []),
         (["create or replace function app.f() returns int language sql as 'select 1'"], [("error", "GRANT CREATE ON SCHEMA app TO migrator;")]),
         (["insert into orders values (1); insert into orders values (2); alter table orders add a int; insert into orders values (3)"],
