@@ -126,8 +126,8 @@ BROKEN: list[tuple[str, Object, list[str]]] = [
         ["spec.policy.statementTimeout"],
     ),
     (
-        "an approval for Psql",
-        {"policy": {"approval": "Always"}, "migrations": {"engine": "Psql"}},
+        "an approval for a command",
+        {"policy": {"approval": "Always"}, "migrations": {"engine": "Command", "command": ["x"]}},
         ["spec.policy.approval"],
     ),
     ("a lint for Command", {"policy": {"lint": "warn"}, "migrations": {"engine": "Command", "args": ["x"]}}, ["spec.policy.lint"]),

@@ -39,9 +39,11 @@ class Spec(Model):
         ),
         Rule(
             "policy.approval",
-            "must be Never with engines other than Atlas: a plan can be made for Atlas only",
-            f'!{_APPROVAL} || self.migrations.engine == "Atlas"',
-            lambda spec: spec.policy.approval is Approval.NEVER or spec.migrations.engine is Engine.ATLAS,
+            "must be Never with engine Command: nobody knows beforehand what a command will do",
+            f'!{_APPROVAL} || self.migrations.engine != "Command"',
+            lambda spec: (
+                spec.policy.approval is Approval.NEVER or spec.migrations.engine is not Engine.COMMAND
+            ),
         ),
         Rule(
             "policy.lockTimeout",

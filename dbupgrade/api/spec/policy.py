@@ -87,7 +87,7 @@ class Policy(Model):
         Approval.NEVER,
         description="Whether a plan of the run must be approved before anything is applied: Never, OnFindings (only if the lint finds errors, or a "
         "statement locks a table larger than approvalAbove against writes) or Always. While the approval is pending, nothing is locked: "
-        "the plan is in status.plan. Engine Atlas only. Defaults to Never.",
+        "the plan is in status.plan. Not with engine Command. Defaults to Never.",
     )
     approval_above: Annotated[str, Field(max_length=8), _SIZE] = Field(
         "1Gi",

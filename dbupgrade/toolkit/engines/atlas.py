@@ -20,6 +20,7 @@ from dbupgrade.toolkit.inspection import FilesRefusedError, look
 from dbupgrade.toolkit.lint import gate
 from dbupgrade.toolkit.output import at, counted
 from dbupgrade.toolkit.plan import approval
+from dbupgrade.toolkit.plan.span import Span
 from dbupgrade.toolkit.preflight import gate as preflight
 from dbupgrade.toolkit.progress import mysql
 from dbupgrade.toolkit.progress.look import Look
@@ -84,7 +85,7 @@ def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) ->
     known = gate.survey(call, state)
     refused, lint = gate.look(call, known)
     if not refused:
-        refused, plan = approval.look(call, state, known)
+        refused, plan = approval.look(call, Span.of_atlas(state), known)
     if refused:
         return replace(refused, pending=total, from_version=state.current or None, lint=lint, preflight=found)
     call.output.event(

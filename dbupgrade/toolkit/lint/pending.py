@@ -52,7 +52,7 @@ def survey(call: Call, everything: set[str], names: set[str]) -> Survey:
         from dbupgrade.toolkit.lint import mysql  # noqa: PLC0415 - a parser of its own
 
         return Survey(files, everything, names, mysql.findings(files, names, asked), None)
-    database = _database(call, [_sql(call, file) for file in files if file.name in names])
+    database = _database(call, [sql(call, file) for file in files if file.name in names])
     known = Known(
         asked,
         database,
@@ -68,7 +68,8 @@ def of_postgresql(call: Call, files: Sequence[File], names: set[str], known: Kno
     return (psql_files.findings if call.settings.engine is Engine.PSQL else findings)(files, names, known)
 
 
-def _sql(call: Call, file: File) -> str:
+def sql(call: Call, file: File) -> str:
+    """The SQL of a file, in which spaces stand for what is psql's own."""
     return plain(file.text).text if call.settings.engine is Engine.PSQL else file.text
 
 

@@ -10,14 +10,14 @@ from dbupgrade.pod import plan_text
 from dbupgrade.pod.redact import remove_secrets
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit.call import Call
-from dbupgrade.toolkit.history.atlas import State
 from dbupgrade.toolkit.output import Format
+from dbupgrade.toolkit.plan.span import Span
 
 if TYPE_CHECKING:
     from dbupgrade.toolkit.lint import pending
 
 
-def look(call: Call, state: State, known: "pending.Survey | None") -> tuple[Report | None, PlanNote | None]:
+def look(call: Call, span: Span, known: "pending.Survey | None") -> tuple[Report | None, PlanNote | None]:
     """The plan, as the report has it, with the report of a run that it holds back.
 
     Both are None where nobody asked for a plan, or nothing is pending. The caller has the lock of the run: what is planned here is what is
@@ -27,7 +27,7 @@ def look(call: Call, state: State, known: "pending.Survey | None") -> tuple[Repo
         return None, None
     from dbupgrade.toolkit.plan.make import make  # noqa: PLC0415 - PostgreSQL's parser takes time and memory
 
-    plan = make(call, state, known)
+    plan = make(call, span, known)
     note = leave(call, plan)
     if not plan.asks or plan.digest in call.settings.approved_plans:
         return None, note

@@ -21,7 +21,7 @@ from dbupgrade.api.plan import (
 from dbupgrade.api.status import Failure
 from dbupgrade.toolkit import folder
 from dbupgrade.toolkit.call import Call
-from dbupgrade.toolkit.history.atlas import AtlasError, State
+from dbupgrade.toolkit.history.atlas import AtlasError
 from dbupgrade.toolkit.history.database import NOT_YET
 from dbupgrade.toolkit.lint import pending
 from dbupgrade.toolkit.lint.lock import TableLock
@@ -30,7 +30,9 @@ from dbupgrade.toolkit.lint.rule import Finding, Level
 from dbupgrade.toolkit.lint.world import Size
 from dbupgrade.toolkit.plan import asking, definitions
 from dbupgrade.toolkit.plan.identity import Identity, digest
+from dbupgrade.toolkit.plan.span import Span
 from dbupgrade.toolkit.sql import parser
+from dbupgrade.toolkit.sql.concurrently import File
 from dbupgrade.toolkit.sql.names import Name
 
 _LEVELS = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
@@ -48,17 +50,16 @@ class _Found:
     is_postgresql: bool
 
 
-def make(call: Call, state: State, known: pending.Survey) -> Plan:
-    """The plan of what `state` has as pending, of which `known` is known; it says whether it needs approval. Raises AtlasError."""
-    found = _look(known)
+def make(call: Call, span: Span, known: pending.Survey) -> Plan:
+    """The plan of the pending files, of which `known` is known; it says whether it needs approval. Raises AtlasError."""
+    found = _look(call, known)
     settings = call.settings
     files = [_file(name, number, found) for number, name in enumerate(found.names, 1)]
-    last = max((file.version for file in state.pending), default="")
     plan = Plan(
-        digest=digest(_identity(call, state, found)),
+        digest=digest(_identity(call, span, found)),
         image_digest=settings.image_digest or None,
-        from_version=state.current or None,
-        to_version=last or state.current or None,
+        from_version=span.current,
+        to_version=span.last or span.current,
         file_count=len(files),
         statement_count=sum(file.statement_count for file in files),
         errors=_count(found.findings, Level.ERROR),
@@ -69,12 +70,13 @@ def make(call: Call, state: State, known: pending.Survey) -> Plan:
     return replace(plan, asks=asking.asks(plan, settings.approval, settings.approval_above, unknown))
 
 
-def _look(known: pending.Survey) -> _Found:
+def _look(call: Call, known: pending.Survey) -> _Found:
     names = [file.name for file in known.files if file.name in known.all_names]
-    texts = {file.name: file.text for file in known.files}
+    files = [File(file.name, pending.sql(call, file)) for file in known.files]
+    texts = {file.name: file.text for file in files}
     if known.database is None:
         return _Found(names, texts, known.findings, (), {}, is_postgresql=False)
-    locks = tuple(locks_in(known.files, known.names, known.database))
+    locks = tuple(locks_in(files, known.names, known.database))
     return _Found(names, texts, known.findings, locks, known.database.sizes, is_postgresql=True)
 
 
@@ -83,13 +85,13 @@ def _blocking(locks: Iterable[TableLock]) -> tuple[TableLock, ...]:
     return tuple(lock for lock in locks if lock.mode.blocks_writes)
 
 
-def _identity(call: Call, state: State, found: _Found) -> Identity:
+def _identity(call: Call, span: Span, found: _Found) -> Identity:
     by_name = dict(folder.contents(call.folder)[0].files)
     return Identity(
         resource=call.settings.plan_for,
         image_digest=call.settings.image_digest,
         baseline=call.settings.baseline,
-        applied=[revision.version for revision in state.applied],
+        applied=span.applied,
         files=[(name, hashlib.sha256(by_name[name]).hexdigest()) for name in found.names],
         findings=[(each.file, each.line, each.rule.name) for each in found.findings],
         tables=_definitions(call, found),

@@ -215,3 +215,24 @@ def test_text_and_markdown(toolkit: Toolkit) -> None:
     document = toolkit.run("plan", "--format", "markdown").text
     assert "## Migration plan" in document
     assert "| `2_x.sql` | | 2 statements |" in document
+
+
+def test_psql_makes_plans_too(toolkit: Toolkit, tmp_path: Path) -> None:
+    psql = {**ALWAYS, "MIGRATE_ENGINE": "Psql"}
+    (toolkit.folder / "001.sql").write_text("create table a (id int, note text);\n\\echo done\n")
+    assert plan(toolkit, **psql).file_count == 1
+    assert toolkit.tables() == set()
+    code, report = apply(toolkit, tmp_path, **psql)
+    assert (code, report.failure, toolkit.tables()) == (13, Failure.APPROVAL_PENDING, set())
+    assert report.plan
+    assert apply(toolkit, tmp_path, **psql, MIGRATE_APPROVED_PLANS=report.plan.digest)[0] == 0
+
+    (toolkit.folder / "002.sql").write_text("\\echo drop\nalter table a drop column note;\n")
+    found = plan(toolkit, **psql)
+    assert (found.from_version, found.to_version, found.statement_count, found.errors) == ("001", "002", 1, 1)
+    assert [lock.table for lock in found.files[0].notable[0].locks] == ["public.a"]
+    toolkit.execute("alter table a add column x int")
+    code, report = apply(toolkit, tmp_path, **psql, MIGRATE_APPROVED_PLANS=found.digest)
+    assert (code, report.failure) == (13, Failure.APPROVAL_PENDING)
+    assert report.plan
+    assert apply(toolkit, tmp_path, **psql, MIGRATE_APPROVED_PLANS=report.plan.digest)[0] == 0

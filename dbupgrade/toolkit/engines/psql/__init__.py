@@ -9,14 +9,21 @@ from dataclasses import replace
 import asyncpg
 
 from dbupgrade.api.spec.migrations import Engine
-from dbupgrade.api.status import Failure, Lint
+from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.engines.psql import connection, files, history, reports
 from dbupgrade.toolkit.engines.psql.apply_file import Applying
 from dbupgrade.toolkit.engines.psql.files import Migration, UnusableFileError
 from dbupgrade.toolkit.engines.psql.history import History
-from dbupgrade.toolkit.engines.psql.inspection import breakable, check, only_postgresql, standing, validate
+from dbupgrade.toolkit.engines.psql.inspection import (
+    breakable,
+    check,
+    only_postgresql,
+    span,
+    standing,
+    validate,
+)
 from dbupgrade.toolkit.environment import BadEnvironmentError
 from dbupgrade.toolkit.folder.problem import Problem
 from dbupgrade.toolkit.history import lock
@@ -24,6 +31,7 @@ from dbupgrade.toolkit.history.compare import connect
 from dbupgrade.toolkit.inspection import look
 from dbupgrade.toolkit.lint import gate
 from dbupgrade.toolkit.output import at, counted
+from dbupgrade.toolkit.plan import approval
 from dbupgrade.toolkit.preflight import gate as preflight
 from dbupgrade.toolkit.preflight.facts import History as Recorded
 from dbupgrade.toolkit.preflight.facts import Run
@@ -81,25 +89,27 @@ async def _apply(
         except asyncpg.PostgresError as error:
             return reports.of_history(str(error))
         report = await _apply_all(call, held, found, migrations, applying)
-        return replace(report, preflight=seen.preflight, lint=seen.lint)
+        return replace(report, preflight=seen.preflight, lint=seen.lint, plan=seen.plan)
 
 
 async def _look_ahead(call: Call, held: lock.Held, found: History, names: Sequence[str]) -> Report:
-    """What preflight and lint find before the files with these names are applied, with a failure if it holds the run back."""
+    """What preflight, lint and plan find before the files with these names are applied, with a failure if it holds the run back."""
     findings = await _preflight(call, held, found, names)
-    refused, lint = preflight.refused(findings, len(names)), None
-    if not refused:
+    report = preflight.refused(findings, len(names))
+    if not report:
         # In a thread, since it asks the database with an event loop of its own.
-        refused, lint = await asyncio.to_thread(_lint, call, found, set(names))
-    report = refused or Report()
-    return replace(
-        report, from_version=found.version, to_version=found.version, preflight=findings, lint=lint
-    )
+        report = await asyncio.to_thread(_lint_and_plan, call, found, names)
+    return replace(report, from_version=found.version, to_version=found.version, preflight=findings)
 
 
-def _lint(call: Call, found: History, names: set[str]) -> tuple[Report | None, Lint | None]:
-    refused, lint = gate.look(call, gate.survey_of(call, names, breakable(call, found, names)))
-    return refused and replace(refused, pending=len(names)), lint
+def _lint_and_plan(call: Call, found: History, names: Sequence[str]) -> Report:
+    """What lint and plan say of these files, with a failure if it holds the run back."""
+    known = gate.survey_of(call, set(names), breakable(call, found, set(names)))
+    refused, lint = gate.look(call, known)
+    plan = None
+    if not refused:
+        refused, plan = approval.look(call, span(found, names), known)
+    return replace(replace(refused, pending=len(names)) if refused else Report(), lint=lint, plan=plan)
 
 
 async def _preflight(

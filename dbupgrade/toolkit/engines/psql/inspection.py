@@ -15,12 +15,13 @@ from dbupgrade.toolkit.engines.psql.files import Migration, UnusableFileError
 from dbupgrade.toolkit.engines.psql.history import History
 from dbupgrade.toolkit.engines.standing import Standing
 from dbupgrade.toolkit.environment import BadEnvironmentError
-from dbupgrade.toolkit.folder.problem import Problem
+from dbupgrade.toolkit.folder.problem import Problem, version
 from dbupgrade.toolkit.history import database, lock
 from dbupgrade.toolkit.history.atlas import AtlasError
 from dbupgrade.toolkit.history.compare import connect, warn_of_old
 from dbupgrade.toolkit.inspection import FilesRefusedError, look
 from dbupgrade.toolkit.output import counted
+from dbupgrade.toolkit.plan.span import Span
 
 _ANSWER_SECONDS = 20.0
 
@@ -56,13 +57,25 @@ def to_lint(call: Call) -> set[str]:
 
     Raises AtlasError, FolderError and BadEnvironmentError.
     """
+    found, names = pending(call)
+    return breakable(call, found, set(names))
+
+
+def pending(call: Call) -> tuple[History, list[str]]:
+    """The history, and the names of the files that are not applied yet. Raises AtlasError, FolderError and BadEnvironmentError."""
     only_postgresql(call)
     migrations, problems = examine(call)
     connect(call)
     found = asyncio.run(_history(call.settings.database))
-    pending = history.pending(found, migrations, call.settings.baseline)
-    check(call, problems, {file.name for file in migrations} - {file.name for file in pending})
-    return breakable(call, found, {file.name for file in pending})
+    names = [file.name for file in history.pending(found, migrations, call.settings.baseline)]
+    check(call, problems, {file.name for file in migrations} - set(names))
+    return found, names
+
+
+def span(found: History, names: Sequence[str]) -> Span:
+    """From where to where a plan of these files goes."""
+    last = version(max(names)) if names else None
+    return Span(found.version, last, [row.name for row in found.rows])
 
 
 def breakable(call: Call, found: History, pending: set[str]) -> set[str]:
