@@ -167,6 +167,8 @@ def clean(text: str, size: int) -> str:
 
 def printable(text: str) -> str:
     """`text` without characters that a terminal obeys or that hide or reorder others; white space becomes a space."""
+    if text.isprintable():  # as nearly all are: of white space, only the space is
+        return text
     return "".join(" " if each.isspace() else each for each in text if each.isspace() or each.isprintable())
 
 
