@@ -31,9 +31,9 @@ def run(call: Call) -> int:
     _connect_only(call)
     connect(call)
     with lock.of_run(call) as keeper:
-        leave(call.given, Report())
-        call.output.event("lock_held", "holding the lock on the database until this program is ended")
-        try:
+        try:  # from the moment at which others see the report, a signal is the end that is meant
+            leave(call.given, Report())
+            call.output.event("lock_held", "holding the lock on the database until this program is ended")
             keeper.wait_until_lost()
         except (SystemExit, KeyboardInterrupt):
             return ExitCode.OK
@@ -44,8 +44,8 @@ def _idle(call: Call, report: str) -> int:
     """Wait for the signal that ends the pod: to exit would only bring the next restart."""
     said = message.read(report) or Report()
     words = "the lock was lost or refused before, and is not taken a second time"
-    call.output.event("lock_not_held", words, level="warning", failure=said.failure, error=said.error)
     with contextlib.suppress(SystemExit, KeyboardInterrupt):
+        call.output.event("lock_not_held", words, level="warning", failure=said.failure, error=said.error)
         signal.pause()
     return ExitCode.OK
 
