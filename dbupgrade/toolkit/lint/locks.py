@@ -294,7 +294,8 @@ def _comment(tree: pb.CommentStmt | pb.SecLabelStmt, _: World) -> Iterator[Table
     if tree.objtype in relations or tree.objtype == pb.OBJECT_COLUMN:
         words = strings(unwrap(tree.object).items)
         own = words[:-1] if tree.objtype == pb.OBJECT_COLUMN else words
-        yield TableLock(qualified(own), LockMode.SHARE_UPDATE_EXCLUSIVE)
+        if own:  # COMMENT ON COLUMN without a table is accepted by the parser
+            yield TableLock(qualified(own), LockMode.SHARE_UPDATE_EXCLUSIVE)
 
 
 def _statistics(tree: pb.CreateStatsStmt, _: World) -> Iterator[TableLock]:

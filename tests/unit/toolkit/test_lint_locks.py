@@ -91,3 +91,8 @@ def test_a_file_that_cannot_be_read() -> None:
     assert _in("create tabl x;", "drop table t;") == ["2.sql:1 ACCESS EXCLUSIVE on public.t"]
     with pytest.raises(ParseError):
         _in("create tabl x;")
+
+
+def test_a_column_without_a_table() -> None:
+    """The parser accepts it; the server does not."""
+    assert _in("comment on column a is 'x';") == []
