@@ -52,6 +52,7 @@ MANAGER = (
     ("serviceaccount", "serviceaccount"),
     ("metrics", "manager"),
     ("availability", "manager"),
+    ("plans", "manager"),
 )
 WEBHOOK = (("webhook", "webhook"), ("webhook-configuration", "configuration"))
 VARIANTS = (

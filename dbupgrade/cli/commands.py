@@ -140,6 +140,40 @@ def resume(target: Target) -> None:
 
 
 @click.command(
+    epilog=_examples(
+        "plan shop", "plan shop --image registry.example.com/shop:2.0.0", "plan shop -o markdown > plan.md"
+    ),
+    short_help="Show what a run would do, without applying anything",
+)
+@click.option("--image", help="Plan with this image, instead of that of the resource.")
+@click.option(
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+    help="Output format.",
+)
+@click.option(
+    "--operator-namespace",
+    default="dbupgrade-system",
+    show_default=True,
+    help="Namespace of the operator, which publishes the images of runs there.",
+)
+@options.timeout
+@options.resource()
+def plan(target: Target, image: str | None, form: str, operator_namespace: str, timeout: float) -> None:
+    """Show what a run of a DBUpgrade would do now, or with another image, without applying anything and without changing the resource.
+
+    Creates a Job in the namespace with your own permissions, shows the plan, and deletes the Job.
+    """
+    from dbupgrade.cli.actions import plan as action
+
+    action.plan(target, image, action.Way(form, operator_namespace, timeout))
+
+
+@click.command(
     epilog=_examples("approve shop", "approve shop --plan sha256:… --yes"),
     short_help="Approve the plan that waits for approval",
 )
@@ -173,4 +207,4 @@ def reject(target: Target, plan: str, reason: str) -> None:
     approval.reject(target, plan, reason)
 
 
-ALL = (status, explain, wait, logs, history, apply, approve, reject, retry, suspend, resume)
+ALL = (status, explain, wait, logs, history, apply, plan, approve, reject, retry, suspend, resume)

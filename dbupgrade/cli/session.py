@@ -35,8 +35,12 @@ class Session:
 
     async def get(self) -> Seen:
         """The resource. Raises CommandError when there is none, and KubeError."""
+        return Seen.of(await self.stored())
+
+    async def stored(self) -> Object:
+        """The resource as it is stored. Raises CommandError when there is none, and KubeError."""
         try:
-            return await self.find()
+            return await self._find()
         except NotFound:
             raise CommandError(
                 f"DBUpgrade {self.name} not found in namespace {self.namespace}; `status -A` lists all namespaces"
@@ -44,8 +48,11 @@ class Session:
 
     async def find(self) -> Seen:
         """The resource. Raises NotFound when there is none (yet), and KubeError."""
+        return Seen.of(await self._find())
+
+    async def _find(self) -> Object:
         try:
-            return Seen.of(await self._resources.get(self.namespace, self.name))
+            return await self._resources.get(self.namespace, self.name)
         except NotFound as error:
             if error.name == self.name:
                 raise
@@ -87,6 +94,11 @@ class Session:
             if pod["metadata"].get("labels", {}).get(_JOB_LABEL) == run.job_name
         ]
         return sorted(own, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    async def pods_of(self, job: str) -> list[Object]:
+        """The pods of a Job, the oldest first. Raises KubeError."""
+        found = [pod async for pod in self._every(PODS, self.namespace, f"{_JOB_LABEL}={job}")]
+        return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
     async def _every(
         self, resource: ResourceKind, namespace: str, selector: str = ""

@@ -57,6 +57,8 @@ class Context:
     """How they get to the database."""
     schemes: tuple[str, ...]
     """How a database URL may begin."""
+    plans: bool = False
+    """Whether it makes the plan of a run for a person, and applies nothing."""
 
     @property
     def pull_secrets(self) -> tuple[str, ...]:

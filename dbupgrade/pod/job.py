@@ -3,6 +3,8 @@
 Contract, section 3.5. The pod passes Pod Security "restricted"; user input is data only.
 """
 
+from dataclasses import replace
+
 from dbupgrade.api import names
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import Connection, UrlSecretRef
@@ -21,19 +23,38 @@ from dbupgrade.pod.steps import STEPS
 # Where a container sees the certificates of spec.database.connection.caSecretRef.
 AUTHORITY_PATH, AUTHORITY_FILE = "/etc/dbupgrade-ca", "ca.crt"
 
+_LEFT_BEHIND_SECONDS = 600  # of a Job that nobody has removed
+
 
 def job(owner: Owner, run: Run, settings: JobSettings) -> Object:
     """The Job object for `run`. Raises ValueError for a resource that must never have come this far."""
+    return _job(
+        _context(owner, run, settings), {"name": run.job_name, "ownerReferences": [owner_reference(owner)]}
+    )
+
+
+def planning_job(owner: Owner, run: Run, settings: JobSettings) -> Object:
+    """A Job of a person's that makes the plan of a run and applies nothing: nothing on it is the operator's. Raises ValueError as `job`."""
+    context = replace(_context(owner, run, settings), plans=True)
+    rendered = _job(context, {"generateName": f"{run.job_name}-"})
+    rendered["spec"]["ttlSecondsAfterFinished"] = _LEFT_BEHIND_SECONDS
+    return rendered
+
+
+def _context(owner: Owner, run: Run, settings: JobSettings) -> Context:
     spec = owner.spec
     if spec is None or not (spec.database.connection or run.token_secret):
         raise ValueError("a run needs a valid spec with a connection or a token")
-    context = Context(owner, spec, run, settings, _access(spec, run, settings), schemes(spec))
+    return Context(owner, spec, run, settings, _access(spec, run, settings), schemes(spec))
+
+
+def _job(context: Context, named: Object) -> Object:
+    owner, spec = context.owner, context.spec
     metadata = {
-        "name": run.job_name,
+        **named,
         "namespace": owner.namespace,
         "labels": _labels(context),
         "annotations": _annotations(context),
-        "ownerReferences": [owner_reference(owner)],
     }
     return {
         "apiVersion": "batch/v1",
@@ -97,6 +118,8 @@ def _failure_rules(context: Context) -> list[Object]:
 
 
 def _labels(context: Context) -> dict[str, str]:
+    if context.plans:
+        return {"app.kubernetes.io/managed-by": "kubectl-dbupgrade"}
     return {
         "app.kubernetes.io/managed-by": "dbupgrade",
         names.LABEL_UID: context.owner.uid,
@@ -105,6 +128,8 @@ def _labels(context: Context) -> dict[str, str]:
 
 
 def _annotations(context: Context) -> dict[str, str]:
+    if context.plans:
+        return {}
     return {
         names.ANNOTATION_RUN_ID: context.run.run_id,
         names.ANNOTATION_SEQUENCE: str(context.run.sequence),

@@ -39,6 +39,18 @@ def read(log: str, digest: str) -> Plan | None:
         return None
 
 
+def last(log: str) -> Plan | None:
+    """The plan in the last line of `log` that has one: of a log that only the runner has written to."""
+    for text in reversed(log.splitlines()):
+        try:
+            found = json.loads(text)
+            if isinstance(found, dict) and found.get("event") == _EVENT:
+                return from_json(Plan, found["plan"])
+        except (ValueError, ValidationError, KeyError, RecursionError):
+            continue
+    return None
+
+
 def fitting(plan: Plan, size: int) -> Plan:
     """`plan` with its first files, so that it has at most `size` bytes as JSON."""
     kept: list[PlannedFile] = []

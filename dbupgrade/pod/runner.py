@@ -59,23 +59,23 @@ def container(context: Context) -> Object:
         "ATLAS_BIN": ATLAS_PATH if brought else None,
         **_approval(context),
     }
-    digest = folder.digest_mount(spec) if _needs_approval(spec) else []
+    digest = folder.digest_mount(spec) if _needs_plan(context) else []
     return {
         "name": names.CONTAINER_MIGRATE,
-        "args": ["migrate", "apply", "--report", TERMINATION_LOG],
+        "args": ["migrate", "plan"] if context.plans else ["migrate", "apply", "--report", TERMINATION_LOG],
         "volumeMounts": [folder.mount(spec), *digest, TEMPORARY, *atlas, *context.access.mounts],
         **_program(context, given),
     }
 
 
-def _needs_approval(spec: Spec) -> bool:
-    return spec.policy.approval is not Approval.NEVER
+def _needs_plan(context: Context) -> bool:
+    return context.plans or context.spec.policy.approval is not Approval.NEVER
 
 
 def _approval(context: Context) -> dict[str, str | None]:
     """What the runner needs to know of approvals: whether, of which plans, and what a plan is about."""
     spec, owner = context.spec, context.owner
-    if not _needs_approval(spec):
+    if not _needs_plan(context):
         return {}
     extracted = spec.migrations.delivery is Delivery.EXTRACT
     return {

@@ -350,6 +350,8 @@ def test_with_namespaces_there_are_roles_in_these_and_no_cluster_role(helm: Helm
     assert [role["metadata"]["name"] for role in objects.all("ClusterRole")] == ["dbupgrade-approver"]
     assert not objects.all("ClusterRoleBinding")
     for binding in objects.all("RoleBinding"):
+        if binding["metadata"]["name"] == "dbupgrade-runner":
+            continue  # for people
         assert binding["subjects"] == [
             {"kind": "ServiceAccount", "name": "dbupgrade-operator", "namespace": NAMESPACE}
         ]
@@ -375,6 +377,29 @@ def test_whom_the_approvers_role_is_bound_to_may_approve_and_nothing_else(helm: 
     assert "dbupgrade-approver" not in bound
     assert "dbupgrade-approver" in str(objects.one("ValidatingAdmissionPolicy", "dbupgrade-approval"))
     assert not helm.template("admissionPolicy.enabled=false").all("ClusterRole", "dbupgrade-approver")
+
+
+def test_everybody_may_read_with_what_a_plan_is_made_and_nothing_else(helm: Helm) -> None:
+    objects = helm.template("craneImage=crane:1", "insecureRegistries=true", "lint.imageMayLoosen=true")
+    published = objects.one("ConfigMap", "dbupgrade-runner")["data"]
+    wanted = environment(objects)
+    assert published == {
+        "craneImage": wanted["DBUPGRADE_CRANE_IMAGE"],
+        "runnerImage": wanted["DBUPGRADE_RUNNER_IMAGE"],
+        "atlasImage": wanted["DBUPGRADE_ATLAS_IMAGE"],
+        "insecureRegistries": wanted["DBUPGRADE_INSECURE_REGISTRIES"],
+        "imageLoosensLint": wanted["DBUPGRADE_IMAGE_LOOSENS_LINT"],
+    }
+    assert objects.one("Role", "dbupgrade-runner")["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["dbupgrade-runner"],
+            "verbs": ["get"],
+        }
+    ]
+    (subject,) = objects.one("RoleBinding", "dbupgrade-runner")["subjects"]
+    assert subject["name"] == "system:authenticated"
 
 
 def test_the_plan_in_a_status_is_written_by_the_releases_own_account(helm: Helm) -> None:
@@ -464,7 +489,8 @@ def test_watching_it(helm: Helm) -> None:
     assert objects.one("PrometheusRule")["metadata"]["labels"]["release"] == "prom"
     alerts = yaml.safe_load((REPOSITORY / "deploy/helm/dbupgrade-operator/files/alerts.yaml").read_text())
     assert objects.one("PrometheusRule")["spec"] == alerts
-    assert json.loads(objects.one("ConfigMap")["data"]["dbupgrade.json"])["title"]
+    (dashboard,) = (each for each in objects.all("ConfigMap") if "dbupgrade.json" in each["data"])
+    assert json.loads(dashboard["data"]["dbupgrade.json"])["title"]
     with pytest.raises(HelmError, match=re.escape("serviceMonitor.enabled requires metrics.enabled")):
         helm.template("serviceMonitor.enabled=true", "metrics.enabled=false")
     assert not helm.template("metrics.enabled=false").all("Service", "dbupgrade-operator-metrics")
@@ -496,7 +522,7 @@ def test_a_dependency_is_installed_when_asked_for_and_receives_its_values(
     stand_in = helm_with_stand_ins.template(*settings).one("ConfigMap", f"{name}-values")
     received = json.loads(stand_in["data"]["values"])
     assert {key: received[key] for key in wanted} == wanted
-    assert not helm_with_stand_ins.template().all("ConfigMap")
+    assert not helm_with_stand_ins.template().all("ConfigMap", f"{name}-values")
 
 
 def test_with_cert_manager_in_the_same_release_its_kinds_come_last(helm_with_stand_ins: Helm) -> None:

@@ -196,15 +196,15 @@ class StandIn:
     def _changed(self, kind: str, job: Object) -> None:
         if kind == "ADDED":
             self.created.append(job)
-            self._do(self._play(job, self.ending))
+            self._do(self.play(job, self.ending))
         elif kind == "MODIFIED" and job["metadata"].get("deletionTimestamp"):
             self._do(self._collect(job))
 
     def _do(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._plays.append(asyncio.create_task(coroutine))
 
-    async def _play(self, job: Object, ending: Ending | None) -> None:
-        """Give the Job its pod, and the ending that was set when the Job appeared."""
+    async def play(self, job: Object, ending: Ending | None) -> None:
+        """Give a Job its pod, and an ending: for the operator's own, that which was set when the Job appeared."""
         async with self._hands:
             pod = await eventually(lambda: self._create_pod(job))
         if ending is not None:

@@ -13,7 +13,7 @@ from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.migrations import Migrations
 from dbupgrade.decide.observed import job_from
 from dbupgrade.pod.context import JobSettings
-from dbupgrade.pod.job import job
+from dbupgrade.pod.job import job, planning_job
 from dbupgrade.pod.steps import fetch
 from tests.unit.decide.builders import (
     IMAGE_1,
@@ -307,3 +307,57 @@ def test_a_value_with_dollars_would_arrive_as_it_is() -> None:
     found = environment(fetching(job(a_resource(spec), an_intent(spec), SETTINGS)))
     assert unescaped(found["IMAGE"]) == "a$(DATABASE_URL)"
     assert unescaped(found["FOLDER"]) == "/$(HOME)$$"
+
+
+class TestPlanning:
+    """The Job that a person's `kubectl dbupgrade plan` creates."""
+
+    @staticmethod
+    def made(**changes: Any) -> Object:
+        spec = a_spec(**changes)
+        run = replace(an_intent(spec), job_name="plan-shop")
+        return planning_job(a_resource(spec), run, replace(SETTINGS, reads_secrets=False))
+
+    def test_it_plans_and_applies_nothing(self) -> None:
+        assert migrate(self.made())["args"] == ["migrate", "plan"]
+
+    @pytest.mark.parametrize("approval", ["Never", "OnFindings", "Always"])
+    def test_its_plan_has_the_digest_of_the_runs(self, approval: str) -> None:
+        policy = {"approval": approval}
+        ours, its = environment(migrate(self.made(policy=policy))), environment(migrate(made(policy=policy)))
+        assert ours["MIGRATE_PLAN_FOR"] == f"{NAMESPACE}/{NAME}"
+        assert ours["MIGRATE_IMAGE_DIGEST_FILE"] == "/image-digest"
+        assert ours["MIGRATE_APPROVAL"] == approval
+        changed = {
+            "MIGRATE_PLAN_FOR",
+            "MIGRATE_IMAGE_DIGEST_FILE",
+            "MIGRATE_APPROVAL",
+            "MIGRATE_APPROVAL_ABOVE",
+        }
+        assert {name: value for name, value in ours.items() if name not in changed} == {
+            name: value for name, value in its.items() if name not in changed
+        }
+        mounts = {mount["mountPath"] for mount in migrate(self.made(policy=policy))["volumeMounts"]}
+        assert "/image-digest" in mounts
+
+    def test_nothing_on_it_is_the_operators(self) -> None:
+        body = self.made()
+        text = json.dumps([body["metadata"], body["spec"]["template"]["metadata"]])
+        for name in (
+            names.LABEL_UID,
+            names.LABEL_DATABASE,
+            names.ANNOTATION_RUN_ID,
+            names.ANNOTATION_RESOURCE,
+            UID,
+        ):
+            assert name not in text
+        assert "ownerReferences" not in body["metadata"]
+        assert body["metadata"]["generateName"] == "plan-shop-"
+        assert "name" not in body["metadata"]
+
+    def test_it_goes_by_itself_when_nobody_removes_it(self) -> None:
+        assert self.made()["spec"]["ttlSecondsAfterFinished"] == 600
+
+    def test_its_pod_is_as_restricted_as_that_of_a_run(self) -> None:
+        assert pod_of(self.made())["securityContext"] == pod_of(made())["securityContext"]
+        assert migrate(self.made())["securityContext"] == RESTRICTED

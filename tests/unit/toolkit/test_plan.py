@@ -213,3 +213,18 @@ def test_the_environment_of_an_approval() -> None:
 def test_what_cannot_be_used_is_refused(name: str, value: str, words: str) -> None:
     with pytest.raises(BadEnvironmentError, match=words):
         settings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("log", "wanted"),
+    [
+        (f"{documents.line(PLAN)}\n", PLAN),
+        (f'{{"event": "wait"}}\n{documents.line(PLAN)}\nnot json\n[1]\n{{"event": "done"}}', PLAN),
+        (f"{documents.line(replace(PLAN, digest='sha256:' + 'b' * 64))}\n{documents.line(PLAN)}", PLAN),
+        ('{"event": "plan"}\n', None),
+        ('{"event": "plan", "plan": {"digest": 1}}\n', None),
+        ("", None),
+    ],
+)
+def test_the_last_plan_of_a_log(log: str, wanted: Plan | None) -> None:
+    assert documents.last(log) == wanted
