@@ -41,6 +41,9 @@ with used as (
   select count(*) as everywhere, count(*) filter (where usename = session_user) as by_role,
     count(*) filter (where datname = current_database()) as in_database
   from pg_stat_activity where datid is not null and usesysid is not null
+    -- Those that the run itself has opened since, and closed, are gone in a moment.
+    and not (usename = session_user and pid <> pg_backend_pid()
+      and backend_start > (select backend_start from pg_stat_activity where pid = pg_backend_pid()))
 ), login as (select rolsuper, rolconnlimit from pg_roles where rolname = session_user)
 select current_setting('max_connections')::int - (case when login.rolsuper then 0 else
     current_setting('superuser_reserved_connections')::int

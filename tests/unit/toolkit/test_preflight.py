@@ -74,7 +74,7 @@ def found(*texts: str, facts: Facts = FACTS) -> list[tuple[str, str]]:
         (["drop index app.orders_pkey"], [("error", "GRANT app_owner TO migrator;")]),
         (["create index on app.orders (id)"], [("error", "GRANT app_owner TO migrator;")]),
         (["drop schema app"], [("error", "GRANT app_owner TO migrator;")]),
-        (["alter table app.old add a int"], [("error", "ALTER TABLE app.old OWNER TO migrator;")]),
+        (["alter table app.old add a int; insert into app.old values (1)"], [("error", "ALTER TABLE app.old OWNER TO migrator;")]),
         (['drop schema "Odd"'], [("error", 'ALTER SCHEMA "Odd" OWNER TO migrator;')]),
         (["select * from hidden.secret"], [("error", "GRANT USAGE ON SCHEMA hidden TO migrator;")]),
         (["insert into orders values (1)"], [("error", "GRANT INSERT ON app.orders TO migrator;")]),
@@ -122,11 +122,11 @@ def test_what_the_files_need_and_the_user_has_not(texts: list[str], wanted: list
 
 
 def test_one_finding_for_each_command_with_the_files_that_need_it() -> None:
-    texts = ["alter table app.orders add a int", "drop table app.orders", "insert into app.old values (1)"]
+    texts = ["alter table app.orders add a int", "drop table app.orders", "update app.old set a = 1"]
     files = pending.read([File(f"{number}_x.sql", text) for number, text in enumerate(texts, 1)])
     assert [each.message for each in preflight(FACTS, files)] == [
         "user migrator is not a member of app_owner, the owner of app.orders (needed by 1_x.sql and 2_x.sql)",
-        "user migrator has no INSERT privilege on app.old (needed by 3_x.sql)",
+        "user migrator has no UPDATE privilege on app.old (needed by 3_x.sql)",
     ]
 
 

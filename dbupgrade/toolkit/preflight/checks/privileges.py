@@ -37,14 +37,12 @@ def look(facts: Facts, pending: Pending) -> Iterator[Finding]:
             unread.append(each.file)
         else:
             groups.setdefault(_group(facts, each), []).append(each)
-    joined = {
-        name
-        for (kind, name), missing in groups.items()
-        if kind == "owner" and any(each.certain for each in missing)
-    }
+    joined = {name for (kind, name), missing in groups.items() if kind == "owner" and _is_certain(missing)}
     for (kind, name), missing in groups.items():
         if kind != "owner" and _owner_of(facts, missing[0]) in joined:
             continue  # whoever is a member of the owner may do this too
+        if kind == "table" and ("object", name) in groups and _is_certain(groups["object", name]):
+            continue  # and whoever owns it
         message, fix = _WORDS[kind](facts, name, missing)
         yield Finding(
             check=_NAME, severity=_severity(kind, missing), message=f"{message} ({_needed(missing)})", fix=fix
@@ -57,6 +55,10 @@ def look(facts: Facts, pending: Pending) -> Iterator[Finding]:
         yield Finding(check=_NAME, severity=INFO, message=message)
 
 
+def _is_certain(missing: Sequence[Missing]) -> bool:
+    return any(each.certain for each in missing)
+
+
 def _owner_of(facts: Facts, missing: Missing) -> str | None:
     """The owner of what a right is missing on."""
     if missing.owner:
@@ -67,7 +69,7 @@ def _owner_of(facts: Facts, missing: Missing) -> str | None:
 
 def _severity(kind: str, missing: Sequence[Missing]) -> str:
     """A provider may let others create extensions than PostgreSQL does."""
-    return ERROR if kind != "extension" and any(each.certain for each in missing) else WARNING
+    return ERROR if kind != "extension" and _is_certain(missing) else WARNING
 
 
 def _needed(missing: Sequence[Missing]) -> str:
