@@ -128,11 +128,12 @@ def test_kubectl_get_prints_the_columns_of_the_contract(world: World) -> None:
     world.upgrade(world.image(THREE))
     upgrade = world.wait_for(DONE)
     heads, row = (line.split() for line in world.kubectl("get", "dbu").splitlines())
-    assert heads == ["NAME", "READY", "PROGRESSING", "REASON", "AGE"]
-    assert row[:4] == ["app", "True", "False", "MigrationComplete"]
+    assert heads == ["NAME", "READY", "PROGRESSING", "REASON", "FAILURE", "SUSPENDED", "AGE"]
+    assert row[:5] == ["app", "True", "False", "MigrationComplete", "false"]  # and no failure
     heads, row = (line.split() for line in world.kubectl("get", "dbu", "-o", "wide").splitlines())
-    assert heads == ["NAME", "READY", "PROGRESSING", "REASON", "VERSION", "JOB", "AGE"]
-    assert row[4:6] == [VERSIONS[-1], upgrade.run["jobName"]]
+    assert heads[6:] == ["IMAGE", "VERSION", "JOB", "MESSAGE", "AGE"]
+    assert row[5:8] == [upgrade.run["image"], VERSIONS[-1], upgrade.run["jobName"]]
+    assert row[8:10] == ["applied", str(len(THREE))]
 
 
 def _jobs(world: World) -> list[dict[str, dict[str, object]]]:
