@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dbupgrade.toolkit.history.lock import KEY
 from e2e.scenarios.support.database import GATE
+from e2e.scenarios.support.mariadb import mariadb
 from e2e.scenarios.support.psql import parts
 from e2e.scenarios.support.upgrade import DONE, STALLED, held
 from e2e.scenarios.support.world import wait_until
@@ -51,3 +52,19 @@ def test_a_command_that_has_lost_its_lock_is_ended(world: World) -> None:
     assert upgrade.run["failure"] == "Interrupted"
     assert "its lock on the database was lost" in upgrade.message
     assert len(world.created_jobs()) == 1
+
+
+SLEEPS = {"engine": "Command", "command": ["sh", "-c", "trap 'exit 0' TERM; while sleep 0.2; do :; done"]}
+RUN_LOCK = "SELECT IS_USED_LOCK(CONCAT('dbupgrade_run_', LEFT(SHA2('shop', 256), 32)))"
+
+
+def test_on_mariadb_a_command_that_has_lost_its_lock_is_ended_though_it_then_succeeds(world: World) -> None:
+    with mariadb(world.cluster.host_ip) as server:
+        world.secrets.add(server.password)
+        world.secret(server.url("mysql") + "?sslaccept=strict")
+        world.upgrade(world.push({}, base=world.cluster.psql_image), migrations=SLEEPS)
+        world.wait_migrating()
+        (holder,) = server.rows(RUN_LOCK)
+        server.rows(f"KILL {holder}")
+        upgrade = world.wait_for(STALLED)
+    assert upgrade.run["failure"] == "Interrupted"
