@@ -113,6 +113,8 @@ def timed_out(seconds: float, last: Seen | None, trouble: str | None = None) -> 
 def _then(seen: Seen) -> str:
     if seen.suspended and seen.state != "Running":
         return f"resume it: kubectl dbupgrade resume {seen.name}"
+    if seen.waiting_plan:
+        return f"approve its plan: kubectl dbupgrade approve {seen.name}"
     return {
         "Unseen": "check that the operator is running",
         "Running": "the run continues",

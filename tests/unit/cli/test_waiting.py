@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbupgrade.cli.actions.waiting import timed_out
-from tests.unit.cli.builders import FAILED, RUN, seen
+from tests.unit.cli.builders import FAILED, RUN, seen, waiting
 
 if TYPE_CHECKING:
     from dbupgrade.cli.view import Seen
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
         (
             seen("Stalled", "JobFailed", "SQLError: …", run=FAILED),
             "Timed out after 5 s; last state: Failed: JobFailed: SQLError: …; it is not retried automatically",
+        ),
+        (
+            waiting(),
+            "Timed out after 5 s; last state: Waiting: ApprovalPending: the plan needs approval; "
+            "approve its plan: kubectl dbupgrade approve app",
         ),
     ],
 )
