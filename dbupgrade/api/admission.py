@@ -59,13 +59,17 @@ def deletion_policy() -> list[Object]:
             ],
         },
     }
-    binding = {
+    return [policy, binding(POLICY_NAME)]
+
+
+def binding(policy: str) -> Object:
+    """What puts a policy in force everywhere: it denies."""
+    return {
         "apiVersion": API_VERSION,
         "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": POLICY_NAME},
-        "spec": {"policyName": POLICY_NAME, "validationActions": ["Deny"]},
+        "metadata": {"name": policy},
+        "spec": {"policyName": policy, "validationActions": ["Deny"]},
     }
-    return [policy, binding]
 
 
 def _webhook(name: str, client: Object, failure_policy: str, *operations: str) -> Object:

@@ -6,7 +6,7 @@ the policies of a namespace (chart value `policies`) keep that away.
 """
 
 from dbupgrade.api import names
-from dbupgrade.api.admission import API_VERSION
+from dbupgrade.api.admission import API_VERSION, binding
 from dbupgrade.api.confinement import ACCOUNT
 from dbupgrade.api.spec.base import quoted
 from dbupgrade.api.spec.policy import Approval
@@ -101,13 +101,7 @@ def approval_policy(account: str = ACCOUNT) -> list[Object]:
             "validations": validations,
         },
     }
-    binding = {
-        "apiVersion": API_VERSION,
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": POLICY_NAME},
-        "spec": {"policyName": POLICY_NAME, "validationActions": ["Deny"]},
-    }
-    return [policy, binding]
+    return [policy, binding(POLICY_NAME)]
 
 
 _RULE = {

@@ -9,7 +9,7 @@ It cannot see whether the owner exists, nor what a service account that a pod na
 from collections.abc import Iterator
 
 from dbupgrade.api import names
-from dbupgrade.api.admission import API_VERSION
+from dbupgrade.api.admission import API_VERSION, binding
 from dbupgrade.api.spec.base import quoted
 from dbupgrade.objects import Object
 
@@ -193,13 +193,7 @@ def operator_policy(account: str = ACCOUNT) -> list[Object]:
             ],
         },
     }
-    binding = {
-        "apiVersion": API_VERSION,
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": POLICY_NAME},
-        "spec": {"policyName": POLICY_NAME, "validationActions": ["Deny"]},
-    }
-    return [policy, binding]
+    return [policy, binding(POLICY_NAME)]
 
 
 def _rules() -> Iterator[tuple[str, str]]:
