@@ -43,13 +43,13 @@ _VARIABLES: tuple[tuple[str, str], ...] = (
     ("level", _level("object")),
     ("level_before", _before(_level("oldObject"), "0")),
     ("size", 'object.spec.?policy.?approvalAbove.orValue("1Gi")'),
-    ("size_before", _before('oldObject.spec.?policy.?approvalAbove.orValue("1Gi")', "variables.size")),
+    ("size_before", _before('oldObject.spec.?policy.?approvalAbove.orValue("1Gi")', '"1Gi"')),
     ("says", 'variables.said != "" && variables.said != variables.said_before'),
     (
         "approves",
         'variables.says || (variables.plan != "" && variables.plan != variables.plan_before)'
         " || variables.level < variables.level_before"
-        " || (variables.level == 1 && variables.level_before == 1 && variables.size != variables.size_before)",
+        " || (variables.level == 1 && quantity(variables.size).compareTo(quantity(variables.size_before)) > 0)",
     ),
     (
         "may_approve",
@@ -60,7 +60,7 @@ _VARIABLES: tuple[tuple[str, str], ...] = (
 _WHO = '"user " + request.userInfo.username + " may not approve plans in namespace " + request.namespace'
 _WHAT = (
     f' + ": this needs the verb {VERB} on {names.PLURAL}.{names.GROUP} (ClusterRole dbupgrade-approver), as it sets the annotation'
-    f' {names.ANNOTATION_APPROVAL} or spec.policy.approvedPlan, lowers spec.policy.approval or changes approvalAbove"'
+    f' {names.ANNOTATION_APPROVAL} or spec.policy.approvedPlan, lowers spec.policy.approval or raises approvalAbove"'
 )
 
 

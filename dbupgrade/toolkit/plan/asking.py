@@ -20,7 +20,7 @@ def asks(plan: Plan, approval: Approval, above: int, unknown: str = "") -> str:
     if approval is Approval.NEVER or not plan.file_count:
         return ""
     if approval is Approval.ALWAYS:
-        return "Every plan needs approval (approval is Always)"
+        return "approval is Always"
     return next(iter((*_errors(plan), *_locks(plan, above), *_unknown(unknown))), "")
 
 

@@ -148,7 +148,6 @@ CHANGES: dict[str, tuple[Object, Object]] = {
     "the policy removed": (ALWAYS, {"spec": {"policy": None}}),
     "larger tables need none": (ON_FINDINGS, policy(approvalAbove="5Gi")),
     "the largest tables need none": (LARGE, policy(approvalAbove="20Gi")),
-    "a size removed": (LARGE, policy(approvalAbove=None)),
 }
 
 
@@ -166,6 +165,12 @@ HARMLESS: dict[str, tuple[Object, Object]] = {
     "an approval withdrawn": ({**ALWAYS, "approvedPlan": PLAN}, policy(approvedPlan=None)),
     "from Never to Always": ({}, policy(approval="Always")),
     "from OnFindings to Always": (ON_FINDINGS, policy(approval="Always")),
+    "a size removed": (LARGE, policy(approvalAbove=None)),
+    "smaller tables need one, too": (LARGE, policy(approvalAbove="900Mi")),
+    "the same size in another unit": (
+        {**ON_FINDINGS, "approvalAbove": "2Gi"},
+        policy(approvalAbove="2048Mi"),
+    ),
     "a size that does not matter": (ALWAYS, policy(approvalAbove="5Gi")),
     "the default written out": (ON_FINDINGS, policy(approvalAbove="1Gi")),
     "another limit": ({**ALWAYS, "approvedPlan": PLAN}, policy(lockTimeout="7s")),
@@ -177,6 +182,12 @@ HARMLESS: dict[str, tuple[Object, Object]] = {
 async def test_everything_else_does_not(people: People, before: Object, change: Object) -> None:
     await people.create(**before)
     await people.change(people.developer, change)
+
+
+async def test_larger_tables_need_the_verb_at_creation_too(people: People) -> None:
+    with pytest.raises(Forbidden, match=NOT_ALLOWED):
+        await people.developer.create(people.namespace, a_resource(**LARGE))
+    await people.developer.create(people.namespace, a_resource(**ON_FINDINGS, approvalAbove="500Mi"))
 
 
 class TestAnnotation:

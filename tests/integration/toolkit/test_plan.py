@@ -136,7 +136,7 @@ def test_a_database_that_changed_needs_another_approval(
     toolkit.execute(change)
     code, report = apply(toolkit, tmp_path, **approved(digest))
     assert (code, report.failure, report.applied) == (13, Failure.APPROVAL_PENDING, None)
-    assert report.error == "Every plan needs approval (approval is Always); what was approved is another plan"
+    assert report.error == "approval is Always; what was approved is another plan"
     assert "c" not in toolkit.tables()
     assert report.plan
     assert report.plan.digest != digest
