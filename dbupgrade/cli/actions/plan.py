@@ -90,8 +90,8 @@ async def _owner(on: Session, image: str | None) -> Owner:
         raise CommandError(
             f"the spec is invalid: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from None
-    if spec.migrations.engine is not Engine.ATLAS:
-        raise CommandError(f"plans exist for engine Atlas only, and the engine is {spec.migrations.engine}")
+    if spec.migrations.engine is Engine.COMMAND:
+        raise CommandError("nobody knows beforehand what a command will do, and the engine is Command")
     if spec.database.uses_aws:
         raise CommandError(
             "with AWS authentication, only the operator can log in to the database; with spec.policy.approval: Always, it makes the plan "

@@ -164,12 +164,12 @@ DENIED: dict[str, tuple[tuple[str | int, ...], Any, str]] = {
     ("migrations", "lint", "denied"),
     [
         ({}, "error", ""),
-        ({"engine": "Psql"}, "off", ""),
-        ({"engine": "Psql"}, "warn", "the lint is supported for Atlas only"),
-        ({"engine": "Command", "args": ["x"]}, "error", "the lint is supported for Atlas only"),
+        ({"engine": "Psql"}, "warn", ""),
+        ({"engine": "Command", "args": ["x"]}, "off", ""),
+        ({"engine": "Command", "args": ["x"]}, "error", 'must be "off" with engine Command'),
     ],
 )
-async def test_only_what_atlas_applies_is_linted(
+async def test_a_command_is_not_linted(
     admin: Client, namespace: str, migrations: dict[str, Any], lint: str, denied: str
 ) -> None:
     spec: dict[str, Any] = copy.deepcopy(MINIMAL)
