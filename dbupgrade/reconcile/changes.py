@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+from dbupgrade.api.conditions import PROGRESSING, READY
 from dbupgrade.decide.observed import pod_from, resource_from
 from dbupgrade.objects import Key, Object, key_of
 from dbupgrade.reconcile.check_inputs import InputsOfChecks
 from dbupgrade.reconcile.databases import Databases
 from dbupgrade.reconcile.memory import Memories
 from dbupgrade.reconcile.stores import database_of, is_over, owner_key
+from dbupgrade.telemetry.held import HELD
 from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS, RUN_SLOW
 
 Enqueue = Callable[[Key], None]
@@ -28,6 +30,7 @@ class Changes:
         """A DBUpgrade came, changed or went."""
         _count_pending(old, new)
         _note_slow(old, new)
+        _note_held(old, new)
         known = new or old
         if known is None:
             return
@@ -73,6 +76,22 @@ def _note_slow(old: Object | None, new: Object | None) -> None:
         RUN_SLOW.remove(old["metadata"]["namespace"], old["metadata"]["name"])
     if new and _is_slow(new):
         RUN_SLOW.labels(new["metadata"]["namespace"], new["metadata"]["name"]).set(1)
+
+
+def _note_held(old: Object | None, new: Object | None) -> None:
+    """Keep the gauge of resources that are held in step with the statuses."""
+    if known := new or old:
+        metadata = known["metadata"]
+        HELD.note(metadata["namespace"], metadata["name"], _why_held(new) if new else None)
+
+
+def _why_held(obj: Object) -> str | None:
+    """The reason of a resource that is neither ready nor in progress."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    known = {each.get("type"): each for each in conditions}
+    ready, progressing = known.get(READY, {}), known.get(PROGRESSING, {})
+    held = (ready.get("status"), progressing.get("status")) == ("False", "False")
+    return str(progressing.get("reason", "")) if held else None
 
 
 def _is_slow(obj: Object) -> bool:

@@ -437,7 +437,11 @@ def test_secure_metrics_are_scraped_over_tls_with_a_token(helm: Helm) -> None:
     assert environment(objects)["DBUPGRADE_METRICS_SECURE"] == "true"
     (endpoint,) = objects.one("ServiceMonitor")["spec"]["endpoints"]
     assert (endpoint["scheme"], bool(endpoint["bearerTokenFile"])) == ("https", True)
-    asked = {name for rule in objects.one("ClusterRole", "dbupgrade-operator")["rules"] for name in rule["resources"]}
+    asked = {
+        name
+        for rule in objects.one("ClusterRole", "dbupgrade-operator")["rules"]
+        for name in rule["resources"]
+    }
     assert {"tokenreviews", "subjectaccessreviews"} <= asked
 
 
