@@ -151,6 +151,8 @@ async def test_kubectl_get_shows_the_columns(admin: Client, namespace: str) -> N
         "Ready",
         "Progressing",
         "Reason",
+        "Failure",
+        "Suspended",
         "Age",
     ]
     assert (shown["Ready"], shown["Progressing"], shown["Reason"]) == (
@@ -159,7 +161,12 @@ async def test_kubectl_get_shows_the_columns(admin: Client, namespace: str) -> N
         "MigrationInProgress",
     )
     wide = {name: shown[name] for name, priority in columns.items() if priority == 1}
-    assert wide == {"Version": "20250102", "Job": "shop-1"}
+    assert wide == {
+        "Image": MINIMAL["migrations"]["image"],
+        "Version": "20250102",
+        "Job": "shop-1",
+        "Message": "",
+    }
 
 
 def condition(kind: str, status: str, reason: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from dbupgrade.kube.resources import ResourceClient, ResourceKind
-from tests.integration.harness.faultproxy import Stall
+from tests.integration.harness.faultproxy import Answer, Stall
 from tests.integration.harness.scene import JOB_CREATION, condition, run_of
 from tests.integration.harness.standin import SUCCESS
 from tests.integration.harness.waiting import eventually
@@ -85,9 +85,12 @@ async def test_a_creation_without_an_answer_is_told(scene: Scene) -> None:
     """A webhook that hangs longer than the operator waits looks like this."""
     scene.standin.ending = SUCCESS
     scene.inject(JOB_CREATION, Stall())
+    # What it says is gone as soon as a try succeeds; until it was seen, none does, and the first problem stays the one that is told.
+    refused = scene.inject(JOB_CREATION, Answer(500), times=None)
     await scene.start()
     await scene.create()
     resource = await scene.until(lambda found: "creationProblem" in run_of(found))
+    scene.proxy.faults.remove(refused)
     assert "no answer in time" in run_of(resource)["creationProblem"]
     assert run_of(resource)["creationProblem"] in condition(resource, "Ready")["message"]
     await scene.until_ready()

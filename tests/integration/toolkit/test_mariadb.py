@@ -255,7 +255,7 @@ def test_the_preflight_tells_what_a_user_lacks_and_stops_at_a_server_that_only_r
 
 def blocked_by(maria: MariaDb, folder: Path, database: str) -> dict[str, Any]:
     """What is told of an ALTER TABLE that waits for a transaction which has read the table."""
-    maria.rows(f"create database {database}; grant all on {database}.* to shop")
+    maria.rows(f"create or replace database {database}; grant all on {database}.* to shop")
     toolkit = OnMariaDb.of(maria, folder, database)
     toolkit.write(v1="create table orders (id int);")
     assert toolkit.run("apply").code == 0
