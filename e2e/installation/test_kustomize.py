@@ -118,7 +118,7 @@ def test_an_operator_for_one_namespace_does_all_there_with_a_role_and_leaves_oth
         None,
     }  # None: its one webhook configuration, and what every account may ask for
     names = cluster.kubectl("get", "clusterroles", "--output=name")
-    (role,) = [name for name in names.split() if "dbupgrade" in name]
+    (role,) = [name for name in names.split() if "dbupgrade" in name and not name.endswith("-approver")]
     (rule,) = json.loads(cluster.kubectl("get", role, "--output=json"))["rules"]
     assert rule["resources"] == ["validatingwebhookconfigurations"]
 

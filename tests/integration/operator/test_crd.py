@@ -162,7 +162,7 @@ async def test_kubectl_get_shows_the_columns(admin: Client, namespace: str) -> N
     )
     wide = {name: shown[name] for name, priority in columns.items() if priority == 1}
     assert wide == {
-        "Image": MINIMAL["migrations"]["image"],
+        "Image": "registry.example/shop:1.0.0",
         "Version": "20250102",
         "Job": "shop-1",
         "Message": "",
