@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import REGISTRY
 
+import dbupgrade.telemetry.held
 import dbupgrade.telemetry.metrics  # noqa: F401 - fills the registry
 from e2e.cluster import debian
 from tests.packaging.conftest import REPOSITORY
