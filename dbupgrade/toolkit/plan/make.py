@@ -18,7 +18,9 @@ from dbupgrade.api.plan import (
     PlannedLock,
     PlannedStatement,
 )
+from dbupgrade.api.record import from_json, to_json
 from dbupgrade.api.status import Failure
+from dbupgrade.pod.redact import every_text, remove_secrets
 from dbupgrade.toolkit import folder
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.history.atlas import AtlasError
@@ -35,6 +37,7 @@ from dbupgrade.toolkit.sql import parser
 from dbupgrade.toolkit.sql.concurrently import File
 from dbupgrade.toolkit.sql.names import Name
 
+_ASKS = 512
 _LEVELS = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
 
 
@@ -67,7 +70,22 @@ def make(call: Call, span: Span, known: pending.Survey) -> Plan:
         files=tuple(sorted(files, key=_danger)),
     )
     unknown = next((f"{each.file} line {each.line}" for each in found.locks if not each.complete), "")
-    return replace(plan, asks=asking.asks(plan, settings.approval, settings.approval_above, unknown))
+    # What is shown is cut; what decides is not.
+    asks = asking.asks(plan, settings.approval, settings.approval_above, unknown)[:_ASKS]
+    shown = replace(plan, asks=asks, files=tuple(map(_shown, plan.files)))
+    return masked(shown, call.output.secrets)
+
+
+def masked(plan: Plan, secrets: tuple[str, ...]) -> Plan:
+    """`plan` without the secrets, while they are spelled as they are: JSON may spell them in another way."""
+    texts = every_text(to_json(plan), lambda text: remove_secrets(text, secrets))
+    return replace(from_json(Plan, texts), digest=plan.digest, image_digest=plan.image_digest)
+
+
+def _shown(file: PlannedFile) -> PlannedFile:
+    """`file` with as much as a plan has room for, the worst first."""
+    statements = (replace(each, locks=each.locks[:LOCKS]) for each in file.notable[:PLANNED_STATEMENTS])
+    return replace(file, notable=tuple(statements))
 
 
 def _look(call: Call, known: pending.Survey) -> _Found:
@@ -118,11 +136,12 @@ def _file(name: str, number: int, found: _Found) -> PlannedFile:
             before, line=finding.line, findings=(*before.findings, told)[:FINDINGS]
         )
     for each in (each for each in found.locks if each.file == name):
-        told_locks = tuple(_lock(lock, found.sizes) for lock in _blocking(each.locks)[:LOCKS])
+        found_locks = (_lock(lock, found.sizes) for lock in _blocking(each.locks))
+        told_locks = tuple(sorted(found_locks, key=lambda lock: -(lock.bytes or 0)))
         if not told_locks:
             continue
         notable[each.line] = replace(notable[each.line], line=each.line, locks=told_locks)
-    statements = sorted(notable.values(), key=lambda each: (_worst(each), each.line))[:PLANNED_STATEMENTS]
+    statements = sorted(notable.values(), key=lambda each: (_worst(each), each.line))
     return PlannedFile(
         name=name, number=number, statement_count=_statements(found, name), notable=tuple(statements)
     )

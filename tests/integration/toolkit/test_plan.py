@@ -202,9 +202,27 @@ def test_a_secret_in_a_name_is_in_no_plan(toolkit: Toolkit, tmp_path: Path) -> N
     toolkit.write(v1=f'create table "{PASSWORD}" (id int);')
     assert toolkit.run("apply").code == 0
     toolkit.write(v2=f'drop table "{PASSWORD}";')
-    code, report = apply(toolkit, tmp_path, **ALWAYS)
-    assert code == 13
-    assert PASSWORD not in repr(report)
+    for asking in (ALWAYS, FINDINGS):
+        code, report = apply(toolkit, tmp_path, **asking)
+        assert code == 13
+        assert report.plan
+        assert PASSWORD not in repr(report)
+
+
+def test_a_large_table_among_many_asks(toolkit: Toolkit, tmp_path: Path) -> None:
+    names = [f"t{number}" for number in range(30)]
+    toolkit.write(v1="".join(f"create table {name} (id int, note text);" for name in names))
+    assert toolkit.run("apply").code == 0
+    toolkit.execute("insert into t29 select g, repeat('x', 100) from generate_series(1, 20000) g")
+    for version, sql in {
+        "v2": f"lock table {', '.join(names)} in exclusive mode;",
+        "v3": "\n".join(f"alter table {name} add column b int;" for name in names),
+    }.items():
+        toolkit.write(**{version: sql})
+        found = plan(toolkit, **FINDINGS, MIGRATE_APPROVAL_ABOVE="1Mi")
+        assert "keeps writers of public.t29" in found.asks
+        code, _ = apply(toolkit, tmp_path, **FINDINGS, MIGRATE_APPROVAL_ABOVE="1Mi")
+        assert code == 13
 
 
 def test_text_and_markdown(toolkit: Toolkit) -> None:

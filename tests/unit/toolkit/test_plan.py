@@ -14,6 +14,7 @@ from dbupgrade.pod import plan_text
 from dbupgrade.toolkit.environment import BadEnvironmentError, read
 from dbupgrade.toolkit.plan.asking import asks
 from dbupgrade.toolkit.plan.identity import Identity, digest
+from dbupgrade.toolkit.plan.make import masked
 
 DIGEST = "sha256:" + "a" * 64
 LOCK = PlannedLock(
@@ -228,3 +229,13 @@ def test_what_cannot_be_used_is_refused(name: str, value: str, words: str) -> No
 )
 def test_the_last_plan_of_a_log(log: str, wanted: Plan | None) -> None:
     assert documents.last(log) == wanted
+
+
+def test_a_secret_that_json_spells_in_another_way_is_masked() -> None:
+    secret = 'h"unter\u00e4 2'
+    drop = PlannedFinding(level="error", rule="r", what=f"drops table {secret}")
+    file = PlannedFile(name="1_a.sql", notable=(PlannedStatement(line=1, findings=(drop,)),))
+    plan = masked(replace(PLAN, asks=f"drops table {secret}", files=(file,)), (secret,))
+    assert plan.digest == PLAN.digest
+    assert plan.asks == "drops table ***"
+    assert plan.files[0].notable[0].findings[0].what == "drops table ***"
