@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbupgrade.api import names
-from dbupgrade.api.status import Run
+from dbupgrade.api.run import Run
 from dbupgrade.decide.observed import resource_from
 from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
 from dbupgrade.pod.context import JobSettings

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, Reason
 from dbupgrade.cli.view import Seen
-from dbupgrade.decide.failures import delay_after
+from dbupgrade.decide.retries import delay_after
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,16 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from dbupgrade.api.check_status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.api.conditions import READY, STALLED, Reason
-from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Failure, PreflightFinding, Run, Verdict
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.findings import PreflightFinding
+from dbupgrade.api.run import Run
 from dbupgrade.cli import style
 from dbupgrade.cli.pods import problem
 from dbupgrade.cli.view import Seen
-from dbupgrade.decide.failures import KINDS, Retry, delay_after
+from dbupgrade.decide.failures import KINDS, Retry
+from dbupgrade.decide.retries import delay_after
 from dbupgrade.decide.statuses import what_failed
 from dbupgrade.objects import Object
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from dbupgrade.api.status import Progress, Run
+from dbupgrade.api.run import Progress, Run
 from dbupgrade.cli.times import length
 
 _CELLS = 20

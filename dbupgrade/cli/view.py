@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dbupgrade.api import conditions, names
+from dbupgrade.api.check_status import CheckStatus
+from dbupgrade.api.findings import PreflightFinding
 from dbupgrade.api.plan import Plan
 from dbupgrade.api.record import from_json, to_json
-from dbupgrade.api.status import CheckStatus, PreflightFinding, Run, Status
+from dbupgrade.api.run import Run
+from dbupgrade.api.status import Status
 from dbupgrade.cli import progress, style
 from dbupgrade.cli.pods import phase, problem
 from dbupgrade.cli.times import length

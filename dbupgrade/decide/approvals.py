@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dbupgrade.api import names
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.plan import Approved, Plan
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.policy import Approval
-from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.api.status import Status
 from dbupgrade.pod.redact import clean
 from dbupgrade.pod.report import Report
 

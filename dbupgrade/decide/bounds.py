@@ -7,8 +7,10 @@ place that each status passes, and not where each is read.
 from dataclasses import replace
 from functools import partial
 
+from dbupgrade.api.check_status import CheckStatus
 from dbupgrade.api.record import from_json, to_json
-from dbupgrade.api.status import CheckStatus, Run, Status
+from dbupgrade.api.run import Run
+from dbupgrade.api.status import Status
 from dbupgrade.pod.redact import clean, every_text
 
 _TEXT_BYTES = 1024

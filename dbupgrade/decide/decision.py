@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from dbupgrade.api.status import CheckStatus, Run, Status
+from dbupgrade.api.check_status import CheckStatus
+from dbupgrade.api.run import Run
+from dbupgrade.api.status import Status
 from dbupgrade.decide.metric_values import Query
 
 

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from datetime import datetime
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.plan import Plan
+from dbupgrade.api.run import Run, RunResult
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.policy import ErrorDetail
 from dbupgrade.api.spec.runner import Runner
-from dbupgrade.api.status import Failure, Run, RunResult, Status
+from dbupgrade.api.status import Status
 from dbupgrade.decide import approvals, post_checks
 from dbupgrade.decide.decision import Decision, RemoveToken, SetTtl, WriteStatus
 from dbupgrade.decide.failures import KINDS, Retry

@@ -5,19 +5,15 @@ docs/status.md all come from it. Rules: contract, section 3.9.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import Enum
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.status import Failure, Run
+from dbupgrade.api.failure import Failure
 
 _RETRY_BASE_SECONDS = 10.0
-_RETRY_CAP_SECONDS = 300.0
 _SECRET_BASE_SECONDS = 30.0
-_UNSEEN_SECRET_SECONDS = 3600.0
-"""How long after its end a run is repeated that needs another Secret, where its change cannot be seen."""
 _ANY_SECRET = "the Secret"  # noqa: S105 - words, not a secret
 
 
@@ -363,39 +359,3 @@ KINDS: dict[Failure, FailureKind] = {
 
 def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def delay_after(run: Run, uid: str) -> timedelta | None:
-    """How long after its end the failed `run` is retried automatically; None when it is not.
-
-    After a failure that another Secret mends, that is when the Secret changes, or after an hour where the operator does not
-    read Secrets.
-    """
-    if run.failure is None or waits_for_secret(run):
-        return None
-    if KINDS[run.failure].retry is Retry.SECRET_CHANGE:
-        return _jittered(_UNSEEN_SECRET_SECONDS, run.attempt, uid)
-    return retry_delay(run.failure, run.attempt, uid)
-
-
-def waits_for_secret(run: Run) -> bool:
-    """Whether the failed `run` is retried when its Secret changes: the operator knows the version that it had."""
-    needs_another = run.failure is not None and KINDS[run.failure].retry is Retry.SECRET_CHANGE
-    return needs_another and run.secret_version is not None
-
-
-def retry_delay(failure: Failure, attempt: int, uid: str) -> timedelta | None:
-    """How long after its end a run that failed for a passing reason is retried; None for another reason.
-
-    Doubles from ten seconds, or thirty for a Secret, to five minutes.
-    """
-    kind = KINDS[failure]
-    if kind.retry is not Retry.BACKOFF:
-        return None
-    return _jittered(min(kind.first_delay * 2.0 ** min(attempt - 1, 10), _RETRY_CAP_SECONDS), attempt, uid)
-
-
-def _jittered(seconds: float, attempt: int, uid: str) -> timedelta:
-    """The jitter (up to a fifth) comes from `uid` and `attempt`, so that the same run gets the same answer, also after a restart."""
-    jitter = int(names.digest(uid, attempt, length=4), 16) / 0xFFFF
-    return timedelta(seconds=round(seconds * (1 + jitter / 5), 1))

@@ -4,18 +4,20 @@ from dataclasses import replace
 from datetime import timedelta
 
 from dbupgrade.api import names
+from dbupgrade.api.check_status import CheckPhase, CheckStatus
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.identity import database_identity, run_id, runner_hash
 from dbupgrade.api.plan import Plan
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import CheckPhase, CheckStatus, Run
 from dbupgrade.decide import approvals, gates
 from dbupgrade.decide.decision import CreateJob, Decision
-from dbupgrade.decide.failures import KINDS, Retry, delay_after, waits_for_secret
+from dbupgrade.decide.failures import KINDS, Retry
 from dbupgrade.decide.gates import turn
 from dbupgrade.decide.gates.gate import CheckResults, GateAnswer, Hold, Pause
 from dbupgrade.decide.needs import Need
 from dbupgrade.decide.observed import Observed
+from dbupgrade.decide.retries import delay_after, waits_for_secret
 from dbupgrade.decide.statuses import held, running
 
 _SECRET_RECHECK_SECONDS = 30.0  # Secrets are not watched

@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, Progress, Run, RunResult, Status
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Progress, Run, RunResult
+from dbupgrade.api.status import Status
 from dbupgrade.decide import post_checks, slow, task
 from dbupgrade.decide.decision import CompareJob, CreateJob, Decision, DeleteJob, RenewToken
 from dbupgrade.decide.ending import expire, failed, failed_status, finish, remove_token

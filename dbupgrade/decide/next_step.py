@@ -6,7 +6,7 @@ A pure function. Whoever asks fetches what is needed, adds it to what was observ
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from dbupgrade.api.status import Run, RunKind
+from dbupgrade.api.run import Run, RunKind
 from dbupgrade.decide import intent, migration
 from dbupgrade.decide.decision import Decision, DeleteJob
 from dbupgrade.decide.gates import Walk

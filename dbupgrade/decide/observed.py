@@ -10,12 +10,13 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from dbupgrade.api import names
+from dbupgrade.api.check_status import CheckKind, CheckPhase, CheckStatus
 from dbupgrade.api.conditions import PROGRESSING, Reason, find_condition
 from dbupgrade.api.identity import database_identity
 from dbupgrade.api.plan import Approved, Plan
 from dbupgrade.api.record import from_json
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Status
+from dbupgrade.api.status import Status
 from dbupgrade.decide import approvals
 from dbupgrade.decide.approvals import Verdict as Said
 from dbupgrade.decide.metric_values import Sample

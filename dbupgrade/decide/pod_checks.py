@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from dbupgrade.api.check_status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.checks import MinPodVersion
-from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.decide.observed import Observed, PodsSeen
 from dbupgrade.decide.selectors import selector_text
 from dbupgrade.decide.versions import PodVersions, check_pods

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from dbupgrade.api.check_status import CheckPhase, CheckStatus, Verdict
 from dbupgrade.api.conditions import Reason
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec.checks import MetricCheck
-from dbupgrade.api.status import CheckPhase, CheckStatus, Run, Status, Verdict
+from dbupgrade.api.status import Status
 from dbupgrade.decide import windows
 from dbupgrade.decide.decision import CheckInputs, Decision
 from dbupgrade.decide.metric_values import query

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from dbupgrade.api.status import Run
+from dbupgrade.api.run import Run
 from dbupgrade.decide.observed import Observed
 
 SHARE = 0.75

@@ -11,9 +11,11 @@ from dbupgrade.api.conditions import (
     Reason,
     set_condition,
 )
-from dbupgrade.api.status import HISTORY_LENGTH, Run, Status
-from dbupgrade.decide.failures import KINDS, RETRY_BY_HAND, Retry, delay_after
+from dbupgrade.api.run import Run
+from dbupgrade.api.status import HISTORY_LENGTH, Status
+from dbupgrade.decide.failures import KINDS, RETRY_BY_HAND, Retry
 from dbupgrade.decide.observed import Observed
+from dbupgrade.decide.retries import delay_after
 from dbupgrade.pod import engines, lint
 
 _MESSAGE_LENGTH = 8192  # the API server refuses more than 32768

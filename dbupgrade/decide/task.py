@@ -7,7 +7,8 @@ caches alone must not decide, as an absence in them may only be a delay, the sta
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dbupgrade.api.status import Failure, Run
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run
 from dbupgrade.decide import pulls
 from dbupgrade.decide.needs import ReadRun
 from dbupgrade.decide.observed import JobView, Observed, PodView

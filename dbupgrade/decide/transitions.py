@@ -3,16 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from dbupgrade.api.check_status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.api.conditions import PROGRESSING, Condition, Reason, find_condition
-from dbupgrade.api.status import (
-    CheckKind,
-    CheckPhase,
-    CheckStatus,
-    Run,
-    RunResult,
-    Status,
-    Verdict,
-)
+from dbupgrade.api.run import Run, RunResult
+from dbupgrade.api.status import Status
 from dbupgrade.decide.failures import KINDS
 from dbupgrade.decide.statuses import retried_automatically, same_failure
 from dbupgrade.pod import lint

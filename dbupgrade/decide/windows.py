@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dbupgrade.api.check_status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.api.names import digest
 from dbupgrade.api.spec.checks import MetricCheck
-from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.decide.metric_values import Reading, Sample, query, read
 from dbupgrade.decide.observed import Observed
 

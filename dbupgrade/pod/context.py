@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import Run
 from dbupgrade.pod.connection.access import Access
 
 

@@ -6,8 +6,8 @@ quote around it, so nothing of it can be masked for sure.
 
 from dataclasses import replace
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.policy import ErrorDetail
-from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
 
 _RAISED = frozenset({"P0001", "P0004", "45000"})

@@ -2,7 +2,8 @@
 
 from typing import ClassVar, Protocol
 
-from dbupgrade.api.status import Failure, Run
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run
 from dbupgrade.objects import Object
 from dbupgrade.pod import folder
 from dbupgrade.pod.container import temporary_volume

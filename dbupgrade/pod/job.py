@@ -6,9 +6,9 @@ Contract, section 3.5. The pod passes Pod Security "restricted"; user input is d
 from dataclasses import replace
 
 from dbupgrade.api import names
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import Connection, UrlSecretRef
-from dbupgrade.api.status import Run
 from dbupgrade.objects import Object
 from dbupgrade.pod import identities
 from dbupgrade.pod.connection.access import Access, Authority

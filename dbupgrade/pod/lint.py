@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dbupgrade.api.status import LINT_FINDINGS, Finding, Lint
+from dbupgrade.api.findings import LINT_FINDINGS, Finding, Lint
 
 ERROR = "error"
 _NAMED = 3  # findings in a message

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from dbupgrade.api.status import PREFLIGHT_FINDINGS, PreflightFinding
+from dbupgrade.api.findings import PREFLIGHT_FINDINGS, PreflightFinding
 from dbupgrade.pod.redact import clean, printable
 
 ERROR = "error"

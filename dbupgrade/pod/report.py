@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.findings import Lint, PreflightFinding
 from dbupgrade.api.plan import PlanNote
-from dbupgrade.api.status import Failure, Lint, PreflightFinding
 
 MARK = "dbupgrade-report:"
 """How the line begins that an engine leaves as its report in the log."""

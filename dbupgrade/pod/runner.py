@@ -6,11 +6,11 @@ from datetime import UTC, timedelta
 from enum import StrEnum
 
 from dbupgrade.api import names
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import Dialect
 from dbupgrade.api.spec.migrations import Delivery, Engine, ExecOrder
 from dbupgrade.api.spec.policy import Approval, LintMode
-from dbupgrade.api.status import Failure
 from dbupgrade.objects import Object
 from dbupgrade.pod import folder, message
 from dbupgrade.pod.connection import asked, environment

@@ -2,8 +2,8 @@
 
 from typing import ClassVar, Protocol
 
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import Run
 from dbupgrade.objects import Object
 from dbupgrade.pod.context import Context
 from dbupgrade.pod.engine import MigrationEngine

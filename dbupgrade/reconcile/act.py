@@ -9,7 +9,8 @@ import structlog
 
 from dbupgrade.api import names
 from dbupgrade.api.record import to_json
-from dbupgrade.api.status import Run, Status
+from dbupgrade.api.run import Run
+from dbupgrade.api.status import Status
 from dbupgrade.decide import bounds, migration, transitions
 from dbupgrade.decide.decision import (
     CompareJob,

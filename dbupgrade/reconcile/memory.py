@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dbupgrade.api.status import CheckStatus
+from dbupgrade.api.check_status import CheckStatus
 from dbupgrade.decide.observed import JobView, Looked
 from dbupgrade.objects import Key
 

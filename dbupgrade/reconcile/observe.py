@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import structlog
 
 from dbupgrade.api.conditions import Reason
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import UrlSecretRef
 from dbupgrade.api.spec.migrations import KeyReference
-from dbupgrade.api.status import Run
 from dbupgrade.clock import utc_now
 from dbupgrade.decide.needs import ReadPlan, ReadProgress, ReadReport, ReadRun, ReadSecret
 from dbupgrade.decide.observed import (

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import structlog
 
 from dbupgrade.api import names
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec.database import Database
-from dbupgrade.api.status import Failure, Run
 from dbupgrade.decide.observed import Resource
 from dbupgrade.kube.errors import AlreadyExists, Conflict, Forbidden, NotFound
 from dbupgrade.pod import identities

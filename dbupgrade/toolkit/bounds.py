@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.report import Report
 
 LOCK_SECONDS = 5.0

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.status import PreflightFinding
+from dbupgrade.api.findings import PreflightFinding
 from dbupgrade.pod.redact import url_secrets
 from dbupgrade.toolkit import address, call_metrics, folder
 from dbupgrade.toolkit.bounds import Bounds

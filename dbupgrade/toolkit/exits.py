@@ -3,7 +3,7 @@
 import re
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.decide.failures import KINDS
 from dbupgrade.pod.report import Report
 

@@ -2,7 +2,8 @@
 
 import argparse
 
-from dbupgrade.api.status import Failure, PreflightFinding
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.findings import PreflightFinding
 from dbupgrade.pod import message
 from dbupgrade.pod.redact import cut, remove_secrets
 from dbupgrade.pod.report import Report

@@ -4,7 +4,7 @@ import random
 import time
 from dataclasses import dataclass, replace
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit import bounds
 from dbupgrade.toolkit.call import Call

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.decide.failures import KINDS
 from e2e.cluster import Folder, Link
 from e2e.cluster.images import PLATFORM, Special

@@ -6,8 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from dbupgrade.api import names
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.plan import PlanNote
-from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
 
 if TYPE_CHECKING:

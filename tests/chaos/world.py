@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from dbupgrade.api import names
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.decide.failures import KINDS
 from dbupgrade.kube.errors import KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.decide.failures import KINDS
 from tests.versions.databases import OnMariaDb
 from tests.versions.engines import Psql

@@ -12,9 +12,9 @@ from dbupgrade.api import names
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.plan import Plan
 from dbupgrade.api.record import to_json
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.migrations import Engine
-from dbupgrade.api.status import Run
 from dbupgrade.cli import pods, session, style
 from dbupgrade.cli.errors import CommandError
 from dbupgrade.cli.lines import readable

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from dbupgrade.api.check_status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.api.conditions import Reason
 from dbupgrade.api.spec.checks import MetricCheck
-from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.decide import pod_checks, windows
 from dbupgrade.decide.decision import CheckInputs
 from dbupgrade.decide.gates.gate import CheckResults, GateAnswer, Hold, Pause

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dbupgrade.api.check_status import CheckStatus
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import CheckStatus
 from dbupgrade.decide.decision import CheckInputs
 from dbupgrade.decide.needs import Need
 from dbupgrade.decide.observed import Observed

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.spec.policy import Policy
-from dbupgrade.api.status import Failure
 from dbupgrade.objects import Object
 from dbupgrade.pod.connection import environment
 from dbupgrade.pod.connection.access import Access

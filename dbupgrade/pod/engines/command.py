@@ -8,9 +8,10 @@ import re
 from typing import ClassVar
 
 from dbupgrade.api import names
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec.migrations import KeyReference, Variable
 from dbupgrade.api.spec.policy import Policy
-from dbupgrade.api.status import Failure, Run
 from dbupgrade.objects import Object
 from dbupgrade.pod.connection import environment, url
 from dbupgrade.pod.container import (

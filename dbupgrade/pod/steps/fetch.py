@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.migrations import Delivery
-from dbupgrade.api.status import Failure, Run
 from dbupgrade.objects import Object
 from dbupgrade.pod import folder, runner
 from dbupgrade.pod.container import HOME, TEMPORARY, defaults, escape, values

@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import Failure
 from dbupgrade.objects import Object
 from dbupgrade.pod import runner
 from dbupgrade.pod.context import Context

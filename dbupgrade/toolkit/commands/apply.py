@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.decide.failures import KINDS
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit.call import Call, failed

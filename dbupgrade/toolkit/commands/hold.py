@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod import message
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit import address

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import takewhile
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit import address, folder, outcome
 from dbupgrade.toolkit.bounds import was_ended_by_lock

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.toolkit.folder.problem import SUM, Files, Problem
 
 _MAX_FILE_BYTES = 256 << 20  # what the fetch takes of a whole folder

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.toolkit.folder.problem import Files, Problem, line_of
 
 _DOWN = re.compile(r"(.+)[._-]down\.sql", re.IGNORECASE)

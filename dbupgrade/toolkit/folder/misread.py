@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.toolkit.folder.problem import Files, Problem
 from dbupgrade.toolkit.sql import directives, splitting
 from dbupgrade.toolkit.sql.splitting import Rules, UnsplittableError

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.toolkit.folder.problem import Files, Problem
 
 _COPY = re.compile(r"\bcopy\b[^;]*\bfrom\s+stdin\b", re.IGNORECASE)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.toolkit.folder.problem import Files, Problem, version
 
 

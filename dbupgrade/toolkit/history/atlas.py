@@ -14,8 +14,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.migrations import ExecOrder
-from dbupgrade.api.status import Failure
 from dbupgrade.pod.engines.atlas import report
 from dbupgrade.pod.engines.atlas.report import Text
 from dbupgrade.pod.redact import cut, mask_error, mask_statement, url_secrets

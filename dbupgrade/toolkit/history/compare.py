@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.migrations import ExecOrder
-from dbupgrade.api.status import Failure
 from dbupgrade.toolkit import address, folder
 from dbupgrade.toolkit.call import Call, any_concurrent
 from dbupgrade.toolkit.folder.problem import Files, Problem, version

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import asyncpg
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.connection.limits import STATEMENT_ON_MYSQL
 from dbupgrade.toolkit import address, bounds, child
 from dbupgrade.toolkit.bounds import Given

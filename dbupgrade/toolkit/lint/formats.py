@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from dbupgrade.api import status
+from dbupgrade.api import findings
 from dbupgrade.pod.redact import mask_statement
 from dbupgrade.toolkit.lint.rule import Finding, Level, LintRule
 from dbupgrade.toolkit.lint.rules import RULES
@@ -51,10 +51,10 @@ def as_json(found: Sequence[Finding], files: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def for_status(found: Sequence[Finding]) -> list[status.Finding]:
+def for_status(found: Sequence[Finding]) -> list[findings.Finding]:
     """Errors and warnings for the operator's status, which is short."""
     return [
-        status.Finding(
+        findings.Finding(
             file=finding.file,
             line=finding.line,
             level=finding.level.value,

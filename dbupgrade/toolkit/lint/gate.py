@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.findings import Lint
 from dbupgrade.api.spec.policy import Approval, LintMode
-from dbupgrade.api.status import Failure, Lint
 from dbupgrade.pod import lint
 from dbupgrade.pod.redact import cut
 from dbupgrade.pod.report import Report

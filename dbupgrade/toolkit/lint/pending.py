@@ -7,8 +7,8 @@ from pathlib import Path
 
 import asyncpg
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.migrations import Engine
-from dbupgrade.api.status import Failure
 from dbupgrade.toolkit import address, folder
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.history.atlas import AtlasError, State

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.plan import Plan, PlanNote
 from dbupgrade.api.spec.policy import Approval
-from dbupgrade.api.status import Failure
 from dbupgrade.pod import plan as documents
 from dbupgrade.pod import plan_text
 from dbupgrade.pod.redact import remove_secrets

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import asyncpg
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.plan import (
     FINDINGS,
     LOCKS,
@@ -19,7 +20,6 @@ from dbupgrade.api.plan import (
     PlannedStatement,
 )
 from dbupgrade.api.record import from_json, to_json
-from dbupgrade.api.status import Failure
 from dbupgrade.pod.redact import every_text, remove_secrets
 from dbupgrade.toolkit import folder
 from dbupgrade.toolkit.call import Call

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dbupgrade.api.status import PreflightFinding as Finding
+from dbupgrade.api.findings import PreflightFinding as Finding
 
 __all__ = ["ERROR", "INFO", "WARNING", "Finding", "listed"]
 

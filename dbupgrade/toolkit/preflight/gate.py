@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Collection
 
 import asyncpg
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod import preflight as told
 from dbupgrade.pod.redact import cut
 from dbupgrade.pod.report import Report

@@ -21,7 +21,7 @@ from tests.integration.harness.postgres import PASSWORD, USER, Postgres
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dbupgrade.api.status import Failure
+    from dbupgrade.api.failure import Failure
     from dbupgrade.pod.report import Report
 
 ROOT = Path(__file__).parents[3]

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.policy import ErrorDetail
-from dbupgrade.api.status import Failure
 from dbupgrade.pod.detail import limited
 from e2e.ports import free_port
 from tests.integration.engines.atlas import CLI, OURS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from tests.integration.engines.atlas import CLI, OURS
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.policy import ErrorDetail
-from dbupgrade.api.status import Failure
 from dbupgrade.pod.detail import limited
 from tests.integration.engines.servers import OnMariaDb
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from e2e.ports import free_port
 from tests.integration.engines.psql import ONE
 from tests.integration.harness.postgres import PASSWORD, USER

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from tests.integration.engines.psql import ONE, failure
 from tests.integration.harness.postgres import PASSWORD
 

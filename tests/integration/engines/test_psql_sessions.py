@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from tests.integration.engines.psql import NO_TRANSACTION, ONE, failure
 
 if TYPE_CHECKING:

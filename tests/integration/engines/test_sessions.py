@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from tests.integration.engines.atlas import CLI, OURS
 from tests.integration.engines.servers import on_postgres
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aiohttp import web
 
 from dbupgrade.api import names
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.kube.errors import AlreadyExists, KubeError, NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import JOBS, PODS, ResourceClient

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from dbupgrade.api import names
 from dbupgrade.api.exit_codes import ExitCode
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.plan import Plan, PlannedFile, PlanNote
-from dbupgrade.api.status import Failure
 from dbupgrade.kube.resources import ResourceClient
 from dbupgrade.pod import plan as plans
 from tests.integration.harness.accounts import RBAC, ROLE_BINDINGS, ROLES

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.kube.errors import NotFound
 from dbupgrade.kube.listwatch import ListWatcher
 from dbupgrade.kube.resources import SECRETS

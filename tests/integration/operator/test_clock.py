@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from tests.integration.harness.scene import condition, run_of
 from tests.integration.harness.standin import SUCCESS, reported
 

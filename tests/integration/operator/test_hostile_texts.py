@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dbupgrade.api import names
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from tests.integration.harness.faultproxy import Answer
 from tests.integration.harness.scene import STATUS_WRITE, is_finished, run_of
 from tests.integration.harness.standin import SUCCESS, Ending, reported

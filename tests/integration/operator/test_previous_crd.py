@@ -14,8 +14,8 @@ import yaml
 
 from dbupgrade.api import names
 from dbupgrade.api.identity import run_id, runner_hash
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import Run
 from dbupgrade.clock import utc_now
 from dbupgrade.decide import admission
 from dbupgrade.decide.decision import CreateJob, Decision

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from tests.integration.harness.scene import condition, run_of, summary
 from tests.integration.harness.standin import SUCCESS, reported
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod import message
 from dbupgrade.pod.report import Report
 from e2e.scenarios.support.mariadb import MariaDb, mariadb

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod import plan as documents
 from dbupgrade.pod.message import read
 from tests.integration.toolkit.conftest import PASSWORD, Toolkit

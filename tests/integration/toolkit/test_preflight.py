@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.message import read
 from tests.integration.toolkit.conftest import PASSWORD, Toolkit, running_server
 

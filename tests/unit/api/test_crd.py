@@ -13,10 +13,10 @@ from jsonschema.exceptions import ValidationError as SchemaError
 from pydantic import Field, ValidationError
 
 from dbupgrade.api.crd import custom_resource_definition, structural
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.record import to_json
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.base import Model
-from dbupgrade.api.status import Failure, Status
 from tests.unit.decide.builders import a_resource, decide, failed, observe, succeeded
 
 Schema = dict[str, Any]
@@ -371,6 +371,5 @@ def test_a_threshold_that_is_no_quantity_is_refused_by_the_schema(value: str) ->
 
 def test_what_the_operator_writes_as_status_fits_the_schema() -> None:
     for run in (None, succeeded(), failed(Failure.SQL, failed_file="a", failed_statement="b", error="c")):
-        status: Status = decide(observe(a_resource(run=run))).status
-        body = to_json(status)
+        body = to_json(decide(observe(a_resource(run=run))).status)
         assert list(_Validator(STATUS).iter_errors(body)) == []

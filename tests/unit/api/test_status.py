@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.record import from_json, to_json
-from dbupgrade.api.status import Failure, Run
+from dbupgrade.api.run import Run
 
 STARTED: dict[str, Any] = {
     "jobName": "orders-1",

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.cli import explain as explaining
 from dbupgrade.decide.failures import KINDS, Retry
 from tests.unit.cli.builders import DONE, FAILED, PLAN, PLANNED, check, pod, seen, waiting

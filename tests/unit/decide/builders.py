@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, find_condition
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run, RunResult
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import Failure, Run, RunResult, Status
+from dbupgrade.api.status import Status
 from dbupgrade.decide import intent
 from dbupgrade.decide.decision import (
     Action,

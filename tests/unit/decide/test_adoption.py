@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.decide.migration import VERIFIED_AFTER_SECONDS
 from tests.unit.decide.builders import (
     IMAGE_2,

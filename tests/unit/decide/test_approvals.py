@@ -7,8 +7,10 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.plan import Approved, Plan, PlannedFile, PlanNote
-from dbupgrade.api.status import Failure, Run, RunResult, Status
+from dbupgrade.api.run import Run, RunResult
+from dbupgrade.api.status import Status
 from dbupgrade.decide import approvals, transitions
 from dbupgrade.decide.approvals import Verdict
 from dbupgrade.decide.needs import ReadPlan

@@ -6,17 +6,11 @@ from typing import Any
 
 import pytest
 
+from dbupgrade.api.check_status import CheckKind, CheckPhase, CheckStatus, Verdict
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.findings import Finding, Lint
 from dbupgrade.api.record import to_json
-from dbupgrade.api.status import (
-    CheckKind,
-    CheckPhase,
-    CheckStatus,
-    Failure,
-    Finding,
-    Lint,
-    Status,
-    Verdict,
-)
+from dbupgrade.api.status import Status
 from dbupgrade.decide.bounds import bounded, smallest
 from dbupgrade.decide.statuses import complete
 from tests.unit.decide.builders import NOW, a_resource, failed, observe

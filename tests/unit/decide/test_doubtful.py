@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.decide.needs import ReadReport, ReadRun
 from dbupgrade.decide.next_step import next_step
 from dbupgrade.decide.observed import Observed

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, Run, RunResult
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run, RunResult
 from dbupgrade.decide.decision import Decision
 from dbupgrade.decide.observed import Observed, PodView
 from dbupgrade.pod.report import Report

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, RunResult, Status
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import RunResult
+from dbupgrade.api.status import Status
 from dbupgrade.decide.observed import Observed, PodView
 from dbupgrade.pod.report import Report
 from dbupgrade.pod.view import ContainerView

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, RunResult
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import RunResult
 from dbupgrade.decide import pulls
 from dbupgrade.decide.needs import ReadRun
 from dbupgrade.decide.observed import JobView, Observed, PodView, Resource

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, RunResult
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import RunResult
 from dbupgrade.decide.decision import Decision
 from dbupgrade.decide.observed import Observed, PodView, pod_from
 from dbupgrade.pod.view import ContainerView

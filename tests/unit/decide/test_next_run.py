@@ -7,11 +7,14 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run
+from dbupgrade.api.status import Status
 from dbupgrade.decide.decision import CheckInputs
-from dbupgrade.decide.failures import KINDS, Retry, retry_delay
+from dbupgrade.decide.failures import KINDS, Retry
 from dbupgrade.decide.needs import ReadSecret
 from dbupgrade.decide.observed import JobView, Observed, SecretView
+from dbupgrade.decide.retries import retry_delay
 from tests.unit.decide.builders import (
     IMAGE_1,
     IMAGE_2,

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from dbupgrade.api import names
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.identity import database_identity
 from dbupgrade.api.record import to_json
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.api.status import Status
 from dbupgrade.decide.observed import (
     job_from,
     pod_from,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dbupgrade.api.status import CheckPhase, Failure
+from dbupgrade.api.check_status import CheckPhase
+from dbupgrade.api.failure import Failure
 from dbupgrade.decide import windows
 from dbupgrade.decide.decision import Decision
 from dbupgrade.decide.gates import GATES

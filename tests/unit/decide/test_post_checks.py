@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from dbupgrade.api.check_status import CheckPhase, Verdict
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import CheckPhase, Status, Verdict
+from dbupgrade.api.status import Status
 from dbupgrade.decide import windows
 from dbupgrade.decide.decision import CheckInputs, Decision
 from dbupgrade.decide.metric_values import Sample

@@ -6,7 +6,9 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import Failure, RunResult, Status
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import RunResult
+from dbupgrade.api.status import Status
 from dbupgrade.decide.migration import not_created, refused
 from dbupgrade.decide.needs import ReadProgress
 from dbupgrade.decide.observed import JobView, Looked, Observed, PodView, Resource

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, Reason, find_condition
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import HISTORY_LENGTH, Failure, Status
+from dbupgrade.api.status import HISTORY_LENGTH, Status
 from dbupgrade.decide.decision import CreateJob, Decision, DeleteJob, RemoveToken, SetTtl, WriteStatus
 from dbupgrade.decide.metric_values import Sample
 from dbupgrade.decide.needs import (

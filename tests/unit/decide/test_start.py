@@ -7,8 +7,10 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.identity import database_identity, run_id, runner_hash
-from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.api.run import Run
+from dbupgrade.api.status import Status
 from dbupgrade.decide.decision import CreateJob
 from dbupgrade.decide.needs import ReadSecret
 from dbupgrade.decide.next_step import next_step

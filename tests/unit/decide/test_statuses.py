@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 
 from dbupgrade.api.conditions import PROGRESSING, READY, STALLED, Reason, find_condition
-from dbupgrade.api.status import HISTORY_LENGTH, Failure, Run, Status
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run
+from dbupgrade.api.status import HISTORY_LENGTH, Status
 from dbupgrade.decide import statuses
-from dbupgrade.decide.failures import KINDS, Retry, delay_after, retry_delay
+from dbupgrade.decide.failures import KINDS, Retry
+from dbupgrade.decide.retries import delay_after, retry_delay
 from tests.unit.decide.builders import (
     IMAGE_1,
     NOW,

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from dbupgrade.api.check_status import CheckKind, CheckPhase, CheckStatus, Verdict
 from dbupgrade.api.conditions import Reason
-from dbupgrade.api.status import CheckKind, CheckPhase, CheckStatus, Failure, Run, Status, Verdict
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run
+from dbupgrade.api.status import Status
 from dbupgrade.decide import statuses, transitions
 from dbupgrade.pod.report import Report
 from tests.unit.decide.builders import (

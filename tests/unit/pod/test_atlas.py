@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.engines.atlas import report
 from dbupgrade.pod.report import MARK, Report, classify
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod import message
 from dbupgrade.pod.connection import asked
 from dbupgrade.pod.job import job

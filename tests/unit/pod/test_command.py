@@ -2,8 +2,8 @@
 
 import pytest
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.policy import ErrorDetail
-from dbupgrade.api.status import Failure
 from dbupgrade.pod.detail import limited
 from dbupgrade.pod.engines import ENGINES
 from tests.unit.decide.builders import (

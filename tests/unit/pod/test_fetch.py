@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.steps import fetch
 from dbupgrade.pod.steps.fetch import Fetched, parse
 

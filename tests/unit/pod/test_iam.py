@@ -8,10 +8,11 @@ import pytest
 
 from dbupgrade.api import names
 from dbupgrade.api.conditions import Reason
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.identity import database_identity
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.database import Aws
-from dbupgrade.api.status import Failure, Run
 from dbupgrade.decide import validation
 from dbupgrade.decide.decision import CreateJob, Decision, RemoveToken, RenewToken, WriteStatus
 from dbupgrade.decide.needs import ReadSecret

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from dbupgrade.api.conditions import Reason
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.findings import Finding
 from dbupgrade.api.identity import run_id, runner_hash
 from dbupgrade.api.spec import Spec
-from dbupgrade.api.status import Failure, Finding
 from dbupgrade.decide import transitions, validation
 from dbupgrade.decide.observed import Observed
 from dbupgrade.pod import lint

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbupgrade.api.status import Failure, Finding, PreflightFinding
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.findings import Finding, PreflightFinding
 from dbupgrade.pod import lint, runner
 from dbupgrade.pod.message import MAX_BYTES, read, text
 from dbupgrade.pod.report import Report

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from dbupgrade.api.exit_codes import ExitCode
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod import folder
 from dbupgrade.pod.container import TERMINATION_LOG, UNREACHABLE_EXIT_CODE
 from dbupgrade.pod.steps import fetch

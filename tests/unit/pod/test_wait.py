@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.connection.secrets import described
 from dbupgrade.pod.job import job
 from dbupgrade.pod.message import text

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from dbupgrade.api.failure import Failure
+from dbupgrade.api.run import Run
 from dbupgrade.api.spec.database import Database
-from dbupgrade.api.status import Failure, Run, Status
+from dbupgrade.api.status import Status
 from dbupgrade.decide.decision import (
     CompareJob,
     CreateJob,

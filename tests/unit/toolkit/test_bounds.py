@@ -2,7 +2,7 @@
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit import bounds
 from dbupgrade.toolkit.bounds import Bounds, Given

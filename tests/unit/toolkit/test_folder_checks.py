@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.migrations import Engine
-from dbupgrade.api.status import Failure
 from dbupgrade.toolkit import folder
 from dbupgrade.toolkit.folder import misread
 from dbupgrade.toolkit.folder.checks import problems

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbupgrade.api.status import PREFLIGHT_FINDINGS
+from dbupgrade.api.findings import PREFLIGHT_FINDINGS
 from dbupgrade.pod import preflight as told
 from dbupgrade.toolkit.preflight import pending, preflight
 from dbupgrade.toolkit.preflight.facts import (

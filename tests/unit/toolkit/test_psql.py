@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit.engines.psql import connection, files, history, steps
 from dbupgrade.toolkit.engines.psql.files import Migration, UnusableFileError

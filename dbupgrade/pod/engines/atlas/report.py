@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.redact import cut, mask_error, mask_statement, remove_secrets
 from dbupgrade.pod.report import MARK, Report, classify, with_hint
 

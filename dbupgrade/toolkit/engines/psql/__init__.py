@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import asyncpg
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.migrations import Engine
-from dbupgrade.api.status import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.engines.psql import connection, files, history, reports

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.report import Report
 from dbupgrade.toolkit.engines.psql.files import Migration
 from dbupgrade.toolkit.history.atlas import AtlasError

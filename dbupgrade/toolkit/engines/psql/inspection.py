@@ -6,8 +6,8 @@ from typing import Any
 
 import asyncpg
 
+from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.migrations import Engine
-from dbupgrade.api.status import Failure
 from dbupgrade.toolkit import address
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.engines.psql import files, history, reports

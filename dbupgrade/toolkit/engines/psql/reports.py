@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.pod.redact import cut, mask_error, mask_statement, remove_secrets
 from dbupgrade.pod.report import Report, classify, with_hint
 from dbupgrade.toolkit.engines.psql.history import TABLE, TRANSACTION_CONSTRAINT
