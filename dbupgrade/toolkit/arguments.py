@@ -1,6 +1,7 @@
 """The command line of `dbupgrade migrate`."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from dbupgrade.api.spec.policy import LintMode
@@ -46,68 +47,98 @@ def _add(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument(
         "--format", type=Format, choices=formats, help="output format (default: MIGRATE_FORMAT, else text)"
     )
-    if command == "validate":
-        parser.add_argument(
-            "--dev-url",
-            default="",
-            help="URL of an empty database on which the files are run; prefer the variable DEV_DATABASE_URL, which is not "
-            "visible to other processes",
-        )
-    if command in ("convert", "lint"):
-        which = parser.add_mutually_exclusive_group()
-        which.add_argument("--all", action="store_true", help="check all files, not only new ones")
-        which.add_argument("--latest", type=_count, metavar="N", help="check the last N files")
-        which.add_argument(
-            "--git-base",
-            metavar="REF",
-            help="treat files that this branch or commit does not have as new (default: origin/HEAD, main or master)",
-        )
-    if command == "lint":
-        which.add_argument(
-            "--pending",
-            action="store_true",
-            help="check the files that have not been applied to the database",
-        )
-        parser.add_argument(
-            "--dialect",
-            choices=DIALECTS,
-            help="SQL dialect of the files (default: that of DATABASE_URL, else of DEV_DATABASE_URL, else postgresql)",
-        )
-        which.add_argument("--rules", action="store_true", help="list the rules and check nothing")
-        parser.add_argument(
-            "--policy",
-            choices=[mode.value for mode in LintMode if mode is not LintMode.OFF],
-            default=LintMode.ERROR.value,
-            help="with warn, errors do not change the exit code",
-        )
-        parser.add_argument(
-            "--config", type=Path, help="the file with the lint block (default: .atlas.hcl or atlas.hcl)"
-        )
-    if command in ("apply", "hold", "secrets"):
-        parser.add_argument(
-            "--report",
-            type=Path,
-            metavar="FILE",
-            help="write a report for the operator to FILE (JSON, at most 2 KiB)",
-        )
-    if command == "plan":
-        parser.add_argument(
-            "--for",
-            dest="resource",
-            metavar="NAMESPACE/NAME",
-            help="the DBUpgrade that the plan is about; its digest depends on it (default: MIGRATE_PLAN_FOR)",
-        )
-        parser.add_argument(
-            "--image-digest",
-            metavar="DIGEST",
-            help="digest of the image that contains the files; the digest of the plan depends on it (default: MIGRATE_IMAGE_DIGEST)",
-        )
-    if command == "convert":
-        parser.add_argument(
-            "--plain", action="store_true", help="build indexes without CONCURRENTLY, which blocks writes"
-        )
-    if command == "baseline":
-        parser.add_argument("version", help="the version of the last file that the database already has")
+    if command in _OPTIONS:
+        _OPTIONS[command](parser)
+
+
+def _validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dev-url",
+        default="",
+        help="URL of an empty database on which the files are run; prefer the variable DEV_DATABASE_URL, which is not "
+        "visible to other processes",
+    )
+
+
+def _new_files(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="check all files, not only new ones")
+    which.add_argument("--latest", type=_count, metavar="N", help="check the last N files")
+    which.add_argument(
+        "--git-base",
+        metavar="REF",
+        help="treat files that this branch or commit does not have as new (default: origin/HEAD, main or master)",
+    )
+    return which
+
+
+def _lint(parser: argparse.ArgumentParser) -> None:
+    which = _new_files(parser)
+    which.add_argument(
+        "--pending", action="store_true", help="check the files that have not been applied to the database"
+    )
+    which.add_argument("--rules", action="store_true", help="list the rules and check nothing")
+    parser.add_argument(
+        "--dialect",
+        choices=DIALECTS,
+        help="SQL dialect of the files (default: that of DATABASE_URL, else of DEV_DATABASE_URL, else postgresql)",
+    )
+    parser.add_argument(
+        "--policy",
+        choices=[mode.value for mode in LintMode if mode is not LintMode.OFF],
+        default=LintMode.ERROR.value,
+        help="with warn, errors do not change the exit code",
+    )
+    parser.add_argument(
+        "--config", type=Path, help="the file with the lint block (default: .atlas.hcl or atlas.hcl)"
+    )
+
+
+def _convert(parser: argparse.ArgumentParser) -> None:
+    _new_files(parser)
+    parser.add_argument(
+        "--plain", action="store_true", help="build indexes without CONCURRENTLY, which blocks writes"
+    )
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write a report for the operator to FILE (JSON, at most 2 KiB)",
+    )
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--for",
+        dest="resource",
+        metavar="NAMESPACE/NAME",
+        help="the DBUpgrade that the plan is about; its digest depends on it (default: MIGRATE_PLAN_FOR)",
+    )
+    parser.add_argument(
+        "--image-digest",
+        metavar="DIGEST",
+        help="digest of the image that contains the files; the digest of the plan depends on it (default: MIGRATE_IMAGE_DIGEST)",
+    )
+
+
+def _baseline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("version", help="the version of the last file that the database already has")
+
+
+_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
+    "validate": _validate,
+    "lint": _lint,
+    "plan": _plan,
+    "apply": _report,
+    "hold": _report,
+    "secrets": _report,
+    "convert": _convert,
+    "baseline": _baseline,
+}
+"""What a command has beyond what all commands have."""
 
 
 def _count(text: str) -> int:
