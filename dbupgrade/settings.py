@@ -44,18 +44,25 @@ class Settings(BaseSettings):
         cli_kebab_case=True,
     )
 
-    crane_image: str = Field("subbug/dbupgrade-crane:0.22.1", description="image with crane, sh and tar")
+    crane_image: str = Field(
+        "subbug/dbupgrade-crane:0.22.1",
+        description="image that fetches migrations; it must contain crane, sh and tar",
+    )
     atlas_image: str = Field(
-        "", description="image whose atlas the runner uses; empty: the runner's own engine"
+        "",
+        description="image that contains an `atlas` executable for the runner; empty: the runner uses its own engine",
     )
     runner_image: str = Field(
         "subbug/dbupgrade-migrate:0.1.0",
-        description="image of the runner: `dbupgrade migrate`, our engine and PostgreSQL's client",
+        description="image of the runner, which contains `dbupgrade migrate`, its engine and the PostgreSQL client",
     )
-    insecure_registries: bool = Field(False, description="speak plain http to registries (local use)")
+    insecure_registries: bool = Field(
+        False, description="use plain HTTP for image registries (for local use only)"
+    )
     metrics_port: Port = Field(8080, description="port of /metrics")
     metrics_secure: bool = Field(
-        False, description="serve /metrics over TLS, to those whom the API server lets read it"
+        False,
+        description="serve /metrics over TLS, only to clients that the API server authorizes to get /metrics",
     )
     health_port: Port = Field(8081, description="port of /healthz and /readyz")
     namespace: str = Field("dbupgrade-system", description="the operator's own namespace")
@@ -63,7 +70,7 @@ class Settings(BaseSettings):
     webhook_port: Port = Field(9443, description="port of the admission webhook")
     webhook_configuration: str = Field(
         "dbupgrade-webhook",
-        description="ValidatingWebhookConfiguration that the operator keeps a caBundle in",
+        description="ValidatingWebhookConfiguration in which the operator keeps the caBundle up to date",
     )
     webhook_secret: str = Field(
         "dbupgrade-webhook-cert",
@@ -78,38 +85,41 @@ class Settings(BaseSettings):
         description="file with the CA certificates of clients that may call the webhook; empty: any client may",
     )
     aws_enabled: bool = Field(False, description="allow AWS IAM authentication")
-    aws_region: str = Field("", description="region of the STS endpoint; the database's when empty")
+    aws_region: str = Field("", description="region of the STS endpoint; empty: the region of the database")
     aws_ca_bundle: str = Field(
-        "", description="file with the CA certificates of AWS databases; empty: these are not verified"
+        "",
+        description="file with the CA certificates of AWS databases; empty: the certificates of databases are not verified",
     )
-    leader_election_enabled: bool = Field(False, description="elect one leader among replicas")
+    leader_election_enabled: bool = Field(
+        False, description="elect a leader, so that only one replica is active"
+    )
     secrets_read: bool = Field(
         True,
-        description="read the Secrets with credentials of databases; false: only the pods of runs do",
+        description="read the Secrets with database credentials; false: only the pods of runs read them",
     )
     image_loosens_lint: bool = Field(
         False,
-        description="let an .atlas.hcl in an image make the lint of spec.policy.lint: error less strict",
+        description="let the .atlas.hcl of an image loosen the lint where spec.policy.lint is error",
     )
     allowed_pod_annotations: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="comma-separated prefixes of annotations that runs' pods may have though others act on them; * is any",
+        description="comma-separated prefixes of otherwise rejected annotations that the pods of runs may have; * allows all",
     )
     allowed_pod_labels: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="comma-separated prefixes of labels that runs' pods may have though others act on them; * is any",
+        description="comma-separated prefixes of otherwise rejected labels that the pods of runs may have; * allows all",
     )
     allowed_priority_classes: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="comma-separated prefixes of system- priority classes that runs' pods may have; * is any",
+        description="comma-separated prefixes of system- priority classes that the pods of runs may have; * allows all",
     )
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="comma-separated namespaces to watch; all when empty"
+        (), description="comma-separated namespaces to watch; empty: all namespaces"
     )
     watch_label_selector: str = Field("", description="watch only resources with these labels")
-    log_level: LogLevel = Field(LogLevel.INFO, description="debug, info, warning or error")
-    log_format: LogFormat = Field(LogFormat.JSON, description="json, or console for people")
-    workers: int = Field(8, ge=1, le=64, description="resources that are reconciled side by side")
+    log_level: LogLevel = Field(LogLevel.INFO, description="log level: debug, info, warning or error")
+    log_format: LogFormat = Field(LogFormat.JSON, description="log format: json, or console for people")
+    workers: int = Field(8, ge=1, le=64, description="number of resources that are reconciled concurrently")
 
     @field_validator(
         "watch_namespaces",
@@ -133,7 +143,7 @@ class Settings(BaseSettings):
             return value
         tag = value.rpartition("/")[2].partition(":")[2]
         if "@sha256:" not in value and tag in {"", "latest"}:
-            raise PydanticCustomError("not_pinned", "pin the image to a version or a digest, not to latest")
+            raise PydanticCustomError("not_pinned", "must have a fixed tag (not latest) or a digest")
         return value
 
 

@@ -76,7 +76,7 @@ def deleted(old: Object, *, namespace_terminating: bool | None) -> AdmissionVerd
     message = lock.DELETION_LOCKED.format(**_words(old))
     if namespace_terminating is None:
         message += (
-            " (the operator could not check whether the namespace is being deleted: if it is, try again)"
+            " (the operator could not check whether the namespace is being deleted; if it is, try again)"
         )
     return _denied(HTTPStatus.FORBIDDEN, Problem("metadata", message))
 

@@ -68,8 +68,8 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.ATLAS_UNUSABLE: FailureKind(
         Retry.BACKOFF,
-        "no usable atlas program was found",
-        "Correct the operator's setting atlasImage: the image must contain a program atlas for the node's architecture, at "
+        "no usable `atlas` executable was found",
+        "Correct the operator's setting atlasImage: the image must contain an executable `atlas` for the node's architecture, at "
         "/atlas, /usr/local/bin/atlas, /usr/bin/atlas or /bin/atlas. Without the setting, the runner uses its own engine.",
         exit_code=ExitCode.USAGE,
     ),
@@ -95,7 +95,7 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.UNSCHEDULABLE: FailureKind(
         Retry.BACKOFF,
-        "no node fits the pod",
+        "the pod cannot be scheduled",
         "Check resources, nodeSelector, affinity and tolerations in spec.runner.",
     ),
     Failure.POD_SETTINGS: FailureKind(
@@ -107,11 +107,11 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.JOB_REFUSED: FailureKind(
         Retry.BACKOFF,
         "the API server rejected the Job",
-        "A quota or an admission policy prevents it: adapt the policy, or spec.runner.",
+        "Usually a quota or an admission policy rejects it: change the policy, or spec.runner.",
     ),
     Failure.SUPERSEDED: FailureKind(
         Retry.BACKOFF,
-        "the spec changed before the Job was created",
+        "the spec was changed before the Job was created",
         "No action is needed: the current spec runs next.",
         event=None,
         result="Busy",
@@ -134,7 +134,7 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.LOCK_TIMEOUT: FailureKind(
         Retry.BACKOFF,
         "the file was rolled back, because a statement did not get its lock in any try before the deadline",
-        "Find out which session holds the lock (pg_stat_activity, pg_locks), usually a long transaction, and end it; or raise "
+        "Find the session that holds the lock (pg_stat_activity, pg_locks), usually a long transaction, and end it, or raise "
         "spec.policy.lockTimeout.",
         exit_code=ExitCode.LOCK,
     ),
@@ -153,7 +153,7 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.MISSING_FOLDER: FailureKind(
         Retry.NEVER,
-        "the image does not contain the folder",
+        "the image does not contain the folder spec.migrations.dir",
         "Correct spec.migrations.dir or the image.",
         exit_code=ExitCode.FOLDER,
     ),
@@ -224,14 +224,14 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.DUPLICATE_VERSION: FailureKind(
         Retry.NEVER,
-        "files have the same version, so that only one of them would be applied",
+        "several files have the same version, so only one of them would be applied",
         "Give each file a different version (the part of its name before the first _).",
         exit_code=ExitCode.FILES,
     ),
     Failure.FOREIGN_FORMAT: FailureKind(
         Retry.NEVER,
         "the file is in the format of another migration tool",
-        "Convert the folder to plain SQL files, one for each version, without the parts that undo a migration.",
+        "Convert the folder to plain SQL files, one for each version, without the down migrations.",
         exit_code=ExitCode.FILES,
     ),
     Failure.UNREADABLE_FILE: FailureKind(
@@ -319,14 +319,14 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.STATEMENT_TIMEOUT: FailureKind(
         Retry.NEVER,
-        "a statement was ended, because it took longer than spec.policy.statementTimeout allows",
-        "Split the statement into smaller ones, or raise spec.policy.statementTimeout; that retries the run.",
+        "a statement was canceled, because it took longer than spec.policy.statementTimeout allows",
+        "Split the statement into smaller ones, or raise spec.policy.statementTimeout, which retries the run.",
         exit_code=ExitCode.SQL,
     ),
     Failure.OUT_OF_MEMORY: FailureKind(
         Retry.NEVER,
         "the container exceeded its memory limit and was killed",
-        "Raise spec.runner.resources; that retries the run.",
+        "Raise the memory limit in spec.runner.resources, which retries the run.",
     ),
     Failure.NOT_STARTED: FailureKind(
         Retry.BACKOFF,
@@ -336,7 +336,7 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.DEADLINE: FailureKind(
         Retry.NEVER,
         "the run exceeded spec.runner.activeDeadlineSeconds and was stopped",
-        "Check what the database is doing, then raise the deadline; that retries the run.",
+        "Check what the database is doing, then raise the deadline, which retries the run.",
     ),
     Failure.CANCELLED: FailureKind(
         Retry.NEVER,

@@ -186,7 +186,7 @@ def _at_work(observed: Observed, run: Run, job: JobView, pod: PodView | None) ->
     after = slow.look_again(observed, run, _next_look(observed, run, pod))
     seen = observed.progress.seen if observed.progress and observed.progress.job_uid == job.uid else None
     if seen is None:
-        message = f"Job {job.name} is migrating with {run.image}"
+        message = f"Job {job.name} is applying the migrations of {run.image}"
         decision = _report(observed, run, Reason.MIGRATION_IN_PROGRESS, message)
         return replace(decision, requeue_after=after)
     progress = Progress(
@@ -236,7 +236,7 @@ def _waiting(waiting: task.Waiting) -> str:
     if pod is None:
         return _pending(job)
     if waiting.failure is Failure.UNSCHEDULABLE:
-        return f"Job {job.name}: no node fits pod {pod.name}: {waiting.why}".rstrip(": ")
+        return f"Job {job.name}: pod {pod.name} cannot be scheduled: {waiting.why}".rstrip(": ")
     return f"Job {job.name}: pod {pod.name} cannot start: {waiting.why}"
 
 

@@ -81,7 +81,7 @@ def _metadata(path: str, keys: Iterable[str], allowed: tuple[str, ...], setting:
         if _refused(key) and not _allowed(key, allowed):
             yield Problem(
                 path,
-                f"must not have {key}: others act on it, and the operator's setting {setting} does not allow it",
+                f"must not have {key}: other controllers act on it, and the operator's setting {setting} does not allow it",
             )
 
 

@@ -35,10 +35,13 @@ _DENIED = (
 _TOO_MANY = (r"too ?many ?requests", r"\b429\b", r"rate limit")
 _NO_ANSWER = (r"\b5\d\d [a-z]", r"timeout", r"timed out", r"connection refused", r"no such host")
 _ANSWERS = (
-    (_TOO_MANY, "the registry accepts no more requests for now"),
-    (_NO_ANSWER, "the registry does not answer"),
-    (_NOT_FOUND, "the registry has no such image"),
-    (_DENIED, "the registry denies access to it with these pull secrets"),
+    (_TOO_MANY, "the registry's rate limit is exceeded"),
+    (_NO_ANSWER, "the registry does not respond"),
+    (_NOT_FOUND, "the registry does not have this image"),
+    (
+        _DENIED,
+        "the registry denied access: the repository may not exist, or the pull secrets do not grant access to it",
+    ),
 )
 """Words of the kubelet, and what they mean; the first that fit count."""
 _INVALID = "InvalidImageName"
@@ -63,7 +66,7 @@ def words(view: ContainerView, migrations: str) -> str:
     """Which image cannot be pulled, and what the registry said; `migrations` is the image that may be mounted as a volume."""
     image = migrations if migrations in view.waiting_message else view.image
     if view.waiting_reason == _INVALID:
-        why = ": the name is not valid"
+        why = ": the image name is not valid"
     else:
         said = view.waiting_message
         answers = (told for known, told in _ANSWERS if re.search("|".join(known), said, re.IGNORECASE))

@@ -98,7 +98,7 @@ def success_message(run: Run) -> str:
     """What a successful run did, and how much the lint found before it."""
     found = lint.summary(run.lint) if run.lint else ""
     done = engines.named(run.engine).done(run)
-    return f"{done}; the lint found {found}: see status.run.lint" if found else done
+    return f"{done}; lint found {found}: see status.run.lint" if found else done
 
 
 def what_failed(run: Run) -> str:

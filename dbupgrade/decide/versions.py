@@ -93,7 +93,7 @@ def check_pods(
     relevant = [pod for pod in pods if pod.counts]
     if not relevant:
         wanted = parse_version(check.min_version)
-        return PodVersions(holds=False, message=f"no running pod matches {where}, wanted {wanted} or above")
+        return PodVersions(holds=False, message=f"no running pod matches {where}, wanted {wanted} or newer")
     groups = _by_image(check, relevant)
     review = _Review(check, passed, several=len({container for container, _ in groups}) > 1)
     for (container, image), names in groups.items():
@@ -147,15 +147,18 @@ class _Review:
         """The verdict on `total` pods."""
         found = [
             (f"below {self._minimum}", self._below),
-            ("below the version that this check passed with before", self._lowered),
-            ("without a version in the image's tag", self._unknown if self._check.strict_mode else {}),
+            ("below the highest version that this check has passed with", self._lowered),
+            ("whose image tag is not a version", self._unknown if self._check.strict_mode else {}),
         ]
         problems = [f"{len(pods)} of {total} pods {what}: {_named(pods)}" for what, pods in found if pods]
         if not (problems or self._versions):
             none = f": {_named(self._unknown)}" if self._unknown else ""
-            problems = [f"none of {total} pods that match {where} runs a version{none}"]
+            problems = [f"no pod that matches {where} has an image tag that is a version{none}"]
         lowest = min(self._versions, default=None)
-        message = "; ".join(problems) or f"{total} pods at {self._minimum} or above, the lowest at {lowest}"
+        message = (
+            "; ".join(problems)
+            or f"{total} {'pod runs' if total == 1 else 'pods run'} {self._minimum} or newer; the lowest is {lowest}"
+        )
         highest = {container: str(version) for container, version in self._highest.items()}
         return PodVersions(not problems, message, lowest, highest)
 

@@ -58,7 +58,7 @@ def before_run(observed: Observed, check: MetricCheck) -> CheckStatus | None:
     held = int((sample.at - last.since).total_seconds()) if last else 0
     if last and (last.verdict is Verdict.HOLDS or held >= check.bake_seconds):
         return _judged(CheckPhase.PRE, check, last, sample, (Verdict.HOLDS, reading))
-    message = f"{reading.message}: holds for {held} of {check.bake_seconds} s"
+    message = f"{reading.message}: has held for {held} s of {check.bake_seconds} s"
     return _judged(CheckPhase.PRE, check, last, sample, (Verdict.WAITING, replace(reading, message=message)))
 
 
@@ -123,7 +123,7 @@ def _judged(
 
 
 def _waiting(check: MetricCheck, completed: datetime, end: datetime) -> CheckStatus:
-    message = f"{query(check).words} is looked at from {end:%H:%M:%S} UTC on"
+    message = f"{query(check).words} is evaluated from {end:%H:%M:%S} UTC"
     return CheckStatus(
         phase=CheckPhase.POST,
         kind=CheckKind.METRIC,

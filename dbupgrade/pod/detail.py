@@ -44,7 +44,7 @@ _OWN_WORDS = frozenset(
     }
 )
 """Failures whose text is ours, or the API server's: about files, images and settings, not about what is in the database."""
-_IN_THE_LOG = "its text is in the log of the Job's pod, and here with spec.policy.errorDetail Full"
+_IN_THE_LOG = "see the log of the Job's pod; to show the text here, set spec.policy.errorDetail to Full"
 
 
 def limited(report: Report, detail: ErrorDetail) -> Report:
@@ -56,7 +56,7 @@ def limited(report: Report, detail: ErrorDetail) -> Report:
     if detail is ErrorDetail.CODE and report.failure not in _OWN_WORDS:
         return replace(report, error=_place(report) or None, failed_statement=None)
     if report.raised or report.sqlstate in _RAISED:
-        return replace(report, error=f"{_place(report)}: raised by the SQL itself; {_IN_THE_LOG}")
+        return replace(report, error=f"{_place(report)}: the SQL itself raised the error; {_IN_THE_LOG}")
     return report
 
 

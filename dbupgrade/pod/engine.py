@@ -45,9 +45,7 @@ class MigrationEngine(Protocol):
     def done(self, run: Run) -> str:
         """What a successful run did, for the message."""
         if run.to_version is None:
-            return (
-                f"migrated with {run.image}; {run.engine}'s report could not be read, so versions are unknown"
-            )
+            return f"migrated with {run.image}; {run.engine}'s report could not be read, so the versions are unknown"
         if not run.applied_count and run.image_version and run.to_version > run.image_version:
             return f"nothing to apply: the database is at {run.to_version}, ahead of {run.image}"
         if not run.applied_count:

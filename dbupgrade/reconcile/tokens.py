@@ -96,7 +96,7 @@ class TokenSecrets:
             if not _is_of(found, resource):
                 raise NoTokenError(
                     f"Secret {run.token_secret}, which the run needs for its token, does not belong to the operator: "
-                    "remove it"
+                    "delete that Secret"
                 ) from None
             body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
             await self._writes.replace_secret(resource.namespace, run.token_secret, body)

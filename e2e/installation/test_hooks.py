@@ -265,7 +265,7 @@ def test_the_operator_lints_what_is_new_before_anything_is_applied(shop: Shop) -
     # The change of policy tries again; the files come as a volume.
     world.upgrade(image, policy={"lint": "warn"}, migrations={"delivery": "ImageVolume"})
     upgrade = world.wait_for(DONE)
-    assert upgrade.message.endswith("; the lint found 1 error, 2 warnings: see status.run.lint")
+    assert upgrade.message.endswith("; lint found 1 error, 2 warnings: see status.run.lint")
     found = upgrade.run["lint"]
     assert (found["files"], [each["rule"] for each in found["findings"]]) == (
         2,

@@ -251,7 +251,7 @@ def test_a_pod_that_finds_a_node_late_connects_with_a_renewed_token(
     label = f"e2e-late-{world.namespace}"
     runner = {"nodeSelector": {label: "yes"}, "activeDeadlineSeconds": 3600}
     world.upgrade(world.image(THREE), database=database(server, role), runner=runner)
-    world.wait_for(lambda upgrade: "no node fits pod" in upgrade.message, what="no node takes the pod")
+    world.wait_for(lambda upgrade: "cannot be scheduled" in upgrade.message, what="no node takes the pod")
     (first,) = token_secrets(world)
     clock.write_text("+420\n")
     server.directory.ahead = timedelta(

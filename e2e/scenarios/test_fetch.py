@@ -79,7 +79,7 @@ def _without_checksum(world: World) -> Contents:
 EXTRACT, VOLUME = "Extract", "ImageVolume"
 deliveries = pytest.mark.parametrize("delivery", [EXTRACT, VOLUME])
 # What the kubelet refuses to mount is in test_image_volume; Atlas follows links, and finds that atlas.sum has other contents.
-NO_FOLDER = ("MissingFolder", "the image does not contain the folder")
+NO_FOLDER = ("MissingFolder", "the image does not contain the folder spec.migrations.dir")
 EMPTY = ("EmptyFolder", "the folder contains no migrations")
 UNSAFE_FOLDER = ("UnsafeLink", "the folder is a symbolic link")
 UNSAFE_LINK = ("UnsafeLink", "a link that points outside of it")
@@ -165,7 +165,7 @@ def test_an_image_that_has_not_the_nodes_platform_is_not_taken(world: World) -> 
     world.upgrade(world.push_index(world.push(folder(world.cluster, FIRST), elsewhere)))
     upgrade = world.wait_run(1)
     assert (upgrade.verdict, upgrade.run["failure"]) == (RETRIED, "FetchFailed")
-    assert "the image does not exist for the node's architecture" in upgrade.message
+    assert "the image is not available for the node's architecture" in upgrade.message
     assert world.database.tables == []
 
 
@@ -175,7 +175,7 @@ def test_an_image_that_is_not_there_is_tried_again_and_a_correction_runs_at_once
     upgrade = world.wait_run(1)
     assert upgrade.verdict == RETRIED
     assert upgrade.run["failure"] == "FetchFailed"
-    assert "the registry has no such repository" in upgrade.message
+    assert "the registry does not have this repository" in upgrade.message
     assert "Attempt 2 starts at " in upgrade.message
 
     world.upgrade(world.image(THREE))

@@ -26,7 +26,7 @@ def test_a_pod_that_no_node_takes_is_given_up_and_a_correction_runs_at_once(worl
     image = world.image(FIRST)
     world.upgrade(image, runner={**SHORT, "nodeSelector": {"disk": "made-of-gold"}})
     world.wait_for(
-        lambda upgrade: "no node fits pod" in upgrade.message, what="it says that no node takes it"
+        lambda upgrade: "cannot be scheduled" in upgrade.message, what="it says that no node takes it"
     )
     upgrade = world.wait_run(1)
     assert (upgrade.verdict, upgrade.run["failure"]) == (RETRIED, "Unschedulable")

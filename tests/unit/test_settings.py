@@ -116,7 +116,7 @@ def test_an_image_that_could_change_is_refused(image: str, name: str) -> None:
     with pytest.raises(BadSettingsError) as raised:
         load([f"--{name}-image={image}"])
     assert str(raised.value) == (
-        f"DBUPGRADE_{name.upper()}_IMAGE: pin the image to a version or a digest, not to latest"
+        f"DBUPGRADE_{name.upper()}_IMAGE: must have a fixed tag (not latest) or a digest"
     )
 
 

@@ -53,7 +53,7 @@ class Spec(Model):
         ),
         Rule(
             "policy.statementTimeout",
-            "must not be set with dialect mysql: MySQL cannot limit how long a statement of a migration takes",
+            "must not be set with dialect mysql: MySQL has no time limit for the statements of a migration",
             f"!has(self.policy) || !has(self.policy.statementTimeout) || !{_MYSQL}",
             lambda spec: spec.policy.statement_timeout is None or not spec.uses_mysql,
         ),

@@ -34,7 +34,7 @@ def others_at_work(observed: Observed) -> str | ReadEnds:
     if unknown:
         return ReadEnds(unknown)
     job = observed.unended[0]
-    return f"the end of Job {job.name} has not been seen yet"
+    return f"the operator does not know yet how Job {job.name} ended"
 
 
 def _seconds_to_end(observed: Observed) -> float:

@@ -23,7 +23,7 @@ def look(observed: Observed) -> GateAnswer:
 
 
 def _suspended(_: Observed, spec: Spec) -> Hold | None:
-    return Hold(Reason.SUSPENDED, "spec.suspend is true: no run is started") if spec.suspend else None
+    return Hold(Reason.SUSPENDED, "spec.suspend is true: no run starts") if spec.suspend else None
 
 
 def _not_supported(observed: Observed, spec: Spec) -> Hold | None:

@@ -6,7 +6,7 @@ from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.spec.policy import Policy
 from dbupgrade.pod.connection.url import POSTGRESQL
 
-STATEMENT_ON_MYSQL = "MySQL cannot limit how long a statement of a migration takes"
+STATEMENT_ON_MYSQL = "MySQL has no time limit for the statements of a migration"
 
 
 def problem(url: str, engine: Engine, policy: Policy) -> str:
@@ -22,9 +22,9 @@ def problem(url: str, engine: Engine, policy: Policy) -> str:
         return ""
     fields = " and ".join(given)
     if on_mysql:
-        return f"engine Command gets {fields} in PGOPTIONS, which is for PostgreSQL only: remove {fields}, and set the limit in the command"
+        return f"engine Command receives {fields} in PGOPTIONS, which only PostgreSQL clients read: remove {fields}, and set the limit in the command"
     if "options" in map(_name, urlsplit(url).query.split("&")):
-        return f"engine Command gets {fields} in PGOPTIONS, which the options of the URL replace: remove {fields}, or the options from the URL"
+        return f"engine Command receives {fields} in PGOPTIONS, which the URL's parameter options overrides: remove {fields}, or that parameter"
     return ""
 
 

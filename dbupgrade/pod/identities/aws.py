@@ -21,14 +21,14 @@ _ADVICE = {
     EXPIRED: "the operator's own AWS credentials have expired: renew them, or give its service account a role (IRSA, Pod "
     "Identity), which renews them automatically",
     "IDPCommunicationError": "STS cannot reach the cluster's OIDC provider; the call is retried",
-    "InvalidClientTokenId": "the operator's own AWS credentials are not known: check its service account's role or its keys",
+    "InvalidClientTokenId": "AWS does not know the operator's own credentials: check its service account's role or its keys",
     "InvalidIdentityToken": "STS does not accept the operator's service account token: check the cluster's OIDC provider in IAM",
     NO_CREDENTIALS: "the operator has no AWS credentials: give its service account a role (IRSA, Pod Identity)",
     "RegionDisabledException": "enable the region of the STS endpoint, or set aws.region of the operator to one that is enabled",
     "SignatureDoesNotMatch": "check the operator's secret access key and its clock",
-    THROTTLED: "AWS limits the number of calls; the call is retried",
+    THROTTLED: "AWS throttles the calls; the call is retried",
     UNREACHABLE: "check network policies, DNS and the VPC endpoint for STS in the region",
-    UNREADABLE: "something other than STS answers, a proxy for example: check the operator's proxy settings and DNS",
+    UNREADABLE: "something other than STS responds, for example a proxy: check the operator's proxy settings and DNS",
     "ValidationError": "check spec.database.aws.roleArn",
 }
 _SAME = {
@@ -40,10 +40,10 @@ _SAME = {
     "TooManyRequestsException": THROTTLED,
 }
 _OWN_IDENTITY = (
-    "the operator's own identity is refused: check the trust policy of its service account's role (namespace and name of "
+    "AWS rejects the operator's own identity: check the trust policy of its service account's role (namespace and name of "
     "the service account, the cluster's OIDC provider)"
 )
-_OTHERWISE = "see AWS's documentation of that code"
+_OTHERWISE = "see the AWS documentation for that code"
 
 
 class AwsIam(Identity):

@@ -26,18 +26,18 @@ from dbupgrade.pod.view import ContainerView
 PULL_SECRETS_PATH = "/pull-secrets"
 
 SAID = {
-    "MANIFEST_UNKNOWN": "the repository exists in the registry, but this tag or digest does not",
-    "NAME_UNKNOWN": "the registry has no such repository",
-    "404 Not Found": "the registry has no such image",
-    "no child with platform": "the image does not exist for the node's architecture",
-    "TOOMANYREQUESTS": "the registry accepts no more requests for now",
-    "no such host": "the registry's host name is not known",
-    "connection refused": "the registry refuses connections",
-    "i/o timeout": "the registry does not answer",
+    "MANIFEST_UNKNOWN": "the registry has the repository, but not this tag or digest",
+    "NAME_UNKNOWN": "the registry does not have this repository",
+    "404 Not Found": "the registry does not have this image",
+    "no child with platform": "the image is not available for the node's architecture",
+    "TOOMANYREQUESTS": "the registry's rate limit is exceeded",
+    "no such host": "the registry's host name cannot be resolved",
+    "connection refused": "the registry refused the connection",
+    "i/o timeout": "the registry does not respond",
     "x509:": "the registry's certificate is not trusted",
     **dict.fromkeys(
         ("DENIED", "UNAUTHORIZED", "401 Unauthorized", "403 Forbidden"),
-        "the registry denies access to it with these pull secrets",
+        "the registry denied access: the repository may not exist, or the pull secrets do not grant access to it",
     ),
 }
 """Words of crane's, and what they mean; of several, as each pull secret is tried, the first here tells most."""

@@ -344,7 +344,7 @@ async def test_web_identity_is_used(nobody: Refusing, web_identity: Path) -> Non
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("AccessDenied", "The operator's own identity is refused"),
+        ("AccessDenied", "AWS rejects the operator's own identity"),
         ("InvalidIdentityToken", "the cluster's OIDC provider"),
         ("ExpiredTokenException", "credentials have expired"),
         ("IDPCommunicationError", "the call is retried"),

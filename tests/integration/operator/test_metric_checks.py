@@ -241,7 +241,7 @@ async def test_a_check_after_the_run_bakes_fails_and_recovers_and_runs_nothing_a
     assert summary(resource)["Ready"] == ("False", "Initializing")
     assert summary(resource)["Progressing"] == ("True", BAKING)
     assert "finishedAt" in run_of(resource)
-    assert re.search(r"errors: .* is looked at from \d\d:\d\d:\d\d UTC on", message(resource))
+    assert re.search(r"errors: .* is evaluated from \d\d:\d\d:\d\d UTC", message(resource))
     assert not served.asked
 
     await scene.until_told("MigrationSucceeded")  # it is lost when the operator dies before it is sent

@@ -107,7 +107,10 @@ async def test_pods_that_go_while_they_are_waited_for(scene: Scene) -> None:
     await asyncio.to_thread(scene.operators[0].wait_ready)
     await scene.patch({"spec": {"checks": {"pre": {"minPodVersions": [{**WEB, "containerName": "other"}]}}}})
     resource = await scene.until(lambda resource: "other" in condition(resource, "Ready")["message"])
-    assert "none of 1 pods that match app=web runs a version" in condition(resource, "Ready")["message"]
+    assert (
+        "no pod that matches app=web has an image tag that is a version"
+        in condition(resource, "Ready")["message"]
+    )
     assert not scene.standin.created
 
 
@@ -115,7 +118,7 @@ async def test_nothing_that_matches_holds_the_run(scene: Scene) -> None:
     await scene.start()
     await scene.create(checks=CHECKS)
     resource = await scene.until_reason("PreCheckImageVersionFailed")
-    assert "no running pod matches app=web, wanted 2.0.0 or above" in condition(resource, "Ready")["message"]
+    assert "no running pod matches app=web, wanted 2.0.0 or newer" in condition(resource, "Ready")["message"]
 
 
 async def test_pods_that_may_not_be_listed_are_told_with_the_cause(scene: Scene) -> None:

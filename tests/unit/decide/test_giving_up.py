@@ -131,8 +131,8 @@ def test_the_message_tells_what_keeps_the_pod_from_starting() -> None:
             waiting("migrate", "CreateContainerConfigError", 'secret "orders-db" not found'),
             'pod orders-1 cannot start: container migrate: CreateContainerConfigError: secret "orders-db" not found',
         ),
-        (a_pod(unschedulable=True, scheduler_said=said), f"no node fits pod orders-1: {said}"),
-        (a_pod(unschedulable=True), "no node fits pod orders-1"),
+        (a_pod(unschedulable=True, scheduler_said=said), f"pod orders-1 cannot be scheduled: {said}"),
+        (a_pod(unschedulable=True), "pod orders-1 cannot be scheduled"),
     ):
         assert message(decide(cannot_start(pod, 1)).status) == f"Job {JOB}: {words_of_it}"
 
@@ -140,23 +140,23 @@ def test_the_message_tells_what_keeps_the_pod_from_starting() -> None:
 @pytest.mark.parametrize(
     ("reason", "said", "told"),
     [
-        ("ErrImagePull", NOT_FOUND, "cannot be pulled: the registry has no such image"),
+        ("ErrImagePull", NOT_FOUND, "cannot be pulled: the registry does not have this image"),
         (
             "ErrImagePull",
             "403 Forbidden",
-            "cannot be pulled: the registry denies access to it with these pull secrets",
+            "cannot be pulled: the registry denied access: the repository may not exist, or the pull secrets do not grant access to it",
         ),
         (
             "ImagePullBackOff",
             "pull QPS: 429 Too Many Requests",
-            "cannot be pulled: the registry accepts no more requests for now",
+            "cannot be pulled: the registry's rate limit is exceeded",
         ),
         (
             "ErrImagePull",
             "dial tcp 10.0.0.1:443: i/o timeout",
-            "cannot be pulled: the registry does not answer",
+            "cannot be pulled: the registry does not respond",
         ),
-        ("InvalidImageName", "", "cannot be pulled: the name is not valid"),
+        ("InvalidImageName", "", "cannot be pulled: the image name is not valid"),
         ("ImagePullBackOff", "Back-off pulling image", "cannot be pulled"),
     ],
 )
@@ -180,7 +180,7 @@ def test_why_it_could_not_start_is_told_when_its_job_is_gone() -> None:
     assert run.finished_at is not None
     assert (
         run.error
-        == "image registry.test/x:9 of container migrate cannot be pulled: the registry has no such image"
+        == "image registry.test/x:9 of container migrate cannot be pulled: the registry does not have this image"
     )
 
 

@@ -78,8 +78,8 @@ def test_a_job_that_succeeds_begins_the_bake_time_and_frees_the_spec() -> None:
     assert not the_run(decision).active
     assert words(decision.actions) == [f"expire {run.job_name} in 3600"]
     lag, baked = decision.status.checks
-    assert lag.message == "external metric replication_lag is looked at from 11:59:57 UTC on"
-    assert baked.message == "external metric replication_lag is looked at from 12:00:57 UTC on"
+    assert lag.message == "external metric replication_lag is evaluated from 11:59:57 UTC"
+    assert baked.message == "external metric replication_lag is evaluated from 12:00:57 UTC"
     assert baked.since == later(-3)
 
 

@@ -143,7 +143,7 @@ def test_the_versions_of_a_run_are_remembered_until_the_next() -> None:
     play = Play(status, minPodVersions=[{**check, "minVersion": "2.1"}])
     play.observed = replace(play.observed, resource=replace(play.observed.resource, spec=a_spec("i:9", checks={"pre": {"minPodVersions": [check]}})))  # fmt: skip
     decision = play.sees(9, pods_seen={"app=web": pods("web:2.4", heard=9)})
-    assert "below the version that this check passed with before: web-1 (2.4.0 after 2.5.0)" in message(
+    assert "below the highest version that this check has passed with: web-1 (2.4.0 after 2.5.0)" in message(
         decision.status
     )
     assert not started(decision)
@@ -218,7 +218,7 @@ def test_a_condition_must_hold_for_the_bake_time() -> None:
     decision = seen_at(play, 0, 15, 30, 45)
     assert verdict(decision) is Verdict.WAITING
     assert conditions(decision.status) == HELD
-    assert message(decision.status).endswith("is 4, wanted < 5: holds for 45 of 60 s")
+    assert message(decision.status).endswith("is 4, wanted < 5: has held for 45 s of 60 s")
     assert decision.status.checks[0].since == NOW
     assert started(play.sees(60, "4"))
 

@@ -240,7 +240,7 @@ def test_an_adopted_job_is_noted_and_pending() -> None:
 def test_a_job_that_migrates_is_named_and_that_it_does_is_stored() -> None:
     decision = decide(observe(STARTED, job=a_job(), pods=(a_migrating_pod(),)))
     assert conditions(decision.status) == MIGRATING
-    assert message(decision.status) == f"Job {JOB} is migrating with {IMAGE_1}"
+    assert message(decision.status) == f"Job {JOB} is applying the migrations of {IMAGE_1}"
     assert the_run(decision).migrate_seen
     assert decision.requeue_after == 450  # when it becomes slow
 
@@ -280,7 +280,7 @@ def test_what_a_run_does_is_looked_at_when_it_takes_long() -> None:
 @pytest.mark.parametrize(
     ("seen", "reason", "text"),
     [
-        (None, Reason.MIGRATION_IN_PROGRESS, f"Job {JOB} is migrating with {IMAGE_1}"),
+        (None, Reason.MIGRATION_IN_PROGRESS, f"Job {JOB} is applying the migrations of {IMAGE_1}"),
         (BLOCKED, Reason.WAITING_FOR_LOCK, BLOCKED.message),
         (replace(BLOCKED, is_blocked=False), Reason.MIGRATION_IN_PROGRESS, BLOCKED.message),
     ],

@@ -173,7 +173,7 @@ def test_the_history_shows_runs_not_tries(runs: list[Run], kept: list[int]) -> N
         ),
         (
             succeeded(to_version=None, applied_count=None),
-            f"migrated with {IMAGE_1}; Atlas's report could not be read, so versions are unknown",
+            f"migrated with {IMAGE_1}; Atlas's report could not be read, so the versions are unknown",
         ),
     ],
 )

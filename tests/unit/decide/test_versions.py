@@ -171,32 +171,32 @@ FAILS = [
             pod("web-3", "web"),
             pod("web-4", "web@sha256:ab"),
         ],
-        "3 of 4 pods without a version in the image's tag: web-2 (latest), web-3 (no tag), web-4 (digest only)",
+        "3 of 4 pods whose image tag is not a version: web-2 (latest), web-3 (no tag), web-4 (digest only)",
         id="tags that are no version, in strict mode",
     ),
     pytest.param(
         a_check(strictMode=False),
         [pod("web-1", "web:latest")],
-        "none of 1 pods that match app=web runs a version: web-1 (latest)",
+        "no pod that matches app=web has an image tag that is a version: web-1 (latest)",
         id="nothing but skipped ones",
     ),
     pytest.param(
         a_check(containerName="app"),
         [pod("job-1", job="job:9.0")],
-        "none of 1 pods that match app=web runs a version",
+        "no pod that matches app=web has an image tag that is a version",
         id="no pod with that container",
     ),
-    pytest.param(a_check(), [], "no running pod matches app=web, wanted 2.0.0 or above", id="no pod at all"),
+    pytest.param(a_check(), [], "no running pod matches app=web, wanted 2.0.0 or newer", id="no pod at all"),
     pytest.param(
         a_check(),
         [pod("web-1", "web:2.0", counts=False)],
-        "no running pod matches app=web, wanted 2.0.0 or above",
+        "no running pod matches app=web, wanted 2.0.0 or newer",
         id="only pods that end",
     ),
     pytest.param(
         a_check(),
         [pod("web-1", "web:1.9"), pod("web-2", "web:dev")],
-        "1 of 2 pods below 2.0.0: web-1 (1.9.0); 1 of 2 pods without a version in the image's tag: web-2 (dev)",
+        "1 of 2 pods below 2.0.0: web-1 (1.9.0); 1 of 2 pods whose image tag is not a version: web-2 (dev)",
         id="several things at once",
     ),
 ]
@@ -211,7 +211,7 @@ def test_fails(check: MinPodVersion, pods: list[AppPod], words: str) -> None:
 
 def test_the_message_of_what_holds_names_the_lowest_version() -> None:
     verdict = check_pods(a_check(), WHERE, [pod("web-1", "web:2.2"), pod("web-2", "web:2.1")], {})
-    assert verdict.message == "2 pods at 2.0.0 or above, the lowest at 2.1.0"
+    assert verdict.message == "2 pods run 2.0.0 or newer; the lowest is 2.1.0"
     assert str(verdict.lowest) == "2.1.0"
 
 
@@ -228,7 +228,7 @@ def test_a_downgrade_fails_only_where_it_is_disallowed() -> None:
     assert not verdict.holds
     assert (
         verdict.message
-        == "1 of 1 pods below the version that this check passed with before: web-1 (2.1.0 after 2.2.0)"
+        == "1 of 1 pods below the highest version that this check has passed with: web-1 (2.1.0 after 2.2.0)"
     )
 
 

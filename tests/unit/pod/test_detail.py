@@ -8,7 +8,7 @@ from dbupgrade.pod.detail import limited
 from dbupgrade.pod.report import Report
 
 DATA = "bad key 4711"
-LOG = "its text is in the log of the Job's pod, and here with spec.policy.errorDetail Full"
+LOG = "see the log of the Job's pod; to show the text here, set spec.policy.errorDetail to Full"
 
 
 def sql(**known: object) -> Report:
@@ -32,21 +32,21 @@ COMMAND = Report(failure=Failure.COMMAND, error="exit code 3", said=DATA)
         pytest.param(
             RAISED,
             ErrorDetail.MASKED,
-            f"line 3, SQLSTATE P0001: raised by the SQL itself; {LOG}",
+            f"line 3, SQLSTATE P0001: the SQL itself raised the error; {LOG}",
             RAISED.failed_statement,
             id="raised, masked",
         ),
         pytest.param(
             UNDER_ANOTHER_STATE,
             ErrorDetail.MASKED,
-            f"line 3, SQLSTATE 23505: raised by the SQL itself; {LOG}",
+            f"line 3, SQLSTATE 23505: the SQL itself raised the error; {LOG}",
             RAISED.failed_statement,
             id="raised under another SQLSTATE",
         ),
         pytest.param(
             sql(sqlstate="45000", line=None),
             ErrorDetail.MASKED,
-            f"SQLSTATE 45000: raised by the SQL itself; {LOG}",
+            f"SQLSTATE 45000: the SQL itself raised the error; {LOG}",
             RAISED.failed_statement,
             id="signalled in MySQL",
         ),

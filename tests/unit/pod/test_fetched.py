@@ -22,7 +22,7 @@ DIGEST = "sha256:" + "0f" * 32
         ("error=Nonsense\n", Fetched()),
         (
             "error=FetchFailed\nsaid=no such host\n",
-            Fetched(failure=Failure.FETCH, error="the registry's host name is not known"),
+            Fetched(failure=Failure.FETCH, error="the registry's host name cannot be resolved"),
         ),
         ("error=FetchFailed\nsaid=hunter2\n", Fetched(failure=Failure.FETCH)),
         ("postgres://u:hunter2@h/db", Fetched()),

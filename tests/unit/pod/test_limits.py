@@ -13,14 +13,14 @@ LOCK, STATEMENT = Policy(lock_timeout="1s"), Policy(statement_timeout="1m")
 @pytest.mark.parametrize(
     ("url", "engine", "policy", "words"),
     [
-        (MYSQL, Engine.ATLAS, STATEMENT, "MySQL cannot limit how long a statement of a migration takes: "),
+        (MYSQL, Engine.ATLAS, STATEMENT, "MySQL has no time limit for the statements of a migration: "),
         ("mariadb://u:p@h/d", Engine.COMMAND, STATEMENT, "remove spec.policy.statementTimeout"),
         (MYSQL, Engine.ATLAS, LOCK, ""),
-        (MYSQL, Engine.COMMAND, LOCK, "engine Command gets spec.policy.lockTimeout in PGOPTIONS, which is for PostgreSQL only"),
+        (MYSQL, Engine.COMMAND, LOCK, "engine Command receives spec.policy.lockTimeout in PGOPTIONS, which only PostgreSQL clients read"),
         (MYSQL, Engine.COMMAND, Policy(), ""),
         (POSTGRESQL, Engine.ATLAS, STATEMENT, ""),
         (POSTGRESQL, Engine.COMMAND, LOCK, ""),
-        (f"{POSTGRESQL}?options=-c%20a=b", Engine.COMMAND, LOCK, "which the options of the URL replace"),
+        (f"{POSTGRESQL}?options=-c%20a=b", Engine.COMMAND, LOCK, "which the URL's parameter options overrides"),
         (f"{POSTGRESQL}?x=1&opt%69ons=-ca=b", Engine.COMMAND, STATEMENT, "spec.policy.statementTimeout in PGOPTIONS"),
         (f"{POSTGRESQL}?options=-c%20a=b", Engine.COMMAND, Policy(), ""),
         (f"{POSTGRESQL}?options=-c%20a=b", Engine.PSQL, LOCK, ""),

@@ -122,7 +122,7 @@ def test_warnings_let_the_run_go_on_and_are_told() -> None:
     ended = an_ended_pod(0, message=text(report))
     status = decide(observe(before, job=a_job(intent, succeeded=True), pods=(ended,))).status
     assert conditions(status)[:2] == ("True", "False")
-    assert message(status).endswith("the database is at 2; the lint found 1 warning: see status.run.lint")
+    assert message(status).endswith("the database is at 2; lint found 1 warning: see status.run.lint")
     event, then = transitions.events(before.status, status)
     assert (event.type, event.reason) == ("Warning", "LintFindings")
     assert event.message == "1 warning: 2_b.sql:1 constraint-missing-not-valid"

@@ -162,7 +162,7 @@ async def test_a_job_that_vanished_is_asked_for_before_the_database_is_taken(pod
     assert world.server.calls[:3] == ["get secret orders-db", f"get job {job.name}", "list pods uid-of-first"]
     assert world.reason(second) == ("DatabaseBusy" if pods_left else "JobPending")
     if pods_left:
-        assert f"the end of Job {job.name} has not been seen yet" in world.message(second)
+        assert f"the operator does not know yet how Job {job.name} ended" in world.message(second)
 
 
 async def test_a_namespace_that_names_the_database_of_another_does_not_hold_it() -> None:
