@@ -159,6 +159,10 @@ bench-attack: build-integration ## The operator's memory under attack, with N la
 bench-webhook: build-integration ## Reviews at a steady rate and N of them at once, as JSON: N=2000
 	$(BENCH) bench.webhook N=$(N)
 
+.PHONY: site
+site: venv ## Build the documentation as a website, into build/site; dead links fail
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build
+
 IMG ?= subbug/dbupgrade-operator:0.1.0
 
 .PHONY: docker-build
@@ -199,3 +203,4 @@ lock: ## Resolve the dependencies anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.lock --group toolkit -o requirements-toolkit.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.lock --group plugin -o requirements-plugin.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.lock --group audit -o requirements-audit.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.lock --group docs -o requirements-docs.lock
