@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -63,8 +64,13 @@ class Tofu:
         """All outputs of the root module."""
         return {name: found["value"] for name, found in json.loads(self.run("output", "-json")).items()}
 
+    @property
+    def home(self) -> Path:
+        """The home folder of its user."""
+        return self.folder.parent / f"{self.folder.name}-home"
+
     def _own_environment(self) -> dict[str, str]:
-        home = self.folder.parent / f"{self.folder.name}-home"
+        home = self.home
         mirror = home / "mirror"
         if not mirror.exists():
             for source, name in PROVIDERS.items():
@@ -91,3 +97,27 @@ def _offer(mirror: Path, source: str, name: str) -> None:
 def copy_module(to: Path) -> Path:
     """A copy of the module, in which tofu may write."""
     return Path(shutil.copytree(MODULE, to / "terraform"))
+
+
+def readme_example() -> str:
+    """The first example of the module's README."""
+    return (MODULE / "README.md").read_text().partition("```hcl\n")[2].partition("```")[0]
+
+
+def served_by_git(folder: Path) -> dict[str, str]:
+    """The environment in which git finds the module as it is here under the address that the README's example has.
+
+    git itself replaces the address (`url.*.insteadOf`), so that the example is used as it is typed.
+    """
+    address = re.search(r'"git::([^"]+)//deploy/terraform', readme_example())
+    assert address, "the example has no source"
+    repository = folder / "repository"
+    shutil.copytree(MODULE, repository / "deploy" / "terraform")
+    who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    for command in (("init", "--quiet"), ("add", "."), (*who, "commit", "--quiet", "--message=the module")):
+        subprocess.run(["git", *command], cwd=repository, check=True)
+    return {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.file://{repository}.insteadOf",
+        "GIT_CONFIG_VALUE_0": address[1],
+    }

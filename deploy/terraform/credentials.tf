@@ -11,6 +11,8 @@ resource "kubectl_manifest" "credentials" {
     kind       = "Secret"
     metadata   = { name = local.secret, namespace = var.namespace, labels = local.labels }
   })
+
+  depends_on = [terraform_data.namespace]
 }
 
 resource "terraform_data" "credentials" {

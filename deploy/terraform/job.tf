@@ -238,5 +238,5 @@ resource "terraform_data" "job" {
     }
   }
 
-  depends_on = [terraform_data.credentials]
+  depends_on = [terraform_data.namespace, terraform_data.credentials]
 }

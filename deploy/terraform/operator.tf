@@ -23,7 +23,7 @@ resource "kubectl_manifest" "dbupgrade" {
     replace_triggered_by = [terraform_data.database[each.key]]
   }
 
-  depends_on = [terraform_data.credentials]
+  depends_on = [terraform_data.namespace, terraform_data.credentials]
 }
 
 # The operator refuses another database for a DBUpgrade: it is made anew.

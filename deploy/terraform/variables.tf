@@ -133,9 +133,16 @@ variable "migrations" {
 }
 
 variable "namespace" {
-  description = "Namespace of the DBUpgrades (or Jobs), their Secrets and pods. It must exist."
+  description = "Namespace of the DBUpgrades (or Jobs), their Secrets and pods. It must exist, unless `create_namespace` is true."
   type        = string
   default     = "default"
+  nullable    = false
+}
+
+variable "create_namespace" {
+  description = "Create the namespace if it does not exist. `destroy` deletes it only if the module created it and nothing is left in it; otherwise it says what it keeps."
+  type        = bool
+  default     = false
   nullable    = false
 }
 

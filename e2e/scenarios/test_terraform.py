@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import time
 import zipfile
@@ -13,7 +14,7 @@ import pytest
 
 from e2e.scenarios.support.database import TABLES, Database
 from e2e.scenarios.support.images import FOURTH, THREE
-from e2e.tofu import CHANGES, MODULE, NOTHING_TO_DO, Tofu
+from e2e.tofu import CHANGES, MODULE, NOTHING_TO_DO, Tofu, readme_example, served_by_git
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,14 @@ class Stack:
         """What the module is called with; a text may be an expression."""
         self.tofu.configure("use.tf.json", {"module": {"migrations": {**self._fixed, **arguments}}})
 
+    def with_credentials(self, **users: dict[str, str]) -> Tofu:
+        """The same folder, with user and password of each migration in the ephemeral variable `credentials`."""
+        self.tofu.configure(
+            "variables.tf.json",
+            {"variable": {"credentials": {"type": "any", "sensitive": True, "ephemeral": True}}},
+        )
+        return Tofu(self.tofu.folder, {**self.tofu.environment, "TF_VAR_credentials": json.dumps(users)})
+
     def outputs(self) -> Any:
         """The module's outputs."""
         return self.tofu.output()["all"]
@@ -68,6 +77,11 @@ class Stack:
 @pytest.fixture
 def stack(world: World, tmp_path: Path) -> Stack:
     return Stack(world, tmp_path / "root")
+
+
+def login(world: World) -> dict[str, str]:
+    """User and password of the scenario's database."""
+    return {"user": world.database.name, "password": world.database.password}
 
 
 def tables(world: World, database: str) -> list[str]:
@@ -167,12 +181,7 @@ def test_credentials_as_input_are_in_the_secret_and_nowhere_else(world: World, s
         },
         credentials="${var.credentials}",
     )
-    stack.tofu.configure(
-        "variables.tf.json",
-        {"variable": {"credentials": {"type": "any", "sensitive": True, "ephemeral": True}}},
-    )
-    credentials = {"app": {"user": world.database.name, "password": world.database.password}}
-    given = Tofu(stack.tofu.folder, {**stack.tofu.environment, "TF_VAR_credentials": json.dumps(credentials)})
+    given = stack.with_credentials(app=login(world))
     given.run("init", "-no-color")
     said = given.run("plan", "-out=plan", "-no-color") + given.run("show", "-json", "plan")
     said += given.run("apply", "-no-color", "plan") + given.run("output", "-json")
@@ -263,6 +272,92 @@ def test_without_the_operator_it_makes_the_jobs_itself(world: World, stack: Stac
     stack.tofu.run("destroy", "-auto-approve", "-no-color")
     # That of the run which failed stays for its log, as long as it has to live.
     assert all(job["status"].get("failed") for job in world.jobs().values())
+
+
+def test_the_example_of_the_readme_migrates_two_databases(world: World, tmp_path: Path) -> None:
+    """As it is typed, but for the namespace, images and database, which are others here; ~/.kube/config is the cluster's."""
+    world.secret(name="shop-database")
+    world.secret(world.database.name, name="billing-database", key="username")
+    patch = json.dumps({"stringData": {"password": world.database.password}})
+    world.kubectl("patch", "secret", "billing-database", "--patch", patch)
+    (npm := tmp_path / "npm").write_text('#!/bin/sh\necho "npm $* in $DB_DATABASE at $DB_HOST"\n')
+    npm.chmod(0o755)
+    cluster, (host, _, port) = world.cluster, world.database.server.partition(":")
+    billing = cluster.push_image(f"{world.namespace}/npm:1", {"/usr/bin/npm": npm}, base=cluster.psql_image)
+    text = readme_example()
+    for typed, here in (
+        ('"shop"\n', f'"{world.namespace}"\n'),
+        ("registry.example.com/shop:1.0.0", world.image(THREE)),
+        ("registry.example.com/billing:2.3.0", billing),
+        (
+            '"postgres.billing"',
+            f'"{host}"\n        port            = {port}\n        ssl_mode        = "disable"',
+        ),
+        ('name            = "billing"', f'name            = "{world.database.name}"'),
+    ):
+        assert text.count(typed) == 1
+        text = text.replace(typed, here)
+    path = f"{cluster.bin_dir}:{os.environ['PATH']}"
+    tofu = Tofu(tmp_path / "root", {**served_by_git(tmp_path), "PATH": path})
+    tofu.folder.mkdir()
+    (tofu.folder / "main.tf").write_text(text)
+    (tofu.home / ".kube").mkdir(parents=True)
+    (tofu.home / ".kube" / "config").write_bytes(cluster.kubeconfig.read_bytes())
+    tofu.run("init", "-no-color")
+    tofu.apply()
+    assert world.database.tables == ["orders", "users"]
+    assert len(world.created_jobs()) == 2
+    tofu.run("plan", "-detailed-exitcode", "-no-color", code=NOTHING_TO_DO)
+    tofu.run("destroy", "-auto-approve", "-no-color")
+
+
+@pytest.mark.parametrize("mode", ["operator", "job"])
+def test_a_namespace_that_it_created_goes_when_it_is_empty_and_no_other(
+    world: World, stack: Stack, mode: str
+) -> None:
+    host, _, port = world.database.server.partition(":")
+    database = {"host": host, "port": int(port), "name": world.database.name, "ssl_mode": "disable"}
+    own = f"{world.namespace}-made"
+    images = {"crane": world.cluster.crane_image, "runner": world.cluster.runner_image}
+    given = stack.with_credentials(app=login(world))
+
+    def use(namespace: str) -> None:
+        stack.use(
+            mode=mode,
+            images=images,
+            namespace=namespace,
+            create_namespace=True,
+            credentials="${var.credentials}",
+            labels={"team": "shop"},
+            migrations={"app": {"image": image, "database": {**database, "credentials_revision": "1"}}},
+        )
+
+    def destroy() -> str:
+        return given.run("destroy", "-auto-approve", "-no-color")
+
+    def exists() -> bool:
+        return own in world.cluster.kubectl("get", "namespace", own, "--ignore-not-found", "--output=name")
+
+    image = world.image(THREE)
+    use(own)
+    given.run("init", "-no-color")
+    given.apply()
+    assert world.database.tables == ["orders", "users"]
+    assert "team=shop" in world.cluster.kubectl("get", "namespace", own, "--show-labels")
+    given.run("plan", "-detailed-exitcode", "-no-color", code=NOTHING_TO_DO)
+    destroy()
+    assert not exists()
+
+    given.apply()
+    world.cluster.kubectl("--namespace", own, "create", "configmap", "mine")
+    assert "it contains configmap/mine" in destroy()
+    assert exists()
+    # It is there now, whoever created it: from here on it is somebody else's.
+    world.cluster.kubectl("--namespace", own, "delete", "configmap", "mine")
+    assert "exists already" in given.apply()
+    assert "this module did not create it" in destroy()
+    assert exists()
+    world.cluster.kubectl("delete", "namespace", own)
 
 
 @pytest.mark.parametrize("mode", ["operator", "job"])

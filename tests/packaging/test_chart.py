@@ -134,23 +134,26 @@ def test_the_floor_of_namespaces_is_rendered_for_each_entry(helm: Helm) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"lint": "off"}, "lint"),
+        ({"lint": "off"}, "'/policies/0/lint': value must be one of 'warn', 'error'"),
         ({"approval": "Sometimes"}, "approval"),
-        ({"lockTimeout": "0s"}, "lockTimeout"),
-        ({"lockTimeout": "soon"}, "lockTimeout"),
-        ({"contact": "a\nb"}, "contact"),
-        ({"name": "Production"}, "name"),
+        ({"lockTimeout": "0s"}, "policies[0].lockTimeout must be a number above 0 followed by"),
+        ({"lockTimeout": "soon"}, "policies[0].lockTimeout must be a number above 0 followed by"),
+        ({"lockTimeout": ""}, "policies[0].lockTimeout must be a number above 0 followed by"),
+        ({"contact": "a\nb"}, "policies[0].contact must be one line"),
+        ({"contact": "a" * 201}, "policies[0].contact must be one line of at most 200 characters"),
+        ({"name": "Production"}, "policies[0].name must be lower-case letters, digits and -"),
         ({"namespaceSelektor": {}}, "namespaceSelektor"),
-        ({"name": "all"}, "there are two with the name all"),
+        ({"name": "all"}, "policies[1]: there is another policy with the name all"),
     ],
 )
 def test_a_floor_that_cannot_be_meant_is_refused(helm: Helm, change: Object, said: str) -> None:
-    with pytest.raises(HelmError, match=said):
+    with pytest.raises(HelmError, match=re.escape(said)):
         helm.template(f"policies={json.dumps([{**POLICIES[0], **change}, POLICIES[1]])}")
 
 
 def test_a_floor_that_demands_nothing_is_refused(helm: Helm) -> None:
-    with pytest.raises(HelmError, match="policies"):
+    said = "policies[0] (none) requires nothing: set lint, approval or lockTimeout"
+    with pytest.raises(HelmError, match=re.escape(said)):
         helm.template(f"policies={json.dumps([{'name': 'none', 'namespaceSelector': {}}])}")
 
 
@@ -544,15 +547,43 @@ def test_with_cert_manager_in_the_same_release_its_kinds_come_last(helm_with_sta
         ("atlasImage=own/atlas:latest", "atlasImage must not use the tag latest"),
         ("atlasImage=own/atlas", "atlasImage must have a tag or a digest"),
         ("runnerImage=", "runnerImage must have a tag or a digest"),
-        ("log.level=verbose", "level"),
-        ("metrics.port=70000", "port"),
-        ('watch.namespaces=["Not_A_Name"]', "namespaces"),
-        ("replicaCount=many", "replicaCount"),
+        ("image.tag=1.1", "image.tag must be a string, but is a number: put it in quotes"),
+        ("image.tag=sha256:0", 'image.tag must be a tag, for example 1.0.0 (a digest belongs into image.digest), but is "sha256:0"'),
+        ("image.digest=latest", 'image.digest must be sha256: followed by 64 hexadecimal digits, but is "latest"'),
+        ("image.repository=", "image.repository must be an image without its digest"),
+        ("log.level=verbose", "at '/log/level': value must be one of 'debug', 'info', 'warning', 'error'"),
+        ("metrics.port=70000", "/metrics/port"),
+        ('watch.namespaces=["Not_A_Name"]', 'watch.namespaces[0] must be the name of a namespace, but is "Not_A_Name"'),
+        ('pods.allowedLabels=["a,b"]', "pods.allowedLabels[0] must be one prefix, without a comma"),
+        ('metricChecks.external=[""]', "metricChecks.external[0] must be the name of a metric"),
+        ("serviceMonitor.interval=often", "serviceMonitor.interval must be a number followed by ms, s, m or h"),
+        ("replicaCount=many", "at '/replicaCount': got string, want integer"),
     ],
-)
-def test_a_value_that_cannot_be_meant_is_refused_by_name(helm: Helm, setting: str, said: str) -> None:
-    with pytest.raises(HelmError, match=said):
+)  # fmt: skip
+def test_a_value_that_cannot_be_meant_is_refused_in_words(helm: Helm, setting: str, said: str) -> None:
+    with pytest.raises(HelmError, match=re.escape(said)):
         helm.template(setting)
+
+
+def test_everything_that_is_wrong_is_reported_at_once(helm: Helm) -> None:
+    wrong = (
+        "craneImage=own/crane:latest",
+        "image.digest=x",
+        "replicaCount=2",
+        "leaderElection.enabled=false",
+    )
+    with pytest.raises(HelmError) as refused:
+        helm.template(*wrong)
+    for said in ("craneImage must not", "image.digest must be", "replicaCount above 1 requires"):
+        assert said in str(refused.value)
+
+
+def test_the_schema_has_no_rule_that_helm_can_only_quote() -> None:
+    for chart in ("dbupgrade-operator", "dbupgrade-migrate"):
+        text = (REPOSITORY / "deploy/helm" / chart / "values.schema.json").read_text()
+        assert not re.findall(
+            r'"(?:pattern|not|anyOf|minLength|maxLength)": (?:[^{]|\{$)', text, re.MULTILINE
+        )
 
 
 def test_an_image_by_digest_is_pinned(helm: Helm) -> None:

@@ -356,14 +356,24 @@ def test_the_dbupgrade_takes_more_of_a_spec_and_fits_the_crd(helm: Helm) -> None
         ((*CUSTOM, "migrations.mode=operator", "secrets.existingSecret=s"), "database.host"),
         ((*JOB, "migrations.mode=operator", "database.user=me"), "database.user is for mode job"),
         ((*OPERATOR, "migration.command=status"), "only migration.command=apply"),
-        ((*JOB, "migration.command=rollback"), "command"),
+        ((*JOB, "migration.command=rollback"), "value must be one of 'apply', 'status', 'validate'"),
         ((*JOB, "database.sslMode=prefer"), "sslMode"),
         ((*JOB, "database.port=0"), "port"),
-        ((*JOB, "migration.customImage.tag=latest"), "tag"),
-        ((*JOB, "hooks.preUpgrade.deletePolicy=never"), "deletePolicy"),
+        ((*JOB, "migration.customImage.tag=latest"), "migration.customImage.tag must not be latest"),
+        ((*JOB, "migration.customImage.tag=1.1"), "migration.customImage.tag must be a string, but is a number: put it in quotes"),
+        ((*JOB, "migration.customImage.tag=a b"), "migration.customImage.tag must be a tag"),
+        ((*JOB, "migration.customImage.repository=a@b"), "migration.customImage.repository must be an image without its digest"),
+        ((*JOB, "migration.image.repository="), "migration.image.repository must be an image"),
+        ((*JOB, "migration.baselineVersion=20250101000000"), "migration.baselineVersion must be a string, but is a number"),
+        ((*JOB, "migration.baselineVersion=a/b"), "migration.baselineVersion must be the version of a file"),
+        ((*JOB, "migration.lockTimeout=soon"), "migration.lockTimeout must be a number followed by ms, s, m or h"),
+        ((*JOB, "secrets.urlKey=a b"), "secrets.urlKey must be a key of a Secret"),
+        ((*JOB, "secrets.passwordKey="), "secrets.passwordKey must be a key of a Secret"),
+        ((*JOB, "metrics.pushgatewayUrl=push:9091"), "metrics.pushgatewayUrl must be an http:// or https:// URL"),
+        ((*JOB, "hooks.preUpgrade.deletePolicy=never"), "hooks.preUpgrade.deletePolicy must be before-hook-creation, hook-succeeded or hook-failed"),
         ((*JOB, "migration.deadline=1"), "deadline"),
     ],
-)
+)  # fmt: skip
 def test_a_value_that_cannot_be_meant_is_refused_with_what_to_do(
     helm: Helm, settings: tuple[str, ...], said: str
 ) -> None:

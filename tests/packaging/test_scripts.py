@@ -21,7 +21,7 @@ SCRIPTS = [*sorted((REPOSITORY / "e2e").glob("*.sh")), REPOSITORY / ".ci/run"]
 POD = REPOSITORY / "dbupgrade/pod"
 POD_SCRIPTS = ["steps/fetch.sh", "steps/wait.sh"]
 TERRAFORM = REPOSITORY / "deploy/terraform/scripts"
-TERRAFORM_SCRIPTS = ["job.sh", "wait.sh"]
+TERRAFORM_SCRIPTS = ["job.sh", "namespace.sh", "wait.sh"]
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yaml"))
 CHART = yaml.safe_load((REPOSITORY / "deploy/helm/dbupgrade-operator/Chart.yaml").read_text())
 

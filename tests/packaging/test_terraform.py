@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from deploy import terraform_module
-from e2e.tofu import Tofu, copy_module
+from e2e.tofu import Tofu, copy_module, readme_example, served_by_git
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 FOLDERS = (".", "compat/three-databases")
 # Callers of the module that it replaces give it.
 ONLY_ACCEPTED = {"postgres_wait_image"}
+# Nothing listens there; a plan of new objects asks no cluster.
+KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "clusters": [{"name": "none", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "users": [{"name": "nobody", "user": {}}],
+    "contexts": [{"name": "none", "context": {"cluster": "none", "user": "nobody"}}],
+    "current-context": "none",
+}
 
 
 @pytest.fixture(scope="session")
@@ -74,14 +84,16 @@ def test_nothing_is_declared_that_nobody_uses_or_understands(folder: str) -> Non
     assert "required_version" in texts["versions.tf"]
 
 
-def test_the_example_of_the_readme_is_valid_as_it_is_typed(tmp_path: Path) -> None:
-    """Only the source is another: this checkout in place of the repository."""
-    text = (terraform_module.MODULE / "README.md").read_text().partition("```hcl\n")[2].partition("```")[0]
-    source = re.search(r'source +(= "git::[^"]+//deploy/terraform")', text)
-    assert source
-    copy_module(tmp_path)
-    made = Tofu(tmp_path / "root")
+def test_the_example_of_the_readme_works_as_it_is_typed(tmp_path: Path) -> None:
+    """Only what it points at is made here: the repository of its `source`, and a kubeconfig. e2e/scenarios applies it."""
+    made = Tofu(tmp_path / "root", served_by_git(tmp_path))
     made.folder.mkdir()
-    (made.folder / "main.tf").write_text(text.replace(source[1], '= "../terraform"'))
-    made.run("init", "-no-color")
+    (made.folder / "main.tf").write_text(readme_example())
+    kubeconfig = made.home / ".kube" / "config"
+    kubeconfig.parent.mkdir(parents=True)
+    kubeconfig.write_text(yaml.safe_dump(KUBECONFIG))
+    made.run("init", "-no-color", "-input=false")
     made.run("validate", "-no-color")
+    said = made.run("plan", "-no-color", "-input=false")
+    for wanted in ('kubectl_manifest.dbupgrade["shop"]', 'kubectl_manifest.dbupgrade["billing"]'):
+        assert f"module.migrations.{wanted} will be created" in said

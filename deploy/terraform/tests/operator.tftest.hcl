@@ -29,8 +29,22 @@ run "least" {
     error_message = "What is left out must be left to the operator: ${nonsensitive(kubectl_manifest.dbupgrade["shop"].yaml_body)}"
   }
   assert {
-    condition     = length(terraform_data.wait) == 1 && local.timeout == 600 && length(kubectl_manifest.credentials) == 0 && length(terraform_data.job) == 0
+    condition     = length(terraform_data.wait) == 1 && local.timeout == 600 && length(kubectl_manifest.credentials) == 0 && length(terraform_data.job) == 0 && length(terraform_data.namespace) == 0
     error_message = "It waits ten minutes, and makes nothing else."
+  }
+}
+
+run "a_namespace_is_created_when_asked_for" {
+  command = plan
+
+  variables {
+    create_namespace = true
+    namespace        = "apps"
+  }
+
+  assert {
+    condition     = length(terraform_data.namespace) == 1 && terraform_data.namespace[0].input.namespace == "apps"
+    error_message = "The namespace is not created."
   }
 }
 

@@ -31,9 +31,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.secrets.create | ternary (printf "%s-credentials" (include "dbupgrade-migrate.fullname" .)) .Values.secrets.existingSecret }}
 {{- end }}
 
-{{/* "true" when there is something to render at all. */}}
+{{/* "true" when there is something to render at all. Every template asks this first, so the values are validated here. */}}
 {{- define "dbupgrade-migrate.enabled" -}}
-{{- if and .Values.migrations.enabled (or .Values.hooks.preInstall.enabled .Values.hooks.preUpgrade.enabled) }}true{{ end }}
+{{- if and .Values.migrations.enabled (or .Values.hooks.preInstall.enabled .Values.hooks.preUpgrade.enabled) }}
+{{- include "dbupgrade-migrate.validate" . }}true
+{{- end }}
 {{- end }}
 
 {{/* repository:tag, or repository@sha256:... */}}

@@ -86,24 +86,6 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* Refuses, in words, values that a schema could only refuse by its path. */}}
-{{- define "dbupgrade.validate" -}}
-{{- range $name := list "craneImage" "runnerImage" "atlasImage" }}
-{{- $image := index $.Values $name }}
-{{- if or $image (ne $name "atlasImage") }}
-{{- if hasSuffix ":latest" $image }}
-{{- fail (printf "%s must not use the tag latest, but is %q: what runs must not change under a running operator" $name $image) }}
-{{- end }}
-{{- if not (regexMatch "(@sha256:[0-9a-f]{64}|:[A-Za-z0-9_][A-Za-z0-9._-]*)$" $image) }}
-{{- fail (printf "%s must have a tag or a digest, for example registry.example/image:1.0.0, but is %q" $name $image) }}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) }}
-{{- fail "replicaCount above 1 requires leaderElection.enabled: otherwise, two operators would run the same migration" }}
-{{- end }}
-{{- end }}
-
 {{/* The operator's own image, by digest where there is one. */}}
 {{- define "dbupgrade.image" -}}
 {{- with .Values.image.digest -}}
