@@ -10,6 +10,8 @@ import (
 // Words of Atlas's command line that others read.
 const (
 	noneApplied = "No migration applied yet"
+	// Ours: the reason follows.
+	notClean    = noneApplied + ", but the database is not empty: "
 	nothingNext = "Already at latest version"
 )
 
@@ -40,13 +42,21 @@ func status(ctx context.Context, o *options, io streams) (err error) {
 		return plain(err)
 	}
 	report := compared(f, rows, pending)
+	if len(rows) == 0 {
+		var dirty *migrate.NotCleanError
+		if err := s.CheckClean(ctx, h.Ident()); errors.As(err, &dirty) {
+			report.Current = notClean + dirty.Reason
+		} else if err != nil {
+			return plain(err)
+		}
+	}
 	report.Error, report.SQL = known.clean(report.Error), known.clean(report.SQL)
 	return render(io.out, o.format, statusFormat, report)
 }
 
 // pendingFiles are those that `apply` would come to.
 func pendingFiles(ctx context.Context, s *server, f *folder, h *history, rows []*migrate.Revision, order migrate.ExecOrder) ([]migrate.File, error) {
-	if len(rows) == 0 { // whether the database is clean is no question here
+	if len(rows) == 0 { // in an empty database; in another, those after the baseline, which we are not told
 		return migrate.FilesFromLastCheckpoint(f)
 	}
 	executor, err := migrate.NewExecutor(s, f, h, migrate.WithExecOrder(order))

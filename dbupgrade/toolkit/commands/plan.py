@@ -7,7 +7,7 @@ from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.pod import plan_text
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.engines.psql import inspection as psql
-from dbupgrade.toolkit.history.compare import compare
+from dbupgrade.toolkit.history.compare import compare, refuse_unknown
 from dbupgrade.toolkit.lint import pending
 from dbupgrade.toolkit.output import Format
 from dbupgrade.toolkit.plan.approval import leave
@@ -35,6 +35,7 @@ def run(call: Call) -> int:
 
 def _of_atlas(call: Call) -> tuple[Span, pending.Survey]:
     state = compare(call)
+    refuse_unknown(call, state)
     preflight.tell(call, preflight.of_plan(call, state))
     return Span.of_atlas(state), pending.survey(call, *pending.names(call, state))
 

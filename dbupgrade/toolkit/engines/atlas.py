@@ -15,7 +15,7 @@ from dbupgrade.toolkit.call import Call, any_concurrent
 from dbupgrade.toolkit.engines.standing import Standing
 from dbupgrade.toolkit.history import indexes, lock
 from dbupgrade.toolkit.history.atlas import Atlas, AtlasError, File, State
-from dbupgrade.toolkit.history.compare import compare, examine, record, with_database
+from dbupgrade.toolkit.history.compare import compare, examine, record, refuse_unknown, with_database
 from dbupgrade.toolkit.inspection import FilesRefusedError, look
 from dbupgrade.toolkit.lint import gate
 from dbupgrade.toolkit.output import at, counted
@@ -77,6 +77,7 @@ def _check_limits(call: Call) -> None:
 
 
 def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) -> Report:
+    refuse_unknown(call, state)
     total = len(state.pending)
     found = preflight.of_atlas(call, state, keeper)
     preflight.tell(call, found)

@@ -41,6 +41,7 @@ _ORDERS = {ExecOrder.LINEAR_SKIP: "linear-skip", ExecOrder.NON_LINEAR: "non-line
 _BEFORE_1 = re.compile(r"\bv0\.|- development")
 _OURS = "dbupgrade-"
 _NONE_APPLIED = "No migration applied yet"
+_NOT_EMPTY_BUT = f"{_NONE_APPLIED}, but the database is not empty: "
 
 
 class AtlasError(Exception):
@@ -93,6 +94,8 @@ class State:
     available: list[File] = field(default_factory=list)
     pending: list[File] = field(default_factory=list)
     applied: list[Revision] = field(default_factory=list)
+    not_empty: Words = ""
+    """What is in a database that has no history, as our engine says it; "" for one that is empty or has a history."""
 
     @classmethod
     def without_history(cls, paths: list[Path]) -> "State":
@@ -193,7 +196,9 @@ class Atlas:
             state = _STATE.validate_json(done.stdout)
         except ValidationError:
             raise AtlasError(Failure.UNKNOWN, "the status that the engine printed cannot be read") from None
-        return replace(state, current="") if state.current == _NONE_APPLIED else state
+        if not state.current.startswith(_NONE_APPLIED):
+            return state
+        return replace(state, current="", not_empty=state.current.partition(_NOT_EMPTY_BUT)[2])
 
     def apply_next(
         self, folder: Path, count: int = 1, *, lock_seconds: float, baseline: str = "", repeatable: str = ""

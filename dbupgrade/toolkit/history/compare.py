@@ -40,7 +40,7 @@ def with_database(call: Call, files: Files, problems: list[Problem]) -> State:
     known = _ledger(call)
     if problems:
         files = _excuse(call, files, problems, known)
-    state = _in_order(call, files, _safe_state(call, files))
+    state = _uncovered(call, _in_order(call, files, _safe_state(call, files)))
     _unchanged(call, files, state, known)
     call.measured.pending = len(state.pending)
     if state.missing:
@@ -51,6 +51,28 @@ def with_database(call: Call, files: Files, problems: list[Problem]) -> State:
             versions=state.missing[-_NAMED:],
         )
     return state
+
+
+def refuse_unknown(call: Call, state: State) -> None:
+    """Raise AtlasError for a database that has tables but no history, and no baseline that says what is in it."""
+    if not state.not_empty:
+        return
+    baseline = call.settings.baseline
+    if not baseline:
+        raise AtlasError(Failure.NOT_CLEAN, state.not_empty)
+    if baseline not in {version(path.name) for path in folder.sql_files(call.folder)}:
+        raise AtlasError(Failure.BASELINE_NOT_FOUND, baseline)
+
+
+def _uncovered(call: Call, state: State) -> State:
+    """`state` without the files that a database with tables but no history has already, which the baseline says."""
+    baseline = call.settings.baseline
+    if not state.not_empty or not baseline:
+        return state
+    whole = {part.name: parts[0].version for parts in call.changed.values() for part in parts}
+    return replace(
+        state, pending=[file for file in state.pending if whole.get(file.name, file.version) > baseline]
+    )
 
 
 def state(call: Call) -> State:

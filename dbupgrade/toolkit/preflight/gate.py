@@ -77,8 +77,8 @@ async def _connected(call: Call, names: Collection[str]) -> tuple[Finding, ...]:
 
 
 def _names(call: Call, state: State) -> list[str]:
-    """The files that are applied; those up to a baseline are not."""
-    baseline = "" if state.applied else call.settings.baseline
+    """The files that are applied; without a history, only our engine knows whether the baseline covers some."""
+    baseline = "" if state.applied or call.atlas.is_ours() else call.settings.baseline
     return [file.name for file in state.pending if file.version > baseline]
 
 

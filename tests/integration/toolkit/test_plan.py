@@ -81,6 +81,33 @@ def test_a_plan_reads_only_and_says_what_would_happen(toolkit: Toolkit) -> None:
     assert toolkit.tables() == {"a"}
 
 
+def test_a_plan_with_a_baseline_has_what_would_be_applied(toolkit: Toolkit) -> None:
+    toolkit.write(
+        v1="create table a (id int);", v2="alter table a add column b int;", v3="create table c (id int);"
+    )
+    baseline = {**ALWAYS, "MIGRATE_BASELINE_VERSION": "1"}
+    assert {file.name for file in plan(toolkit, **baseline).files} == {"1_x.sql", "2_x.sql", "3_x.sql"}
+    toolkit.execute("create table a (id int)")
+    adopted = plan(toolkit, **baseline)
+    assert {file.name for file in adopted.files} == {"2_x.sql", "3_x.sql"}
+    done = toolkit.run("apply", **{**baseline, **approved(adopted.digest)})
+    assert done.code == 0, done.text
+    assert "3 applied (2 of 2)" in done.text
+    assert toolkit.tables() == {"a", "c"}
+
+
+def test_nobody_is_asked_about_a_plan_that_could_not_be_carried_out(toolkit: Toolkit, tmp_path: Path) -> None:
+    toolkit.write(v1="create table a (id int);", v2="create table b (id int);")
+    toolkit.execute("create table a (id int)")
+    for baseline, failure, code in (("", Failure.NOT_CLEAN, 6), ("7", Failure.BASELINE_NOT_FOUND, 2)):
+        variables = {**ALWAYS, "MIGRATE_BASELINE_VERSION": baseline}
+        assert toolkit.run("plan", **variables).code == code
+        ended, report = apply(toolkit, tmp_path, **variables)
+        assert (ended, report.failure, report.plan) == (code, failure, None)
+    assert "found table" in toolkit.run("plan", **ALWAYS).text
+    assert toolkit.tables() == {"a"}
+
+
 def test_locks_sizes_and_findings_are_told_the_worst_first(toolkit: Toolkit) -> None:
     start(toolkit)
     toolkit.execute("insert into a select g, 'x' from generate_series(1, 1000) g", "analyze a")
