@@ -22,6 +22,7 @@ RUN --mount=type=bind,source=images/compile.py,target=/run/compile.py \
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="DBUpgrade operator" \
       org.opencontainers.image.description="Runs database schema migrations for Kubernetes applications" \
+      org.opencontainers.image.source="https://github.com/subbug/dbupgrade" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=dependencies /opt/python /opt/python
 COPY --from=code /layer /

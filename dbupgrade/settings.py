@@ -10,6 +10,8 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, CliSettingsSource, NoDecode, SettingsConfigDict, SettingsError
 
+from dbupgrade import __version__, published
+
 ENVIRONMENT_PREFIX = "DBUPGRADE_"
 Port = Annotated[int, Field(ge=0, le=65535)]  # 0 lets the kernel choose, for tests
 
@@ -45,7 +47,7 @@ class Settings(BaseSettings):
     )
 
     crane_image: str = Field(
-        "subbug/dbupgrade-crane:0.22.1",
+        f"{published.image('crane')}:0.22.1",
         description="image that fetches migrations; it must contain crane, sh and tar",
     )
     atlas_image: str = Field(
@@ -53,7 +55,7 @@ class Settings(BaseSettings):
         description="image that contains an `atlas` executable for the runner; empty: the runner uses its own engine",
     )
     runner_image: str = Field(
-        "subbug/dbupgrade-migrate:0.1.0",
+        f"{published.image('migrate')}:{__version__}",
         description="image of the runner, which contains `dbupgrade migrate`, its engine and the PostgreSQL client",
     )
     insecure_registries: bool = Field(

@@ -1,6 +1,6 @@
 """The base images of a Dockerfile by digest: a release is built from what their tags mean at that time, and says which that is.
 
-python3 -m deploy.base_images images/migrate/Dockerfile ATLAS_IMAGE=docker.io/subbug/dbupgrade-atlas:0.1.0
+python3 -m deploy.base_images images/migrate/Dockerfile ATLAS_IMAGE=mirror/dbupgrade-atlas:0.1.0
 
 Prints `arguments`, an output of a step in a workflow: a build argument for each `ARG …_IMAGE` of the Dockerfile, those that are given
 on the command line in place of its own. Needs docker buildx.

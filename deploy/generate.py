@@ -3,6 +3,7 @@
     python -m deploy.generate            write them (make manifests)
     python -m deploy.generate --check    compare only
 
+- The names under which releases are published, in every page, example and manifest: see `deploy.publishing`.
 - CRD and policy of the chart and of kustomize: what `python -m dbupgrade` prints.
 - The charts' READMEs: from the comments of its values.
 - The Terraform module's READMEs, and the operator's parts of a Job that it uses: see `deploy.terraform_module`.
@@ -19,13 +20,14 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dbupgrade.api import floor
-from deploy import crd_reference, failure_table, terraform_module
+from deploy import crd_reference, failure_table, publishing, terraform_module
 from deploy.chart import CHART, MIGRATE_CHART, without_dependencies
 
 if TYPE_CHECKING:
@@ -90,13 +92,14 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing")
     check = parser.parse_args().check
     stale = []
-    for path, text in files():
+    # The names first: some of the files that they are in are sources of others.
+    for path, text in chain(publishing.files(), files()):
         if not path.exists() or path.read_text() != text:
             stale.append(path.relative_to(DEPLOY.parent))
             if not check:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
-    for path in stale:
+    for path in dict.fromkeys(stale):
         print(f"{path} {'is out of date: run `make manifests`' if check else 'written'}")
     return 1 if check and stale else 0
 
@@ -165,7 +168,7 @@ Installs the DBUpgrade operator, which runs the database migrations of your appl
 Needs Kubernetes 1.30 or newer. Migrates PostgreSQL 13 to 18, MariaDB (tested with 10.11) and MySQL.
 
 ```
-helm install dbupgrade-operator oci://registry-1.docker.io/subbug/dbupgrade-operator \\
+helm install dbupgrade-operator {charts}/dbupgrade-operator \\
   --namespace {namespace} --create-namespace --set replicaCount=2
 ```
 
@@ -188,7 +191,7 @@ application's own chart:
 dependencies:
 - name: dbupgrade-migrate
   version: 0.1.0
-  repository: oci://registry-1.docker.io/subbug
+  repository: {charts}
   condition: dbupgrade-migrate.migrations.enabled
 ```
 
@@ -218,7 +221,12 @@ def readme(chart: Path, introduction: str) -> str:
     rows = [
         f"| `{path}` | {_default(default)} | {text} |" for path, default, text in values_documented(chart)
     ]
-    return introduction.format(namespace=NAMESPACE) + VALUES + "\n".join(rows) + "\n"
+    return (
+        introduction.format(namespace=NAMESPACE, charts=publishing.wanted().charts)
+        + VALUES
+        + "\n".join(rows)
+        + "\n"
+    )
 
 
 def values_documented(chart: Path) -> Iterator[tuple[str, Any, str]]:

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from dbupgrade import published
 from e2e.cluster import debian, tools
 from e2e.cluster.commands import run
 from e2e.cluster.images import CERTIFICATES, programs
@@ -20,7 +21,7 @@ REPOSITORY = Path(__file__).parent.parent.parent
 _COMMON = (".dockerignore", "images/compile.py", "dbupgrade")
 SOURCES = ("Dockerfile", "requirements.lock", "webhook", *_COMMON)
 RUNNER_SOURCES = ("images/migrate/Dockerfile", "requirements-toolkit.lock", *_COMMON)
-RUNNER_NAME = "subbug/dbupgrade-migrate"
+RUNNER_NAME = published.image("migrate")
 # What the Dockerfile asks of a base. Without libraries that only package management needs.
 BASE_PACKAGES = (
     "python3",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbupgrade import published
 from deploy.chart import without_dependencies
 from e2e.cluster import Cluster, ClusterError, operator_image
 from e2e.installation.release import Release
@@ -24,7 +25,7 @@ from e2e.scenarios.support.world import World, delete_namespace, new_namespace
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-REPOSITORY = "subbug/dbupgrade-operator"
+REPOSITORY = published.image("operator")
 PREVIOUS = "0.0.9"
 _worlds = pytest.StashKey[World]()
 

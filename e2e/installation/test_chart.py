@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from dbupgrade import published
 from e2e.cluster.images import BUSYBOX
 from e2e.cluster.state import NODE_NAME
 from e2e.installation.conftest import PREVIOUS
@@ -213,7 +214,7 @@ def test_new_pods_wait_in_an_init_container_until_the_migration_of_their_image_i
     example = (REPOSITORY / "examples/gitops/plain/shop.yaml").read_text()
     example = example.replace("registry.example.com/shop:2.0.0", image)
     file = tmp_path / "shop.yaml"
-    file.write_text(example.replace("subbug/dbupgrade-operator:0.1.0", release.image))
+    file.write_text(example.replace(f"{published.image('operator')}:0.1.0", release.image))
     with world.database.closed_gate() as gate:
         world.kubectl("apply", "-f", str(file))
         world.wait_migrating("shop")

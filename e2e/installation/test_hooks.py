@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import yaml
 
+from dbupgrade import published
 from deploy.chart import MIGRATE_CHART
 from e2e.cluster import tools
 from e2e.cluster.images import BUSYBOX
@@ -278,7 +279,7 @@ def test_the_operator_lints_what_is_new_before_anything_is_applied(shop: Shop) -
 
 def _image(cluster: Cluster) -> tuple[str, ...]:
     return (
-        f"operator.image.repository={cluster.registry}/subbug/dbupgrade-operator",
+        f"operator.image.repository={cluster.registry}/{published.image('operator')}",
         "operator.image.tag=0.1.0",
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dbupgrade import published
 from e2e.installation.release import served
 from e2e.operator import CRD, KUSTOMIZE, NAMESPACE, REPOSITORY
 from e2e.privileges import read, used
@@ -55,7 +56,7 @@ def apply(cluster: Cluster, crd: None, image: str, tmp_path: Path) -> Iterator[A
         own.mkdir()
         kustomization = {
             "resources": [f"../{folder}"],
-            "images": [{"name": "subbug/dbupgrade-operator", "newName": image.rpartition(":")[0]}],
+            "images": [{"name": published.image("operator"), "newName": image.rpartition(":")[0]}],
             "patches": [{"patch": json.dumps(_settings(cluster, namespace))}],
         }
         (own / "kustomization.yaml").write_text(json.dumps(kustomization))

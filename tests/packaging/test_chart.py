@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from dbupgrade import published
 from dbupgrade.api import admission, approval, confinement, floor
 from dbupgrade.api.spec import Spec
 from dbupgrade.api.spec.policy import Approval, LintMode
@@ -246,7 +247,7 @@ def test_the_defaults_of_the_chart_are_those_of_the_operator() -> None:
 @pytest.mark.parametrize(
     ("value", "where", "wanted"),
     [
-        ("image.tag=2.0.0", "image", "subbug/dbupgrade-operator:2.0.0"),
+        ("image.tag=2.0.0", "image", f"{published.image('operator')}:2.0.0"),
         ("image.repository=mirror/op", "image", "mirror/op:0.1.0"),
         ("image.pullPolicy=Always", "imagePullPolicy", "Always"),
         ('resources={"limits":{"memory":"1Gi"}}', "resources", {"limits": {"cpu": "500m", "memory": "1Gi"}}),
@@ -646,6 +647,6 @@ def test_by_default_only_metrics_and_webhook_can_be_reached(helm: Helm) -> None:
 def test_the_operators_image_can_be_one_of_a_digest(helm: Helm) -> None:
     digest = f"sha256:{'ab' * 32}"
     image = container(helm.template(f"image.digest={digest}", "image.tag=1.2.3"))["image"]
-    assert image == f"subbug/dbupgrade-operator@{digest}"
+    assert image == f"{published.image('operator')}@{digest}"
     with pytest.raises(HelmError, match="digest"):
         helm.template("image.digest=latest")

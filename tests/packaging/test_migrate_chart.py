@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from dbupgrade import published
 from dbupgrade.api.crd import custom_resource_definition
 from dbupgrade.api.exit_codes import ExitCode
 from deploy.chart import MIGRATE_CHART
@@ -262,7 +263,7 @@ def test_migrations_may_come_from_a_volume(helm: Helm) -> None:
         'extraVolumes=[{"name":"migrations","configMap":{"name":"migrations"}}]',
         'extraVolumeMounts=[{"name":"migrations","mountPath":"/migrations"}]',
     )  # fmt: skip
-    assert container(objects)["image"] == "subbug/dbupgrade-migrate:0.1.0"
+    assert container(objects)["image"] == f"{published.image('migrate')}:0.1.0"
     assert {"name": "migrations", "mountPath": "/migrations"} in container(objects)["volumeMounts"]
 
 
@@ -295,7 +296,7 @@ def test_the_hook_applies_a_dbupgrade_and_may_do_nothing_else(helm: Helm) -> Non
         },
         "runner": {"activeDeadlineSeconds": 300},
     }
-    assert container(objects)["image"] == "subbug/dbupgrade-operator:0.1.0"
+    assert container(objects)["image"] == f"{published.image('operator')}:0.1.0"
     (mount,) = (mount for mount in container(objects)["volumeMounts"] if mount["name"] == "dbupgrade")
     assert container(objects)["args"] == ["apply", f"{mount['mountPath']}/dbupgrade.yaml", "--timeout=300s"]
     assert objects.one("Job")["spec"]["activeDeadlineSeconds"] == 330

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import dbupgrade
+from dbupgrade import published
 from tests.packaging.conftest import REPOSITORY
 
 if TYPE_CHECKING:
@@ -77,9 +78,9 @@ def test_chart_package_and_kustomize_have_one_version(bin_dir: Path) -> None:
     (container,) = next(obj for obj in manager if obj["kind"] == "Deployment")["spec"]["template"]["spec"][
         "containers"
     ]
-    assert container["image"] == f"subbug/dbupgrade-operator:{CHART['appVersion']}"
+    assert container["image"] == f"{published.image('operator')}:{CHART['appVersion']}"
     values = yaml.safe_load((REPOSITORY / "deploy/helm/dbupgrade-operator/values.yaml").read_text())
-    assert values["runnerImage"] == f"subbug/dbupgrade-migrate:{CHART['version']}"
+    assert values["runnerImage"] == f"{published.image('migrate')}:{CHART['version']}"
     engine = (REPOSITORY / "images/atlas/main.go").read_text()
     assert f'\nconst Version = "{CHART["version"]}"\n' in engine
     script = (REPOSITORY / "e2e/run-e2e.sh").read_text()
