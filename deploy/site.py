@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import posixpath
 import re
+from html import unescape
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ ROOT = Path(__file__).parent.parent
 REPOSITORY = "https://github.com/subbug/dbupgrade"
 OUTSIDE = ("*.md", "deploy/**/README.md", "examples/**/README.md", "images/README.md")
 DECISIONS = "decisions/index.md"
-BLOCKS = re.compile(r"</?(?:h\d|ul|ol|li|pre|table|tr)\b")
+BLOCKS = re.compile(r"<pre\b.*?</pre>|</?(?:h\d|ul|ol|li|table|tr)\b", re.DOTALL)
 ITEM = re.compile(r" *(?:[-*+]|\d+[.)]) +")
 COMMONMARK = MarkdownIt("commonmark").enable("table")
 log = logging.getLogger("mkdocs.hooks.site")
@@ -110,12 +111,22 @@ def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
 
 
 def on_page_content(html: str, *, page: Page, **_: object) -> str:
-    """Warn of a page that has other lists, tables, headings or blocks of code on the forge, or in other places."""
-    ours, theirs = (BLOCKS.findall(text) for text in (html, COMMONMARK.render(page.markdown or "")))
+    """Warn of a page that has other headings, lists, tables or code on the forge, or in other places."""
+    ours, theirs = (blocks(text) for text in (html, COMMONMARK.render(page.markdown or "")))
     if ours != theirs:
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ours, theirs, strict=False)))
         log.warning("%s differs from the forge from block %s on", page.file.src_uri, theirs[: same + 1][-3:])
     return html
+
+
+def blocks(html: str) -> list[str]:
+    """The tags of blocks, in order, and the text of code."""
+    return [
+        unescape(re.sub(r"<[^>]+>", "", found)).expandtabs(4).strip("\n")
+        if found.startswith("<pre")
+        else found
+        for found in BLOCKS.findall(html)
+    ]
 
 
 def as_python_markdown(markdown: str) -> str:
@@ -144,7 +155,7 @@ def as_python_markdown(markdown: str) -> str:
 
 def _without_indent(line: str, width: int) -> str:
     """A line that continues a paragraph may have less of it."""
-    return line[width:] if line[:width].isspace() else line.lstrip(" ")
+    return line[width:] if not line[:width].strip() else line.lstrip(" ")
 
 
 def in_site(path: str) -> str:
