@@ -60,7 +60,7 @@ def _summary(plan: Plan) -> str:
         if number
     ]
     versions = f"from {plan.from_version or 'no version'} to {plan.to_version}"
-    return f"{', '.join(parts)}, {versions}; the lint finds {' and '.join(found) or 'nothing'}"
+    return f"{', '.join(parts)}, {versions}; lint finds {' and '.join(found) or 'nothing'}"
 
 
 def _head(file: PlannedFile) -> str:

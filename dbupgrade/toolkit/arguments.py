@@ -14,14 +14,14 @@ COMMANDS = {
     "status": "compare the folder with the database (read-only)",
     "validate": "check the folder and atlas.sum offline; with --dev-url, also run the SQL",
     "lint": "report statements in new files that are dangerous in production, and safer alternatives",
-    "plan": "show what apply would do: files, findings of the lint, locks, sizes (read-only)",
-    "apply": "apply what is pending",
+    "plan": "show what apply would do: files, lint findings, locks and table sizes (read-only)",
+    "apply": "apply all pending migrations",
     "wait": "wait until the database accepts connections",
-    "hold": "hold the lock of a migration while another program migrates, until a signal ends this one",
-    "secrets": "check the Secrets that a Job of the operator was given",
-    "hash": "write atlas.sum after a change of the folder",
+    "hold": "hold the migration lock on the database until SIGTERM, while another program migrates",
+    "secrets": "check the Secrets that the operator has passed to a Job (for use by the operator)",
+    "hash": "write atlas.sum, after the files in the folder have changed",
     "convert": "move each CONCURRENTLY statement into a separate file without a transaction, and write atlas.sum",
-    "baseline": "record a database that has tables but no history as being at VERSION",
+    "baseline": "record that a database that has tables but no migration history is at VERSION",
     "rollback": "explain how to write a reverse migration (there is no rollback)",
 }
 
@@ -30,18 +30,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line; ends the program as argparse does when it is wrong."""
     parser = argparse.ArgumentParser(
         prog="dbupgrade migrate",
-        description="Run the database migrations in a folder, without the operator. The database is that of DATABASE_URL, or of "
+        description="Run the database migrations in a folder, without the operator. The database is given by DATABASE_URL, or by "
         "DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD_FILE or DB_PASSWORD, and DB_SSLMODE.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():
-        _add(commands.add_parser(name, help=text, description=text.capitalize()), name)
+        _add(commands.add_parser(name, help=text, description=text[0].upper() + text[1:]), name)
     return parser.parse_args(arguments)
 
 
 def _add(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument(
-        "--dir", type=Path, help="folder of the migrations (default: MIGRATION_DIR, else /migrations)"
+        "--dir",
+        type=Path,
+        help="folder that contains the migrations (default: MIGRATION_DIR, else /migrations)",
     )
     formats = [form for form in Format if command in _FORMATS.get(form, (command,))]
     parser.add_argument(
@@ -62,12 +64,12 @@ def _validate(parser: argparse.ArgumentParser) -> None:
 
 def _new_files(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--all", action="store_true", help="check all files, not only new ones")
-    which.add_argument("--latest", type=_count, metavar="N", help="check the last N files")
+    which.add_argument("--all", action="store_true", help="all files, not only new ones")
+    which.add_argument("--latest", type=_count, metavar="N", help="only the last N files")
     which.add_argument(
         "--git-base",
         metavar="REF",
-        help="treat files that this branch or commit does not have as new (default: origin/HEAD, main or master)",
+        help="only files that are not in this branch or commit (default: origin/HEAD, main or master)",
     )
     return which
 
@@ -75,9 +77,9 @@ def _new_files(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGr
 def _lint(parser: argparse.ArgumentParser) -> None:
     which = _new_files(parser)
     which.add_argument(
-        "--pending", action="store_true", help="check the files that have not been applied to the database"
+        "--pending", action="store_true", help="only files that have not been applied to the database"
     )
-    which.add_argument("--rules", action="store_true", help="list the rules and check nothing")
+    which.add_argument("--rules", action="store_true", help="list the rules, and check nothing")
     parser.add_argument(
         "--dialect",
         choices=DIALECTS,
@@ -87,17 +89,17 @@ def _lint(parser: argparse.ArgumentParser) -> None:
         "--policy",
         choices=[mode.value for mode in LintMode if mode is not LintMode.OFF],
         default=LintMode.ERROR.value,
-        help="with warn, errors do not change the exit code",
+        help="with warn, lint errors do not change the exit code (default: error)",
     )
     parser.add_argument(
-        "--config", type=Path, help="the file with the lint block (default: .atlas.hcl or atlas.hcl)"
+        "--config", type=Path, help="file that contains the lint block (default: .atlas.hcl or atlas.hcl)"
     )
 
 
 def _convert(parser: argparse.ArgumentParser) -> None:
     _new_files(parser)
     parser.add_argument(
-        "--plain", action="store_true", help="build indexes without CONCURRENTLY, which blocks writes"
+        "--plain", action="store_true", help="build indexes without CONCURRENTLY (this blocks writes)"
     )
 
 
@@ -115,17 +117,17 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         "--for",
         dest="resource",
         metavar="NAMESPACE/NAME",
-        help="the DBUpgrade that the plan is about; its digest depends on it (default: MIGRATE_PLAN_FOR)",
+        help="DBUpgrade for which the plan is made; the plan's digest depends on it (default: MIGRATE_PLAN_FOR)",
     )
     parser.add_argument(
         "--image-digest",
         metavar="DIGEST",
-        help="digest of the image that contains the files; the digest of the plan depends on it (default: MIGRATE_IMAGE_DIGEST)",
+        help="digest of the image that contains the files; the plan's digest depends on it (default: MIGRATE_IMAGE_DIGEST)",
     )
 
 
 def _baseline(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("version", help="the version of the last file that the database already has")
+    parser.add_argument("version", help="version of the last file that the database already contains")
 
 
 _OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {

@@ -28,7 +28,7 @@ def _lock_ended(report: Report) -> bool:
 
 
 ADVICE = {
-    ExitCode.CHECKSUM: "run `dbupgrade migrate hash` on the folder, review the change of atlas.sum and commit it",
+    ExitCode.CHECKSUM: "run `dbupgrade migrate hash` on the folder, review the change to atlas.sum and commit it",
     ExitCode.UNREACHABLE: "check host, port and database name, the network policies, and that the server is running",
     ExitCode.AUTHENTICATION: "check the user and the password, and that the server allows this login (PostgreSQL: pg_hba.conf)",
     ExitCode.NOT_CLEAN: "set MIGRATE_BASELINE_VERSION to the version that the database is at, or run `dbupgrade migrate "

@@ -37,10 +37,10 @@ class Tries:
         if seconds is None:
             return replace(report, failure=Failure.LOCK_TIMEOUT)
         deadlock = report.sqlstate == "40P01" or "deadlock" in (report.error or "")
-        what = "was part of a deadlock" if deadlock else "did not get a lock in time"
+        what = "was part of a deadlock" if deadlock else "could not acquire a lock in time"
         self.call.output.event(
             "lock_timeout",
-            f"{report.failed_file} {what} and was undone: it is tried again in {seconds:.1f} s",
+            f"{report.failed_file} {what} and was rolled back; retrying in {seconds:.1f} s",
             level="warning",
             file=report.failed_file,
             line=report.line,

@@ -167,13 +167,13 @@ FOUND = [
     Found("lock-table", "lock table t;", "locks t", (Locks("t", EXCLUSIVE),)),
     Found("enum-value-in-same-transaction", "alter type mood add value 'great'; insert into m values ('great');", "uses an enum value that this transaction has added", (Fails("55P04"),), "create type mood as enum ('sad', 'ok'); create table m (a mood);"),
     Found("several-locks", "alter table t add column b int; alter table p add column b int;", "locks public.p while it holds a lock on public.t", (Locks("t", EXCLUSIVE), Locks("p", EXCLUSIVE)), T + P),
-    Found("lock-held-while-writing", "alter table t add column b int; delete from t where a = 1;", "writes rows of t while it holds a lock on public.t", (Locks("t", EXCLUSIVE), Loses("select 1 from t where a = 1"))),
+    Found("lock-held-while-writing", "alter table t add column b int; delete from t where a = 1;", "writes rows to t while it holds a lock on public.t", (Locks("t", EXCLUSIVE), Loses("select 1 from t where a = 1"))),
     Found("changing-column-type", "alter table t alter a type text using note;", "changes the type of t.a to text", (Locks("t", EXCLUSIVE), Rewrites("t"))),
-    Found("lock-held-while-writing", "alter table t add column b int; update t set b = 1 where id > 3;", "writes rows of t while it holds a lock on public.t", (Locks("t", EXCLUSIVE), Loses("select 1 from t where id > 3 and to_jsonb(t)->>'b' is null"))),
+    Found("lock-held-while-writing", "alter table t add column b int; update t set b = 1 where id > 3;", "writes rows to t while it holds a lock on public.t", (Locks("t", EXCLUSIVE), Loses("select 1 from t where id > 3 and to_jsonb(t)->>'b' is null"))),
     Found("transaction-left-open", "-- atlas:txmode none\n\nbegin; insert into t values (99);", "begins a transaction and does not end it", (Ends(is_open=True),), alone=True),
     Found("transaction-nesting", "insert into t values (99); commit; insert into t values (100);", "contains BEGIN or COMMIT in a file that runs in a transaction", (Ends(),)),
     Found("syntax-error", "create tabl t (a int);", "cannot be read by PostgreSQL's parser", (Fails("42601"),)),
-    Found("unread-statement", "do $$ declare q text := 'delete from ' || 't'; begin execute q; end $$;", "runs a statement that cannot be checked beforehand", (Loses("select id from t"),)),
+    Found("unread-statement", "do $$ declare q text := 'delete from ' || 't'; begin execute q; end $$;", "runs a statement that cannot be checked in advance", (Loses("select id from t"),)),
 ]  # fmt: skip
 
 NOT_FOUND = [

@@ -20,7 +20,7 @@ from dbupgrade.toolkit.history.atlas import AtlasError, find
 from dbupgrade.toolkit.history.compare import connect
 from dbupgrade.toolkit.outcome import leave
 
-LOST = "the lock on the database was lost, because the connection that held it was"
+LOST = "the lock on the database was lost, because the connection that held it was closed"
 
 
 def run(call: Call) -> int:
@@ -33,7 +33,7 @@ def run(call: Call) -> int:
     with lock.of_run(call) as keeper:
         try:  # from the moment at which others see the report, a signal is the end that is meant
             leave(call.given, Report())
-            call.output.event("lock_held", "holding the lock on the database until this program is ended")
+            call.output.event("lock_held", "holding the lock on the database until this program ends")
             keeper.wait_until_lost()
         except (SystemExit, KeyboardInterrupt):
             return ExitCode.OK
@@ -43,7 +43,7 @@ def run(call: Call) -> int:
 def _idle(call: Call, report: str) -> int:
     """Wait for the signal that ends the pod: to exit would only bring the next restart."""
     said = message.read(report) or Report()
-    words = "the lock was lost or refused before, and is not taken a second time"
+    words = "this container has lost the lock, or failed to acquire it, before: it does not acquire it again"
     with contextlib.suppress(SystemExit, KeyboardInterrupt):
         call.output.event("lock_not_held", words, level="warning", failure=said.failure, error=said.error)
         signal.pause()

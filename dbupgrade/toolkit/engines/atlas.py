@@ -65,7 +65,7 @@ def _check_limits(call: Call) -> None:
     why = "the official Atlas CLI sets limits only when it connects, and the connection pooler does not accept settings then"
     settings = call.settings
     if settings.lock_seconds is not None or settings.statement_seconds:
-        advice = "use the address of the server itself, or our own engine, or set lock_timeout for the user (ALTER ROLE)"
+        advice = "connect to the database server directly, use the built-in engine, or set lock_timeout for the user (ALTER ROLE)"
         raise AtlasError(
             Failure.CONNECTION_SETTINGS,
             f"lockTimeout and statementTimeout would have no effect: {why}; {advice}",

@@ -79,7 +79,7 @@ def _unusable(path: Path) -> str:
     if not stat.S_ISREG(status.st_mode):
         return "is not a regular file, but a pipe, a device, a socket or a folder: put a file with SQL in its place"
     if status.st_size > _MAX_FILE_BYTES:
-        return f"is larger than {_MAX_FILE_BYTES >> 20} MiB: load data in another way than by a migration"
+        return f"is larger than {_MAX_FILE_BYTES >> 20} MiB: load the data by other means than a migration"
     return ""
 
 

@@ -47,7 +47,7 @@ def look(folder: Files) -> Iterator[Problem]:
             yield Problem(Failure.FOREIGN_FORMAT, (name, *ups), what)
         elif _FLYWAY.fullmatch(name):
             what = (
-                "is named as in Flyway: here, versions are compared as text, and undo and repeatable migrations are not supported. "
+                "is named as for Flyway: here, versions are compared as text, and undo and repeatable migrations are not supported. "
                 "Name the files VERSION_NAME.sql, with versions of equal length"
             )
             yield Problem(Failure.FOREIGN_FORMAT, (name,), what)

@@ -44,13 +44,13 @@ _ALWAYS = (
     _trap(rb"--[^\n]*\Z", "a comment at the end of the file", "end the file with a newline"),
 )
 _BEFORE_1 = (
-    _trap(rb"#", "the character #", "use Atlas 1.x, or the engine of dbupgrade"),
+    _trap(rb"#", "the character #", "use Atlas 1.x, or the built-in engine"),
     _trap(
         rb"[-/](?=['\"`($]|/\*)",
         "a minus or a slash before a quote or a parenthesis",
         "put a space between them",
     ),
-    _trap(rb"\\", "a backslash in a literal", "use Atlas 1.x, or the engine of dbupgrade"),
+    _trap(rb"\\", "a backslash in a literal", "use Atlas 1.x, or the built-in engine"),
 )
 
 

@@ -196,7 +196,7 @@ def _in_order(call: Call, files: Files, state: State) -> State:
     if call.atlas.knows_order():
         call.atlas = replace(call.atlas, exec_order=order)
     elif order is ExecOrder.NON_LINEAR:
-        why = "this version of Atlas cannot apply it out of order: use Atlas 1.x, or the engine of dbupgrade"
+        why = "this version of Atlas cannot apply it out of order: use Atlas 1.x, or the built-in engine"
         raise FilesRefusedError([_out_of_order(file, state, why) for file in late])
     if order is ExecOrder.NON_LINEAR:
         first = min((row.version for row in state.applied), default="")

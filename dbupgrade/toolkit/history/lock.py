@@ -116,7 +116,9 @@ async def held(url: str, seconds: float, waiting: Callable[[], None]) -> AsyncIt
 
 def tell(call: Call) -> None:
     """Say that the lock is waited for."""
-    call.output.event("waiting_for_lock", "another migration holds the lock on the database: waiting for it")
+    call.output.event(
+        "waiting_for_lock", "another migration holds the lock on the database; waiting for it to finish"
+    )
 
 
 Fetch = Callable[..., Coroutine[Any, Any, list[asyncpg.Record]]]
@@ -209,9 +211,7 @@ class EngineKeeper:
     def wait_until_lost(self) -> None:
         """Return when the process that holds the lock has ended. Raises AtlasError when an engine has none."""
         if self._holder is None:
-            raise AtlasError(
-                Failure.ATLAS_UNUSABLE, "only the engine of this project can hold the lock on MySQL"
-            )
+            raise AtlasError(Failure.ATLAS_UNUSABLE, "only the built-in engine can hold the lock on MySQL")
         self._holder.wait()
 
     def ask(self, question: str) -> str:

@@ -208,7 +208,7 @@ def _by_words(text: str) -> Iterator[Hit]:
             yield Hit(rule, what.format(table), table)
             return
     if not _HARMLESS.match(words):
-        yield Hit(files.UNREAD, f"{' '.join(words.split()[:2])} …: cannot be checked beforehand")
+        yield Hit(files.UNREAD, f"{' '.join(words.split()[:2])} …: cannot be checked in advance")
 
 
 def _look(tree: Any, text: str, known: Columns) -> Iterator[Hit]:
@@ -263,7 +263,7 @@ def _alter(tree: exp.Alter, text: str, known: Columns) -> Iterator[Hit]:
         elif found := _ACTIONS.get(type(action)):
             yield from found(table, action)
         elif not isinstance(action, _QUIET):
-            yield Hit(files.UNREAD, f"changes {table} in a way that cannot be checked beforehand", table)
+            yield Hit(files.UNREAD, f"changes {table} in a way that cannot be checked in advance", table)
     keys = {type(action) for action in actions}
     if exp.DropPrimaryKey in keys and "ADD PRIMARY KEY" not in _words(text).upper():
         yield Hit(COPIES, f"drops the PRIMARY KEY of {table} and adds none", table)

@@ -18,7 +18,7 @@ def findings(files: Sequence[File], chosen: set[str], known: sql.Known) -> list[
     found = sql.findings([replace(file, text=read[file.name].text) for file in files], chosen, known)
     rule = of_files.UNREAD
     found += [
-        Finding(name, line, rule, rule.level, f"runs {command}, which cannot be checked beforehand", rule.why)
+        Finding(name, line, rule, rule.level, f"runs {command}, which cannot be checked in advance", rule.why)
         for name, each in read.items()
         if name in chosen
         for line, command in each.unread

@@ -60,7 +60,7 @@ class LintSettings:
         errors = {category: True for category, error in self.errors.items() if error}
         ignored = [f"lint.{category}.error = false" for category in self.errors if category not in errors]
         ignored += ["lint.threshold"] if self.threshold is not None else []
-        told = f"{', '.join(ignored)} of the image would loosen the lint, which the platform does not allow"
+        told = f"{', '.join(ignored)} in the image would loosen the lint, which the operator's settings do not allow"
         unread = (*self.unread, told) if ignored else self.unread
         return replace(self, errors=errors, threshold=None, unread=unread, reasons=True)
 

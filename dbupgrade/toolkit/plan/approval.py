@@ -31,7 +31,7 @@ def look(call: Call, span: Span, known: "pending.Survey | None") -> tuple[Report
     note = leave(call, plan)
     if not plan.asks or plan.digest in call.settings.approved_plans:
         return None, note
-    other = "; what was approved is another plan" if call.settings.approved_plans else ""
+    other = "; the approval is for a different plan" if call.settings.approved_plans else ""
     return Report(failure=Failure.APPROVAL_PENDING, error=f"{plan.asks}{other}", plan=note), note
 
 

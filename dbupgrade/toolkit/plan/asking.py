@@ -26,7 +26,7 @@ def asks(plan: Plan, approval: Approval, above: int, unknown: str = "") -> str:
 
 def _errors(plan: Plan) -> Iterator[str]:
     if plan.errors:
-        yield f"The lint finds {plan.errors} error{'' if plan.errors == 1 else 's'}{_first_error(plan)}"
+        yield f"Lint finds {plan.errors} error{'' if plan.errors == 1 else 's'}{_first_error(plan)}"
 
 
 def _first_error(plan: Plan) -> str:
@@ -48,9 +48,9 @@ def _locks_of(file: PlannedFile, above: int) -> Iterator[str]:
         for lock in statement.locks:
             if lock.mode in _BLOCKS_WRITES and lock.bytes is not None and lock.bytes > above:
                 size = sizes.in_bytes(lock.bytes)
-                yield f"{file.name} line {statement.line} keeps writers of {lock.table} ({size}) waiting ({lock.mode})"
+                yield f"{file.name} line {statement.line} blocks writes to {lock.table} ({size}, {lock.mode})"
 
 
 def _unknown(where: str) -> Iterator[str]:
     if where:
-        yield f"{where} may lock tables that cannot be told beforehand"
+        yield f"{where} may lock tables that cannot be determined in advance"

@@ -15,7 +15,7 @@ def preflight(facts: Facts, pending: Pending) -> tuple[Finding, ...]:
     """All findings, those first that stop the run; of several that one command mends, the first."""
     found = [finding for check in CHECKS for finding in check(facts, pending)]
     if facts.unread:
-        message = f"the server did not let the run ask about {', '.join(facts.unread)}: that was not checked"
+        message = f"the run may not read {', '.join(facts.unread)}, so that was not checked"
         found.append(Finding(check="facts", severity=INFO, message=message, fix=""))
     once: dict[str, Finding] = {}
     for finding in sorted(found, key=lambda finding: _ORDER.index(finding.severity)):

@@ -115,7 +115,7 @@ async def _answered(facts: Awaitable[Facts]) -> Facts | Finding:
     except BROKEN as error:
         raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
     except asyncpg.PostgresError as error:
-        message = f"the server did not answer the preflight (SQLSTATE {error.sqlstate}): nothing was checked"
+        message = f"the server rejected the queries of the preflight (SQLSTATE {error.sqlstate}): nothing was checked"
         return Finding(check="facts", severity=WARNING, message=message)
 
 

@@ -87,7 +87,7 @@ def _first(rows: Sequence[Row] | None) -> str | None:
 def preflight(known: Facts, files: Iterable[File], history: Name) -> tuple[Finding, ...]:
     """All findings, those first that stop the run; `history` is the table in which the engine records what it applies."""
     if known.unread:
-        message = "the server did not let the run ask about privileges: that was not checked"
+        message = "the run may not read its privileges, so they were not checked"
         return (*_writable(known), Finding(check="facts", severity=INFO, message=message))
     return (*_writable(known), *_privileges(known, files, history))
 
@@ -100,7 +100,7 @@ def _writable(known: Facts) -> Iterator[Finding]:
     yield Finding(
         check="primary",
         severity=ERROR if certain else WARNING,
-        message=f"the server takes no writes of user {known.user} ({known.nobody_writes or 'read_only'} is on)",
+        message=f"the server rejects writes by user {known.user} ({known.nobody_writes or 'read_only'} is on)",
         fix="use the host of the primary in the URL of the database",
     )
 

@@ -95,7 +95,7 @@ def wait(rows: Sequence[Mapping[str, Any]]) -> Wait | None:
     blockers = tuple(_blocker(row) for row in rows)
     first = rows[0]
     hidden = any(each.state is None and each.transaction_seconds is None for each in blockers)
-    advice = f'GRANT pg_read_all_stats TO "{first["our_user"]}" shows more of it' if hidden else None
+    advice = f'GRANT pg_read_all_stats TO "{first["our_user"]}" shows the details' if hidden else None
     return Wait(blockers, _short(first["relation"]), first["mode"], advice)
 
 
@@ -111,7 +111,7 @@ def waiting_words(place: Place, found: Wait, seconds: float) -> str:
 
 def running_words(place: Place, seconds: float, row: Mapping[str, Any] | None) -> str:
     """What is executed, since when, and how far it is where the server says so."""
-    what = f"statement {place.statement} of {place.statements}" if place.statement else "it"
+    what = f"statement {place.statement} of {place.statements}" if place.statement else "the file"
     text = f"{place.words}: {what} has been running for {span(seconds)}"
     if row is None:
         return text

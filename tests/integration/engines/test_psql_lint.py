@@ -88,7 +88,7 @@ def test_lint_of_what_is_pending(runner: Runner) -> None:
     code, found = command(runner, "lint", "--pending", files={**ONE, **copy})
     assert code == ExitCode.LINT
     assert [(one["line"], one["level"], one["what"]) for one in found["findings"]] == [
-        (4, "info", "runs \\i, which cannot be checked beforehand"),
+        (4, "info", "runs \\i, which cannot be checked in advance"),
         (5, "error", "empties table users"),
     ]
     code, found = command(runner, "lint", "--all")

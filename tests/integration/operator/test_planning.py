@@ -77,7 +77,7 @@ async def test_the_next_image_is_planned_and_nothing_is_changed(scene: Scene) ->
     shown, job = await plan(scene, "--image", NEXT)
     assert (shown.code, shown.err) == (0, "")
     assert shown.out.splitlines() == [
-        "1 file, 3 statements, from 20250101 to 20250102; the lint finds nothing",
+        "1 file, 3 statements, from 20250101 to 20250102; lint finds nothing",
         "  20250102_two.sql (3 statements)",
         f"Plan digest:  {PLAN.digest}",
     ]

@@ -212,7 +212,7 @@ def test_a_plan_has_files_and_findings_and_may_need_approval(maria: MariaDb, tmp
     planned = toolkit.run("plan", **asking)
     plan = planned.event("plan")["plan"]
     assert (planned.code, plan["fileCount"], plan["fromVersion"], plan["toVersion"]) == (13, 2, "1", "3")
-    assert plan["asks"].startswith("The lint finds 1 error: 2_x.sql line 1")
+    assert plan["asks"].startswith("Lint finds 1 error: 2_x.sql line 1")
     refused = toolkit.run("apply", **asking)
     assert (refused.code, refused.event("failed")["failure"]) == (13, "ApprovalPending")
     assert (
@@ -246,7 +246,7 @@ def test_the_preflight_tells_what_a_user_lacks_and_stops_at_a_server_that_only_r
     try:
         done = toolkit.run("apply")
         assert (done.code, done.event("failed")["failure"]) == (14, "PreflightFailed")
-        assert "takes no writes of user few@%" in done.event("failed")["message"]
+        assert "rejects writes by user few@%" in done.event("failed")["message"]
     finally:
         maria.rows("set global read_only = off")
     done = toolkit.run("apply")

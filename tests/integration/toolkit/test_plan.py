@@ -119,7 +119,7 @@ def test_locks_sizes_and_findings_are_told_the_worst_first(toolkit: Toolkit) -> 
     ]
     assert [(lock.mode, lock.effect) for lock in build.locks] == [("SHARE", "scans")]
     assert [each.rule for each in build.findings][:1] == ["require-concurrent-index-creation"]
-    assert found.asks == "The lint finds 1 error: 2_x.sql line 2 builds an index on a"
+    assert found.asks == "Lint finds 1 error: 2_x.sql line 2 builds an index on a"
 
 
 def test_a_copy_a_read_only_server_and_the_database_itself_have_one_digest(
@@ -163,7 +163,7 @@ def test_a_database_that_changed_needs_another_approval(
     toolkit.execute(change)
     code, report = apply(toolkit, tmp_path, **approved(digest))
     assert (code, report.failure, report.applied) == (13, Failure.APPROVAL_PENDING, None)
-    assert report.error == "approval is Always; what was approved is another plan"
+    assert report.error == "approval is Always; the approval is for a different plan"
     assert "c" not in toolkit.tables()
     assert report.plan
     assert report.plan.digest != digest
@@ -216,11 +216,11 @@ def test_only_findings_and_large_tables_ask(toolkit: Toolkit, tmp_path: Path) ->
     toolkit.execute("insert into a select g, repeat('x', 100) from generate_series(1, 10000) g")
     code, report = apply(toolkit, tmp_path, **FINDINGS, MIGRATE_APPROVAL_ABOVE="1Mi")
     assert code == 13
-    assert "keeps writers of public.a" in str(report.error)
+    assert "blocks writes to public.a" in str(report.error)
     assert apply(toolkit, tmp_path, **FINDINGS)[0] == 0
     toolkit.write(v3="alter table a drop column note;")
     code, report = apply(toolkit, tmp_path, **FINDINGS)
-    assert (code, report.error) == (13, "The lint finds 1 error: 3_x.sql line 1 drops column a.note")
+    assert (code, report.error) == (13, "Lint finds 1 error: 3_x.sql line 1 drops column a.note")
     (toolkit.folder / ".atlas.hcl").write_text("lint {\n  destructive {\n    error = false\n  }\n}\n")
     assert apply(toolkit, tmp_path, **FINDINGS, MIGRATE_LINT_FLOOR="true")[0] == 13
 
@@ -247,7 +247,7 @@ def test_a_large_table_among_many_asks(toolkit: Toolkit, tmp_path: Path) -> None
     }.items():
         toolkit.write(**{version: sql})
         found = plan(toolkit, **FINDINGS, MIGRATE_APPROVAL_ABOVE="1Mi")
-        assert "keeps writers of public.t29" in found.asks
+        assert "blocks writes to public.t29" in found.asks
         code, _ = apply(toolkit, tmp_path, **FINDINGS, MIGRATE_APPROVAL_ABOVE="1Mi")
         assert code == 13
 

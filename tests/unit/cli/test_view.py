@@ -145,7 +145,7 @@ def test_a_history_has_the_image_findings_and_who_approved(errors: int, warnings
 def test_the_tree_shows_the_plan_while_it_waits() -> None:
     lines = tree(waiting(), [], NOW)
     assert lines[3:6] == [
-        "  ├─ plan  1 file, from 1 to 2; the lint finds nothing",
+        "  ├─ plan  1 file, from 1 to 2; lint finds nothing",
         "  │    Needs approval: spec.policy.approval is Always.",
         "  │      and 1 more file",
     ]

@@ -255,7 +255,7 @@ def test_below_the_threshold_what_hurts_large_tables_is_a_warning() -> None:
         "2 error require-concurrent-index-creation",
         "3 error ban-drop-table",
     ]
-    assert found[0].why == "nobody can write to orders (1 MB, about 9 thousand rows) while it is built"
+    assert found[0].why == "writes to orders (1 MB, about 9 thousand rows) wait while it is built"
     assert "parcels (214 GB, about 1.2 billion rows)" in "".join(each.why for each in found)
 
 
@@ -289,7 +289,7 @@ lint {
     assert (floor.errors, floor.threshold, floor.naming) == ({"concurrent_index": True}, None, asked.naming)
     (told,) = floor.unread
     assert told.startswith(
-        "lint.destructive.error = false, lint.threshold of the image would loosen the lint"
+        "lint.destructive.error = false, lint.threshold in the image would loosen the lint"
     )
     assert LintSettings().stricter().unread == ()
     drop = "drop table orders;"

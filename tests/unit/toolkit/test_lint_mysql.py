@@ -63,9 +63,9 @@ def look(text: str) -> list[str]:
         (f"{T}USE other; ALTER TABLE t MODIFY a VARCHAR(60);", ["1 error mysql-table-copy: changes the type of t.a, unless it already has that type"]),
         (f"{T.replace('TABLE', 'TABLE IF NOT EXISTS')}ALTER TABLE t MODIFY a VARCHAR(60);", ["1 error mysql-table-copy: changes the type of t.a, unless it already has that type"]),
         # What cannot be read is said.
-        ("ALTER TABLE t FROBNICATE;", ["1 info unread-statement: ALTER TABLE …: cannot be checked beforehand"]),
-        ("DELIMITER //\nCREATE PROCEDURE p() BEGIN DELETE FROM t; END //", ["1 info unread-statement: DELIMITER // …: cannot be checked beforehand"]),
-        ("CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW BEGIN DELETE FROM u; END;", ["1 info unread-statement: CREATE TRIGGER …: cannot be checked beforehand"]),
+        ("ALTER TABLE t FROBNICATE;", ["1 info unread-statement: ALTER TABLE …: cannot be checked in advance"]),
+        ("DELIMITER //\nCREATE PROCEDURE p() BEGIN DELETE FROM t; END //", ["1 info unread-statement: DELIMITER // …: cannot be checked in advance"]),
+        ("CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW BEGIN DELETE FROM u; END;", ["1 info unread-statement: CREATE TRIGGER …: cannot be checked in advance"]),
         ("SELECT 'open;", ["1 warning unread-statement: cannot be parsed: nothing in it was checked"]),
         # Suppressions.
         ("-- dbupgrade:lint-ignore ban-drop-table: unused\nDROP TABLE t;", []),

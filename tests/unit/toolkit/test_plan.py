@@ -95,13 +95,13 @@ def test_the_digest_is_the_same_in_every_version_of_the_program() -> None:
         (
             replace(PLAN, errors=2),
             Approval.ON_FINDINGS,
-            "The lint finds 2 errors: 3_b.sql line 4 drops column orders.note",
+            "Lint finds 2 errors: 3_b.sql line 4 drops column orders.note",
         ),
-        (replace(PLAN, errors=1, files=()), Approval.ON_FINDINGS, "The lint finds 1 error"),
+        (replace(PLAN, errors=1, files=()), Approval.ON_FINDINGS, "Lint finds 1 error"),
         (
             with_lock(LOCK),
             Approval.ON_FINDINGS,
-            "3_b.sql line 4 keeps writers of public.orders (3 GB) waiting (ACCESS EXCLUSIVE)",
+            "3_b.sql line 4 blocks writes to public.orders (3 GB, ACCESS EXCLUSIVE)",
         ),
         (with_lock(replace(LOCK, bytes=1 << 30)), Approval.ON_FINDINGS, ""),
         (with_lock(replace(LOCK, bytes=None)), Approval.ON_FINDINGS, ""),
@@ -115,15 +115,15 @@ def test_which_plans_ask(plan: Plan, approval: Approval, why: str) -> None:
 def test_what_cannot_be_told_beforehand_asks() -> None:
     safe = replace(PLAN, files=(SAFE,))
     why = asks(safe, Approval.ON_FINDINGS, 1 << 30, "1_a.sql line 2")
-    assert why == "1_a.sql line 2 may lock tables that cannot be told beforehand"
+    assert why == "1_a.sql line 2 may lock tables that cannot be determined in advance"
     assert asks(safe, Approval.NEVER, 1 << 30, "1_a.sql line 2") == ""
 
 
 def test_a_plan_is_read_in_ten_seconds() -> None:
-    plan = replace(PLAN, errors=1, warnings=2, asks="The lint finds 1 error", image_digest="sha256:b")
+    plan = replace(PLAN, errors=1, warnings=2, asks="Lint finds 1 error", image_digest="sha256:b")
     assert list(plan_text.described(plan)) == [
-        "2 files, 3 statements, from 1 to 3; the lint finds 1 error and 2 warnings",
-        "Needs approval: The lint finds 1 error.",
+        "2 files, 3 statements, from 1 to 3; lint finds 1 error and 2 warnings",
+        "Needs approval: Lint finds 1 error.",
         "  3_b.sql (2 statements)",
         "    line 4  error: drops column orders.note (ban-drop-column)",
         "    line 4  locks public.orders (3 GB, about 2 million rows): ACCESS EXCLUSIVE while the table is rewritten",

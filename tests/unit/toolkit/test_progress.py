@@ -92,7 +92,7 @@ WAITS = [
     pytest.param(
         [row(**HIDDEN)],
         "2_b.sql (3 of 7): waiting 40 s for a lock on orders, held by application 'reporting' (pid 812, user bob); "
-        'GRANT pg_read_all_stats TO "shop" shows more of it',
+        'GRANT pg_read_all_stats TO "shop" shows the details',
         id="without the rights",
     ),
     pytest.param(

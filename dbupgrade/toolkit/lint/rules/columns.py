@@ -41,7 +41,7 @@ REQUIRED = LintRule(
     Level.ERROR,
     "adds a NOT NULL column without a default",
     "it fails if {table} has rows, and inserts of running versions of the application fail",
-    "with a DEFAULT; or nullable, filled in batches, then constrained",
+    "add it with a DEFAULT; or add it nullable, fill it in batches, and then add the constraint",
     "ACCESS EXCLUSIVE, for a moment",
     ("MF103",),
 )
@@ -61,7 +61,7 @@ SERIAL_FIELD = LintRule(
     "incompatible",
     Level.ERROR,
     "adds a serial or identity column to an existing table",
-    f"a number is drawn for each row: {_REWRITTEN}",
+    f"the sequence generates a value for each row: {_REWRITTEN}",
     "a nullable column with a sequence as its default, numbered in batches",
     _REWRITE_LOCK,
     ("adding-serial-primary-key-field", "add_column_auto_incrementing"),

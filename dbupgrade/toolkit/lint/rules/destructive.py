@@ -53,7 +53,7 @@ DROP_DATABASE = LintRule(
     Level.ERROR,
     "drops a database",
     "everything in it is gone",
-    "leave it to whoever runs the server",
+    "leave it to the administrator of the server",
 )
 DROP_OWNED = LintRule(
     "drop-owned",
@@ -86,7 +86,7 @@ DROP_OBJECT = LintRule(
     "drop-object",
     "incompatible",
     Level.ERROR,
-    "drops a type, view, function or another object that has a name",
+    "drops a type, view, function or other named object",
     "running versions of the application still use it",
     _TWO_STEPS,
     _MOMENT,
@@ -96,7 +96,7 @@ DROP_DETAIL = LintRule(
     "incompatible",
     Level.WARNING,
     "drops a trigger, a rule or a policy",
-    "it no longer has an effect, also for running versions of the application",
+    "it no longer takes effect, including for running versions of the application",
     _TWO_STEPS,
     "ACCESS EXCLUSIVE on {table}, for a moment",
 )

@@ -31,7 +31,7 @@ UNREAD = LintRule(
     "unread-statement",
     "syntax",
     Level.INFO,
-    "runs a statement that cannot be checked beforehand",
+    "runs a statement that cannot be checked in advance",
     "its text is known only at run time, so it was not checked",
     "write the statement out; where that is not possible, check it yourself",
 )

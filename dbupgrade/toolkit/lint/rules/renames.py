@@ -37,7 +37,7 @@ OBJECT = LintRule(
     "renaming-object",
     "incompatible",
     Level.ERROR,
-    "renames a schema, type, view, function, sequence, enum value or another object that has a name",
+    "renames a schema, type, view, function, sequence, enum value or other named object",
     _OLD_NAME,
     "create the new one beside the old one, and drop the old one in a later release",
     "ACCESS EXCLUSIVE, for a moment",

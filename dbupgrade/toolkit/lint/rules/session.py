@@ -31,7 +31,7 @@ LOCK_WHILE_WRITING = LintRule(
     "writes rows while it holds a lock",
     "other sessions that use the locked table wait until all rows are written",
     "write the rows in an earlier or later file",
-    "that of the earlier statement, while rows are written",
+    "the lock of the earlier statement, while rows are written",
 )
 NO_TIMEOUT = LintRule(
     "require-timeout-settings",
@@ -40,7 +40,7 @@ NO_TIMEOUT = LintRule(
     "waits for a lock without a limit",
     "while it waits behind a long transaction, all other sessions that use {table} wait behind it",
     "SET lock_timeout = '5s' at the top of the file, or MIGRATE_LOCK_TIMEOUT",
-    "that of the statement, while it waits for it",
+    "the lock of the statement, while the statement waits for it",
 )
 LEFT_OPEN = LintRule(
     "transaction-left-open",
@@ -107,7 +107,7 @@ class Session:
             yield Hit(SEVERAL_LOCKS, f"locks {', '.join(map(str, new))} while it holds a lock on {held}")
         if self.locked and (written := _writes(tree, world)) and not world.is_new(written):
             held = ", ".join(map(str, self.locked))
-            yield Hit(LOCK_WHILE_WRITING, f"writes rows of {written} while it holds a lock on {held}")
+            yield Hit(LOCK_WHILE_WRITING, f"writes rows to {written} while it holds a lock on {held}")
         self.locked |= locks
 
     def end(self) -> Iterator[tuple[int, Hit]]:

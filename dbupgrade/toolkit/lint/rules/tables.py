@@ -46,7 +46,7 @@ REFRESH = LintRule(
     "incompatible",
     Level.ERROR,
     "refreshes a materialized view",
-    "in the meantime, nobody can read {table}",
+    "meanwhile, reads of {table} wait",
     "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index",
     "ACCESS EXCLUSIVE on the view, while it is refreshed",
     by_size=True,

@@ -19,19 +19,19 @@ def look(facts: Facts, _: Pending) -> Iterator[Finding]:
     if schema is None:
         if not facts.server.may_create_schemas:
             yield _finding(
-                f"the history needs schema {name.schema}, which user {user} may not create",
+                f"the history table needs schema {name.schema}, which user {user} may not create",
                 f"CREATE SCHEMA {quote(name.schema)} AUTHORIZATION {quote(user)};",
             )
     elif table is None:
         if not schema.may_create:
             yield _finding(
-                f"the history, table {name}, is not there, and user {user} has no CREATE privilege on schema {name.schema}",
+                f"the history table {name} does not exist, and user {user} has no CREATE privilege on schema {name.schema}",
                 f"GRANT CREATE ON SCHEMA {quote(name.schema)} TO {quote(user)};",
             )
     elif missing := [each for each in _NEEDED if each not in table.privileges]:
         rights = ", ".join(missing)
         yield _finding(
-            f"user {user} has no {rights} privilege on {name}, the history",
+            f"user {user} has no {rights} privilege on {name}, the history table",
             f"GRANT {rights} ON {quoted(name)} TO {quote(user)};",
         )
 

@@ -48,7 +48,7 @@ def look(facts: Facts, pending: Pending) -> Iterator[Finding]:
             check=_NAME, severity=_severity(kind, missing), message=f"{message} ({_needed(missing)})", fix=fix
         )
     for role, files in roles.items():
-        message = f"{_files(files)}: what runs as role {role} was not checked"
+        message = f"{_files(files)}: statements that run as role {role} were not checked"
         yield Finding(check=_NAME, severity=INFO, message=message)
     if unread:
         message = f"{_files(unread)}: not checked, because it is larger than 4 MiB or PostgreSQL's parser cannot read it"
