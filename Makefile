@@ -22,7 +22,7 @@ venv: .venv/ready ## Install the locked Python packages into .venv
 	@touch $@
 
 .PHONY: build
-build: build-everything ## Build all tools, of the local cluster and of the tests (once; see README)
+build: build-everything ## Build all tools for the local cluster and the tests (once; see README)
 
 build-%: venv
 	@$(PYTHON) -m e2e.cluster build $* >/dev/null
@@ -41,10 +41,10 @@ demo: up ## Migrate a shop's database twice, and show each step
 	$(PYTHON) -m e2e.demo --state $(STATE)
 
 .PHONY: test
-test: lint types unit build packaging integration matrix clusters ## Everything: lint, types, all tests
+test: lint types unit build packaging integration matrix clusters ## Run everything: lint, types and all tests
 
 .PHONY: lint
-lint: venv ## Style, import direction, and whether generated files are up to date
+lint: venv ## Check style, import direction, and that generated files are up to date
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports --no-logo
@@ -55,27 +55,27 @@ types: venv ## Check types
 	.venv/bin/mypy
 
 .PHONY: unit
-unit: venv ## Decisions and machinery, without input or output
+unit: venv ## Unit tests: decisions and machinery, without I/O
 	.venv/bin/pytest tests/unit -n 2
 
 .PHONY: engine
-engine: venv ## The engine in images/atlas: Go's tests, vet, formatter and linter (part of packaging)
+engine: venv ## Go tests, vet, formatter and linter for the engine in images/atlas (part of packaging)
 	.venv/bin/pytest tests/packaging/test_engine.py
 
 .PHONY: packaging
-packaging: build-packaging ## Chart, kustomize, alerts, health checks, scripts and workflows, with the real tools
+packaging: build-packaging ## Tests of the chart, kustomize, alerts, health checks, scripts and workflows, with the real tools
 	.venv/bin/pytest tests/packaging -n 2
 
 .PHONY: integration
-integration: build-integration ## The operator against a real API server, with faults
+integration: build-integration ## Tests of the operator against a real API server, with injected faults
 	.venv/bin/pytest tests/integration -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: lint-proof
-lint-proof: build ## Prove the rules of the lint on PostgreSQL 13 to 18: what each finds is locked, rewritten, read or lost
+lint-proof: build ## Prove each lint rule on PostgreSQL 13 to 18: what it reports is really locked, rewritten, scanned or lost
 	for version in 13 14 15 16 17 18; do DBUPGRADE_POSTGRES=$$version .venv/bin/pytest -q tests/integration/toolkit/test_lint_proof.py || exit 1; done
 
 .PHONY: matrix
-matrix: build ## The oldest and the newest PostgreSQL with every engine
+matrix: build ## Tests of every engine on the oldest and the newest PostgreSQL
 	.venv/bin/pytest tests/versions -n 2 -k "PostgreSQL13 or PostgreSQL18"
 
 # What a database's version can change: applying files, failures, connections, locks, engines.
@@ -118,7 +118,7 @@ STEPS ?= 25
 SEQUENCES ?= 1000
 
 .PHONY: chaos
-chaos: build-integration ## Random plays against a real API server: SEED=... STEPS=... SEQUENCES=...
+chaos: build-integration ## Random sequences of events against a real API server: SEED=... STEPS=... SEQUENCES=...
 	$(PYTHON) -m tests.chaos --seed $(SEED) --steps $(STEPS) --sequences $(SEQUENCES)
 
 N ?= 500
@@ -128,35 +128,35 @@ BENCH := $(PYTHON) -m $(if $(AGAINST),bench.against $(AGAINST))
 FILES ?= 100
 
 .PHONY: bench
-bench: build-integration ## Create N resources at once and print what it took as JSON; ONE_DATABASE=1: all on one database
+bench: build-integration ## Measure the creation of N resources at once (ONE_DATABASE=1: all on one database); prints JSON
 	$(BENCH) bench.burst $(if $(ONE_DATABASE),--one-database) N=$(N)
 
 .PHONY: bench-scale
-bench-scale: build-integration ## What a restart costs with N finished resources, as JSON
+bench-scale: build-integration ## Measure a restart with N finished resources; prints JSON
 	$(BENCH) bench.scale N=$(N)
 
 .PHONY: bench-pods
-bench-pods: build-integration ## What it costs to wait for N pods of an application, as JSON
+bench-pods: build-integration ## Measure the cost of waiting for N pods of an application; prints JSON
 	$(BENCH) bench.pods N=$(N)
 
 .PHONY: bench-ready
-bench-ready: up ## Until a migration is Ready, against a bare Job until it is Complete, in TURNS=10 turns, as JSON
+bench-ready: up ## Measure the time until a migration is Ready against that of a plain Job, TURNS=10 times; prints JSON
 	$(PYTHON) -m bench.ready --state $(STATE) N=$(TURNS)
 
 .PHONY: bench-idle
-bench-idle: build-integration ## The latencies of 30 resources, one after the other, as JSON
+bench-idle: build-integration ## Measure the latencies of 30 resources, one after the other; prints JSON
 	$(BENCH) bench.burst --sequential 30
 
 .PHONY: bench-engine
-bench-engine: build-integration ## Apply FILES=100 with our engine, with the runner and with Atlas's command line, in turns, as JSON
+bench-engine: build-integration ## Measure our engine, the runner and the Atlas CLI, which apply FILES=100 in turns; prints JSON
 	$(BENCH) bench.engine N=$(FILES)
 
 .PHONY: bench-attack
-bench-attack: build-integration ## The operator's memory under attack, with N large resources and forged Jobs, as JSON: N=200
+bench-attack: build-integration ## Measure the operator's memory under attack, with N=200 large resources and forged Jobs; prints JSON
 	$(BENCH) bench.attack N=$(N)
 
 .PHONY: bench-webhook
-bench-webhook: build-integration ## Reviews at a steady rate and N of them at once, as JSON: N=2000
+bench-webhook: build-integration ## Measure the webhook with reviews at a steady rate, and N=2000 at once; prints JSON
 	$(BENCH) bench.webhook N=$(N)
 
 .PHONY: site
@@ -178,11 +178,11 @@ undeploy: ## Remove the operator; the CRD and all DBUpgrades stay
 	for part in policy webhook manager rbac; do kubectl delete --ignore-not-found -k deploy/kustomize/$$part; done
 
 .PHONY: chart-dependencies
-chart-dependencies: venv ## Fetch the charts that ours can bring (needs helm and a network), for an install from the checkout
+chart-dependencies: venv ## Fetch the charts that ours depends on, to install it from a checkout (needs helm and a network)
 	$(PYTHON) -m deploy.dependencies
 
 .PHONY: manifests
-manifests: build-packaging ## Write the generated files below deploy, after a change of the models or of the chart
+manifests: build-packaging ## Update the generated files, after a change of the models or of the chart
 	PATH="$$($(PYTHON) -m e2e.cluster build packaging):$$PATH" $(PYTHON) -m deploy.generate
 
 .PHONY: format
@@ -197,7 +197,7 @@ audit: ## Look for known vulnerabilities in the locked Python packages (needs pi
 	for lock in requirements.lock requirements-toolkit.lock requirements-plugin.lock; do $(PIP_AUDIT) --require-hashes --disable-pip -r $$lock || exit 1; done
 
 .PHONY: lock
-lock: ## Resolve the dependencies anew (needs uv)
+lock: ## Resolve the dependencies again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --group dev pyproject.toml -o requirements-dev.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.lock pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements-dev.lock --group toolkit -o requirements-toolkit.lock

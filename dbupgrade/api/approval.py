@@ -59,7 +59,7 @@ _VARIABLES: tuple[tuple[str, str], ...] = (
 )
 _WHO = '"user " + request.userInfo.username + " may not approve plans in namespace " + request.namespace'
 _WHAT = (
-    f' + ": this needs the verb {VERB} on {names.PLURAL}.{names.GROUP} (ClusterRole dbupgrade-approver), as it sets the annotation'
+    f' + ": this requires the verb {VERB} on {names.PLURAL}.{names.GROUP} (ClusterRole dbupgrade-approver), because it sets the annotation'
     f' {names.ANNOTATION_APPROVAL} or spec.policy.approvedPlan, lowers spec.policy.approval or raises approvalAbove"'
 )
 
@@ -83,7 +83,7 @@ def approval_policy(account: str = ACCOUNT) -> list[Object]:
         {
             "expression": f"!({_STATUS}) || request.userInfo.username == variables.account"
             " || object.?status.?plan == oldObject.?status.?plan",
-            "message": "status.plan is what people approve: only the operator may write it",
+            "message": "only the operator may change status.plan, because people approve what it shows",
             "reason": "Forbidden",
         },
     ]

@@ -69,14 +69,14 @@ class Condition(Record):
         Field(
             min_length=1,
             max_length=1024,
-            description="Why the condition has its status, in one word, for programs.",
+            description="Reason for the status: one CamelCase word, for programs.",
         ),
     ]
     message: Annotated[
         str,
         Field(
             max_length=32768,
-            description='Why the condition has its status, in words, for people. Defaults to "".',
+            description='Reason for the status, in words, for people. Defaults to "".',
         ),
     ] = ""
 

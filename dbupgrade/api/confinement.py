@@ -73,7 +73,7 @@ _JOB: tuple[tuple[str, str], ...] = (
     ),
     (
         _absent(_POD, "nodeName", "resourceClaims", "ephemeralContainers"),
-        "the pod must not choose its node, nor claim devices",
+        "the pod must not select its node or claim devices",
     ),
     (
         f"has({_POD}.securityContext) && has({_POD}.securityContext.runAsNonRoot) && {_POD}.securityContext.runAsNonRoot"
@@ -88,7 +88,7 @@ _JOB: tuple[tuple[str, str], ...] = (
         _absent(f"{_POD}.securityContext", "appArmorProfile", "seLinuxOptions", "sysctls", "windowsOptions")
         + " && variables.annotations.all(k, !k.startsWith('container.apparmor.security.beta.kubernetes.io/')"
         " && !k.startsWith('container.seccomp.security.alpha.kubernetes.io/') && k != 'seccomp.security.alpha.kubernetes.io/pod')",
-        "the pod must not have settings of AppArmor, SELinux, the kernel or Windows",
+        "the pod must not have AppArmor, SELinux, sysctl or Windows settings",
     ),
     (
         "variables.containers.all(c, has(c.securityContext)"
@@ -100,7 +100,7 @@ _JOB: tuple[tuple[str, str], ...] = (
         ' && has(c.securityContext.capabilities) && has(c.securityContext.capabilities.drop) && "ALL" in c.securityContext.capabilities.drop'
         " && !has(c.securityContext.capabilities.add)"
         " && (!has(c.ports) || c.ports.all(p, !has(p.hostPort) || p.hostPort == 0)))",
-        "every container must drop ALL capabilities and have no privileges of its own",
+        "every container must drop ALL capabilities, and must not be privileged, add capabilities or use host ports",
     ),
 )
 _EXISTING_JOB: tuple[tuple[str, str], ...] = (

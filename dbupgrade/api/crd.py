@@ -121,7 +121,10 @@ def _lock_rule() -> Schema:
 def _spec_schema() -> Schema:
     schema = structural(Spec)
     immutable.add_rules(schema["properties"]["database"])
-    return {**schema, "description": "What is wanted: which migrations, for which database, and when."}
+    return {
+        **schema,
+        "description": "Desired state: which migrations are applied to which database, and when.",
+    }
 
 
 def _version_schema() -> Schema:
@@ -140,7 +143,7 @@ def _version_schema() -> Schema:
             "spec": _spec_schema(),
             "status": {
                 **structural(Status),
-                "description": "What the operator has seen and done. It is written by the operator only.",
+                "description": "Observed state, written by the operator only.",
                 "default": {"observedGeneration": _OBSERVED_GENERATION_UNSEEN},
             },
         },

@@ -13,21 +13,21 @@ PREFLIGHT_FINDINGS = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding(Record):
-    """Something that the lint found in a new migration."""
+    """A lint finding in a new migration."""
 
     file: Annotated[str, Field(max_length=255, description="Name of the file.")]
     line: Annotated[int, Field(ge=1, description="Line in the file at which the statement begins.")]
     level: Annotated[str, Field(max_length=16, description="How serious the finding is: error or warning.")]
     rule: Annotated[str, Field(max_length=64, description="Name of the rule that found it.")]
-    what: Annotated[str, Field(max_length=256, description="What the migration does there.")]
-    safer: Annotated[str, Field(max_length=512, description="What to write instead.")]
+    what: Annotated[str, Field(max_length=256, description="What the statement does.")]
+    safer: Annotated[str, Field(max_length=512, description="Safer alternative.")]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lint(Record):
     """What the lint of the new migrations found."""
 
-    files: Annotated[int, Field(description="Number of files that are new to the database.")]
+    files: Annotated[int, Field(description="Number of files that have not been applied yet.")]
     errors: Annotated[int, Field(description="Number of findings that are errors.")]
     warnings: Annotated[int, Field(description="Number of findings that are warnings.")]
     suppressed: Annotated[
@@ -46,7 +46,7 @@ class Lint(Record):
 class PreflightFinding(Record):
     """Something that was found before anything was applied."""
 
-    check: Annotated[str, Field(max_length=32, description="What was looked at, for example privileges.")]
+    check: Annotated[str, Field(max_length=32, description="What was checked, for example privileges.")]
     severity: Annotated[
         str,
         Field(
@@ -56,5 +56,5 @@ class PreflightFinding(Record):
     ]
     message: Annotated[str, Field(max_length=512, description="What was found.")]
     fix: Annotated[
-        str, Field(max_length=256, description='Command or change that mends it. Defaults to "".')
+        str, Field(max_length=256, description='Command or change that fixes it. Defaults to "".')
     ] = ""

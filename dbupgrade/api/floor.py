@@ -112,7 +112,7 @@ def _at_least(levels: str, found: str, least: str) -> str:
     return f"[{levels}].indexOf(variables.{found}) >= [{levels}].indexOf(variables.{least})"
 
 
-_WHERE = '"namespace " + request.namespace + " demands "'
+_WHERE = '"namespace " + request.namespace + " requires "'
 _WHOM = '(variables.contact == "" ? "" : ". Ask " + variables.contact)'
 _VALIDATIONS: tuple[tuple[str, str], ...] = (
     (

@@ -38,7 +38,7 @@ class PlannedLock(Record):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedFinding(Record):
-    """What the lint says of a statement."""
+    """A lint finding in a statement."""
 
     level: Annotated[str, Field(max_length=16, description="How serious the finding is: error or warning.")]
     rule: Annotated[str, Field(max_length=64, description="Name of the rule that found it.")]
@@ -47,11 +47,11 @@ class PlannedFinding(Record):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedStatement(Record):
-    """A statement that somebody should look at."""
+    """A statement that deserves a review."""
 
     line: Annotated[int, Field(ge=1, description="Line in the file at which the statement begins.")]
     findings: Annotated[
-        tuple[PlannedFinding, ...], Field(max_length=FINDINGS, description="What the lint found in it.")
+        tuple[PlannedFinding, ...], Field(max_length=FINDINGS, description="Lint findings in the statement.")
     ] = ()
     locks: Annotated[
         tuple[PlannedLock, ...],
@@ -138,7 +138,7 @@ class PlanNote(Record):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Approved(Record):
-    """An approval that a run was started with."""
+    """An approval with which a run was started."""
 
     plan: Annotated[str, Field(max_length=71, description="Digest of the approved plan.")]
     by: Annotated[

@@ -42,7 +42,7 @@ class Progress(Record):
         str,
         Field(
             max_length=1024,
-            description="What the run does, since when, and who holds the lock that it waits for.",
+            description="What the run is doing and for how long, and who holds the lock that it waits for.",
         ),
     ]
 
@@ -116,13 +116,13 @@ class Run(Record):
     progress: Annotated[
         Progress | None,
         Field(
-            description="What a run that takes longer than 15 s is doing, looked at every 15 s. Not set when the run has ended."
+            description="What a run that takes longer than 15 s is doing, updated at most every 15 s. Not set when the run has ended."
         ),
     ] = None
     slow: Annotated[
         bool,
         Field(
-            description="Whether the run has used three quarters of spec.runner.activeDeadlineSeconds, after which it is ended. Defaults to false."
+            description="Whether the run has used three quarters of spec.runner.activeDeadlineSeconds. A run that exceeds this limit is stopped. Defaults to false."
         ),
     ] = False
     approvals: Annotated[
@@ -163,9 +163,7 @@ class Run(Record):
         str | None, Field(description="Version of the last migration file in the image.")
     ] = None
     applied_count: Annotated[int | None, Field(description="Number of files that the run applied.")] = None
-    lint: Annotated[Lint | None, Field(description="Findings of the lint, if spec.policy.lint is set.")] = (
-        None
-    )
+    lint: Annotated[Lint | None, Field(description="Lint findings, if spec.policy.lint is set.")] = None
     failed_file: Annotated[str | None, Field(description="Name of the file that failed.")] = None
     failed_statement: Annotated[
         str | None,

@@ -23,7 +23,7 @@ HISTORY_LENGTH = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status(Record):
-    """What the operator has seen and done."""
+    """Observed state of a DBUpgrade."""
 
     # The default keeps kstatus from taking an unseen resource for done.
     observed_generation: Annotated[
@@ -67,14 +67,14 @@ class Status(Record):
     plan: Annotated[
         Plan | None,
         Field(
-            description="What the next run does, while spec.policy.approval demands that somebody approves it."
+            description="What the next run will do. Set while spec.policy.approval requires that somebody approves it."
         ),
     ] = None
     preflight: Annotated[
         tuple[PreflightFinding, ...],
         Field(
             max_length=PREFLIGHT_FINDINGS,
-            description="What the last run found before it applied anything, errors first. The log of its pod contains all of it.",
+            description="Findings of the checks that the last run made before it applied anything (preflight), errors first. The log of its pod contains all of them.",
         ),
     ] = ()
     run: Annotated[Run | None, Field(description="The active run, or else the last one.")] = None

@@ -22,7 +22,7 @@ _MYSQL = '(has(self.database.aws) && self.database.aws.dialect == "mysql")'
 
 
 class Spec(Model):
-    """What a user asks for."""
+    """Desired state of a DBUpgrade."""
 
     RULES: ClassVar["tuple[Rule[Spec], ...]"] = (
         Rule(
@@ -33,13 +33,13 @@ class Spec(Model):
         ),
         Rule(
             "policy.lint",
-            'must be "off" with engine Command: only the application knows what its command executes',
+            'must be "off" with engine Command, because the SQL that a command executes is not known in advance',
             f'!{_LINTS} || self.migrations.engine != "Command"',
             lambda spec: spec.policy.lint is LintMode.OFF or spec.migrations.engine is not Engine.COMMAND,
         ),
         Rule(
             "policy.approval",
-            "must be Never with engine Command: nobody knows beforehand what a command will do",
+            "must be Never with engine Command, because what a command does is not known in advance",
             f'!{_APPROVAL} || self.migrations.engine != "Command"',
             lambda spec: (
                 spec.policy.approval is Approval.NEVER or spec.migrations.engine is not Engine.COMMAND
@@ -63,14 +63,14 @@ class Spec(Model):
         description="Location of the migrations, and the engine that applies them."
     )
     database: Database = Field(
-        description="The database to migrate. Immutable: for another database, create another DBUpgrade."
+        description="The database to migrate. Immutable: to migrate another database, create another DBUpgrade."
     )
     checks: Checks = Field(
         Checks(), description="Checks that must hold before a run starts, and after it has succeeded."
     )
     policy: Policy = Field(
         Policy(),
-        description="Rules that migrations must satisfy before they are applied, and how much the status shows of a failure.",
+        description="Rules that migrations must satisfy before they are applied, and how much of an error message the status shows.",
     )
     runner: Runner = Field(Runner(), description="Settings of the Job and the pod of a run.")
     suspend: bool = Field(

@@ -95,7 +95,7 @@ class LabelSelector(Model):
 
 
 class MinPodVersion(Model):
-    """The check that all matching pods run at least a version."""
+    """A check that all matching pods run at least a minimum version."""
 
     selector: LabelSelector = Field(
         description="Selects the pods, in the namespace of the DBUpgrade. At least one pod must match."
@@ -172,7 +172,7 @@ class ExternalTarget(Model):
 
 
 class MetricTarget(Model):
-    """What to ask the metrics API for."""
+    """What the metric describes, and which series are read."""
 
     RULES: ClassVar["tuple[Rule[MetricTarget], ...]"] = (
         Rule(
@@ -220,7 +220,7 @@ class ThresholdOperator(StrEnum):
 
 
 class Threshold(Model):
-    """What the value must satisfy."""
+    """Threshold that the value must satisfy."""
 
     RULES: ClassVar["tuple[Rule[Threshold], ...]"] = (
         Rule(
@@ -249,7 +249,7 @@ class Reduce(StrEnum):
 
 
 class MetricCheck(Model):
-    """The check that a metric satisfies a threshold."""
+    """A check that a metric satisfies a threshold."""
 
     RULES: ClassVar["tuple[Rule[MetricCheck], ...]"] = (
         Rule(
@@ -299,7 +299,7 @@ class MetricCheck(Model):
 
 
 class PreChecks(Model):
-    """What must hold before a run starts."""
+    """Checks that must hold before a run starts."""
 
     min_pod_versions: tuple[MinPodVersion, ...] = Field(
         (),
@@ -315,7 +315,7 @@ class PreChecks(Model):
 
 
 class PostChecks(Model):
-    """What must hold after a run."""
+    """Checks that must hold after a run."""
 
     metrics: tuple[MetricCheck, ...] = Field(
         (),

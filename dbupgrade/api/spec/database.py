@@ -50,7 +50,7 @@ PrintableName = Annotated[
 
 
 class DatabaseType(StrEnum):
-    """Kinds of database that the operator knows how to reach."""
+    """Types of database that the operator can connect to."""
 
     SELF_HOSTED = "selfHosted"
     AWS_RDS = "awsRds"
@@ -209,25 +209,25 @@ class Aws(Model):
     RULES: ClassVar["tuple[Rule[Aws], ...]"] = (
         Rule(
             "dbName",
-            "must have at most 63 bytes with dialect postgres: PostgreSQL would truncate it, and so use another name",
+            "must have at most 63 bytes with dialect postgres, because PostgreSQL would truncate a longer name",
             f'self.dialect != "postgres" || size(self.dbName) <= {_POSTGRES_NAME_LENGTH}',
             lambda aws: _fits_postgres(aws, aws.db_name),
         ),
         Rule(
             "username",
-            "must have at most 63 bytes with dialect postgres: PostgreSQL would truncate it, and so use another name",
+            "must have at most 63 bytes with dialect postgres, because PostgreSQL would truncate a longer name",
             f'self.dialect != "postgres" || size(self.username) <= {_POSTGRES_NAME_LENGTH}',
             lambda aws: _fits_postgres(aws, aws.username),
         ),
         Rule(
             "dbName",
-            "must not contain / ? % ` ( or ) with dialect mysql: Atlas and its driver would use another name",
+            "must not contain / ? % ` ( or ) with dialect mysql, because Atlas and its driver would use a different name",
             f'self.dialect != "mysql" || !self.dbName.matches("[{_UNUSABLE_IN_MYSQL}]")',
             lambda aws: aws.dialect is not Dialect.MYSQL or not set(_UNUSABLE_IN_MYSQL) & set(aws.db_name),
         ),
         Rule(
             "username",
-            "must not contain : with dialect mysql: the driver would read the rest as the password",
+            "must not contain : with dialect mysql, because the driver would read the rest as the password",
             'self.dialect != "mysql" || !self.username.contains(":")',
             lambda aws: aws.dialect is not Dialect.MYSQL or ":" not in aws.username,
         ),

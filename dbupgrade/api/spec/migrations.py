@@ -189,7 +189,7 @@ class Migrations(Model):
         ),
         Rule(
             "revisionsSchema",
-            "must not be set with engines other than Atlas: only Atlas has such a schema",
+            "must not be set with engines other than Atlas, because only Atlas has such a schema",
             'self.engine == "Atlas" || !has(self.revisionsSchema)',
             lambda migrations: migrations.engine is Engine.ATLAS or migrations.revisions_schema is None,
         ),
@@ -235,7 +235,7 @@ class Migrations(Model):
     delivery: Delivery = Field(
         Delivery.EXTRACT,
         description="How the migration files reach the pod: Extract (an init container copies them from the image) or ImageVolume "
-        "(the image is mounted read-only, which needs Kubernetes 1.35 or newer). Defaults to Extract.",
+        "(the image is mounted read-only, which requires Kubernetes 1.35 or newer). Defaults to Extract.",
     )
     baseline: Version | None = Field(
         None,

@@ -69,19 +69,19 @@ class Policy(Model):
 
     lint: LintMode = Field(
         LintMode.OFF,
-        description="Whether files that are new to the database are checked for statements that are dangerous in production: "
+        description="Whether files that have not been applied yet are checked for statements that are dangerous in production: "
         '"off" (in quotes, because YAML reads a bare off as false), warn (findings are reported) or error (findings are reported, and if one of '
         "them is an error, nothing is applied). Not for engine Command. Defaults to off.",
     )
     lock_timeout: Duration | None = Field(
         None,
-        description="How long a statement may wait for a lock, during which all other sessions wait behind it. A file in which a statement exceeds the limit is rolled back "
+        description="How long a statement may wait for a lock. While it waits, other sessions that need the table queue behind it. A file in which a statement exceeds the limit is rolled back "
         "and tried again, until a minute before spec.runner.activeDeadlineSeconds (not on MySQL). 0s means no limit. Builds with CONCURRENTLY are exempt. "
         "Defaults to 5s, unless the database, its user, its URL or the file sets a limit.",
     )
     statement_timeout: Duration | None = Field(
         None,
-        description="How long a statement may take. A statement that takes longer is cancelled, and the run fails. PostgreSQL only. By default, there is no limit.",
+        description="How long a statement may take. A statement that takes longer is canceled, and the run fails. PostgreSQL only. By default, there is no limit.",
     )
     approval: Approval = Field(
         Approval.NEVER,
@@ -95,6 +95,6 @@ class Policy(Model):
     )
     approved_plan: Annotated[str, Field(max_length=71), PLAN_DIGEST] | None = Field(
         None,
-        description="Digest of the plan that is approved, from status.plan.digest. Setting it requires the verb approve on dbupgrades. "
+        description="Digest of the approved plan, copied from status.plan.digest. Setting it requires the verb approve on dbupgrades. "
         "`kubectl dbupgrade approve` approves a plan without a change of the spec.",
     )

@@ -91,7 +91,9 @@ async def _owner(on: Session, image: str | None) -> Owner:
             f"the spec is invalid: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         ) from None
     if spec.migrations.engine is Engine.COMMAND:
-        raise CommandError("nobody knows beforehand what a command will do, and the engine is Command")
+        raise CommandError(
+            "no plan can be made with engine Command, because what a command does is not known in advance"
+        )
     if spec.database.uses_aws:
         raise CommandError(
             "with AWS authentication, only the operator can log in to the database; with spec.policy.approval: Always, it makes the plan "

@@ -30,7 +30,7 @@ while :; do
     --output 'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.status=="True")].type}{"\n"}{end}') ||
     fail "the Jobs of the namespace cannot be listed"
   others=$(echo "$others" | grep -vE ' (Complete|Failed)( |$)' | grep .) || break
-  over && fail "another run is still on: $others"
+  over && fail "another run has not ended yet: $others"
   sleep 2
 done
 
@@ -42,9 +42,9 @@ while :; do
     case " $seen " in
       *" Complete "*) echo "$NAMESPACE/$NAME: done"; exit 0 ;;
       *" Failed "* | *" FailureTarget "*) fail "the migration failed; see: $* --namespace $NAMESPACE logs --selector batch.kubernetes.io/job-name=$NAME --all-containers --prefix" ;;
-      "  ") fail "the Job has gone: somebody deleted it, and how far it came is unknown" ;;
+      "  ") fail "the Job has been deleted; it is unknown how much of the migration was applied" ;;
     esac
   fi
-  over && fail "the migration did not end within $SECONDS_ s; it goes on until its own limit. Last seen: $seen"
+  over && fail "the migration has not ended within $SECONDS_ s; the wait ends, and the migration continues until its own limit. Last state: $seen"
   sleep 2
 done

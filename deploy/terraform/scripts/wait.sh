@@ -1,4 +1,4 @@
-# Waits until a DBUpgrade is Ready about its spec as it is now; fails as soon as it is Stalled, or when the time is over.
+# Waits until a DBUpgrade is Ready for its current spec; fails as soon as it is Stalled, or on a timeout.
 # Environment: NAMESPACE, NAME, SECONDS_. Arguments: kubectl and its options.
 set -u
 end=$(($(date +%s) + SECONDS_))
@@ -46,12 +46,12 @@ ANSWER
   if [ "$observed" = "$generation" ] && { [ "$ready" = True ] || [ -z "$retry" ] || [ "$retry" = "$handled" ]; }; then
     [ "$ready" != True ] || exit 0
     if [ "$stalled" = True ]; then
-      echo "$NAMESPACE/$NAME failed, and nothing will happen without a person: $line" >&2
+      echo "$NAMESPACE/$NAME failed and is not retried automatically: $line" >&2
       exit 1
     fi
   fi
   if [ "$(date +%s)" -ge "$end" ]; then
-    echo "$NAMESPACE/$NAME was not ready after $SECONDS_ s; it goes on by itself if it can. Last seen: $line" >&2
+    echo "$NAMESPACE/$NAME is not ready after $SECONDS_ s; the wait ends, and the migration continues. Last state: $line" >&2
     exit 1
   fi
   sleep 2

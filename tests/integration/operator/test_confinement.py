@@ -122,7 +122,7 @@ ATTACKS: dict[str, tuple[Callable[[Object], Any], str]] = {
     "with a claim": (with_volume(persistentVolumeClaim={"claimName": "data"}), "may have volumes of"),
     "in the host's network": (lambda job: pod(job).update(hostNetwork=True), "must not use hostNetwork"),
     "with the host's processes": (lambda job: pod(job).update(hostPID=True), "must not use hostNetwork"),
-    "on a node of its choice": (lambda job: pod(job).update(nodeName="master"), "must not choose its node"),
+    "on a node of its choice": (lambda job: pod(job).update(nodeName="master"), "must not select its node"),
     "as a process of the host on Windows": (
         lambda job: pod(job)["securityContext"].update(windowsOptions={"runAsUserName": "System"}),
         "AppArmor, SELinux, the kernel or Windows",

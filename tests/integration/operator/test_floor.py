@@ -77,9 +77,9 @@ async def denial(admin: Client, namespace: str, policy: Object | None, **migrati
     return ""
 
 
-LINT = "demands spec.policy.lint warn or stricter; this DBUpgrade has off"
-APPROVAL = "demands spec.policy.approval OnFindings or stricter; this DBUpgrade has Never"
-WAIT = "demands a spec.policy.lockTimeout of at most 10s; this DBUpgrade has "
+LINT = "requires spec.policy.lint warn or stricter; this DBUpgrade has off"
+APPROVAL = "requires spec.policy.approval OnFindings or stricter; this DBUpgrade has Never"
+WAIT = "requires a spec.policy.lockTimeout of at most 10s; this DBUpgrade has "
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,11 @@ async def test_what_was_there_before_the_label_goes_on_until_its_spec_changes(
     await eventually(in_force, what="the label is seen")
     await resources.patch(namespace, "old", {"metadata": {"annotations": {"a": "b"}}})
     await resources.patch(namespace, "old", {"status": {"currentVersion": "1"}}, subresource="status")
-    with pytest.raises(KubeError, match=r"demands spec\.policy\.lint warn or stricter"):
+    with pytest.raises(KubeError, match=r"requires spec\.policy\.lint warn or stricter"):
         await resources.patch(namespace, "old", {"spec": {"migrations": {"image": "shop:2"}}})
     changed = {"spec": {"migrations": {"image": "shop:2"}, "policy": GOOD}}
     await resources.patch(namespace, "old", changed)
-    with pytest.raises(KubeError, match=r"demands spec\.policy\.approval OnFindings or stricter"):
+    with pytest.raises(KubeError, match=r"requires spec\.policy\.approval OnFindings or stricter"):
         await resources.patch(namespace, "old", {"spec": {"policy": {"approval": "Never"}}})
     await resources.delete(namespace, "old", propagation="Background")
 

@@ -136,7 +136,7 @@ AWS = {
         ({"database": AWS}, "with AWS authentication, only the operator can log in"),
         (
             {"migrations": {"image": NEXT, "engine": "Command", "args": ["up"]}},
-            "nobody knows beforehand what a command will do",
+            "what a command does is not known in advance",
         ),
     ],
     ids=["AWS", "Command"],
