@@ -7,7 +7,7 @@
 - CRD and policy of the chart and of kustomize: what `python -m dbupgrade` prints.
 - The charts' READMEs: from the comments of its values.
 - The Terraform module's READMEs, and the operator's parts of a Job that it uses: see `deploy.terraform_module`.
-- The table of failures in docs/status.md, and docs/reference.md.
+- The table of failures in docs/status.md, that of docs/metrics.md, and docs/reference.md.
 - The kustomize bases and overlays: what the chart renders, so that both install the same (needs helm on PATH; left out without).
 """
 
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from dbupgrade.api import floor
-from deploy import crd_reference, failure_table, publishing, terraform_module
+from deploy import crd_reference, failure_table, metrics_page, publishing, terraform_module
 from deploy.chart import CHART, MIGRATE_CHART, without_dependencies
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ def files() -> Iterator[tuple[Path, str]]:
     yield MIGRATE_CHART / "README.md", readme(MIGRATE_CHART, MIGRATE_INTRODUCTION)
     yield from terraform_module.files()
     yield from failure_table.files()
+    yield from metrics_page.files()
     if shutil.which("helm"):
         with tempfile.TemporaryDirectory() as scratch:
             chart = without_dependencies(Path(scratch))

@@ -164,4 +164,5 @@ class Webhook:
 
 def _failed(status: HTTPStatus, message: str) -> web.Response:
     WEBHOOK_REQUESTS.labels("error").inc()
+    _log.warning("review_failed", status=int(status), error=message)
     return web.Response(status=status, text=f"{message}\n")

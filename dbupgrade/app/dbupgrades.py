@@ -33,6 +33,7 @@ from dbupgrade.runtime.controller import Controller
 from dbupgrade.runtime.reflector import Reflector
 from dbupgrade.runtime.workqueue import WorkQueue
 from dbupgrade.settings import Settings
+from dbupgrade.telemetry.resources import RESOURCES, Resources
 
 CONTROLLER = "dbupgrade"
 _POD_CHANGES_SECONDS = 0.2
@@ -45,9 +46,12 @@ _log = structlog.get_logger()
 class DBUpgrades:
     """Watches DBUpgrades with the Jobs and pods of their runs, and reconciles them."""
 
-    def __init__(self, client: Client, settings: Settings, recorder: EventRecorder) -> None:
+    def __init__(
+        self, client: Client, settings: Settings, recorder: EventRecorder, series: Resources = RESOURCES
+    ) -> None:
         self._client = client
         self._settings = settings
+        self._series = series
         self._stores = Stores()
         self._queue: WorkQueue[Key] = WorkQueue(CONTROLLER, _backoff(), SystemClock())
         self._memories = Memories()
@@ -93,7 +97,7 @@ class DBUpgrades:
         tokens = TokenSecrets(cluster, _signer(settings))
         allowed = Allowed(platform(settings), settings.secrets_read)
         observer = Observer(self._stores, cluster, self._inputs, tokens, allowed=allowed)
-        actor = Actor(cluster, recorder, tokens, job_settings)
+        actor = Actor(cluster, recorder, tokens, job_settings, self._series)
         return Reconciler(observer, actor, self._databases, self._memories)
 
     def _build_inputs(self) -> InputsOfChecks:
@@ -111,7 +115,7 @@ class DBUpgrades:
     def _build_reflectors(self) -> list[Reflector]:
         """One reflector for each kind and watched namespace; only Jobs and pods of ours are ever listed."""
         stores = self._stores
-        changes = Changes(self._databases, self._memories, self._inputs, self._queue.add)
+        changes = Changes(self._databases, self._memories, self._inputs, self._queue.add, self._series)
         kinds = (
             (DBUPGRADES, stores.resources, changes.resource_changed, self._settings.watch_label_selector),
             (JOBS, stores.jobs, changes.dependent_changed, names.LABEL_UID),

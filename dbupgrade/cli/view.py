@@ -16,6 +16,7 @@ from dbupgrade.cli.times import length
 from dbupgrade.decide import approvals
 from dbupgrade.decide.failures import KINDS, Retry
 from dbupgrade.decide.observed import retry_value
+from dbupgrade.decide.state import State, state_of
 from dbupgrade.objects import Object
 from dbupgrade.pod import plan_text
 from dbupgrade.pod.redact import every_text, printable
@@ -117,15 +118,9 @@ class Seen:
     def state(self) -> str:
         """One word for it."""
         if not self.looked_at:
-            return "Unseen"
-        for condition, word in (
-            (conditions.READY, "Ready"),
-            (conditions.PROGRESSING, "Running"),
-            (conditions.STALLED, "Failed"),
-        ):
-            if self.is_true(condition):
-                return word
-        return "Suspended" if self.reason == conditions.Reason.SUSPENDED else "Waiting"
+            return str(State.UNSEEN)
+        true = [each.type for each in self.status.conditions if self.is_true(each.type)]
+        return str(state_of(true, self.reason))
 
 
 def _secret_name(spec: Object) -> str | None:

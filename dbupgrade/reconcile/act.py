@@ -33,13 +33,14 @@ from dbupgrade.kube.errors import (
     TooLarge,
     Unreachable,
 )
-from dbupgrade.objects import Object
+from dbupgrade.objects import Key, Object
 from dbupgrade.pod.adoption import runs_the_same
 from dbupgrade.pod.context import JobSettings
 from dbupgrade.pod.job import job
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.tokens import NoTokenError, TokenSecrets
-from dbupgrade.telemetry.metrics import CHECK_FAILURES, RUN_SECONDS, RUNS
+from dbupgrade.telemetry.metrics import CHECK_FAILURES, RUN_SECONDS
+from dbupgrade.telemetry.resources import Outcome, Resources
 
 _log = structlog.get_logger()
 
@@ -76,15 +77,21 @@ class Recorder(Protocol):
 
 
 class Actor:
-    """Carries out decisions; renders the Jobs by the operator's `settings`."""
+    """Carries out decisions; renders the Jobs by the operator's `settings`, and counts the runs in `series`."""
 
     def __init__(
-        self, writes: Writes, recorder: Recorder, tokens: TokenSecrets, settings: JobSettings
+        self,
+        writes: Writes,
+        recorder: Recorder,
+        tokens: TokenSecrets,
+        settings: JobSettings,
+        series: Resources,
     ) -> None:
         self._writes = writes
         self._recorder = recorder
         self._tokens = tokens
         self._settings = settings
+        self._series = series
 
     async def act(self, observed: Observed, version: str, decision: Decision, memory: Memory) -> None:
         """Carry out the actions in their order, for the resource that is stored at `version`. Raises a KubeError."""
@@ -142,8 +149,10 @@ class Actor:
         ended = transitions.ended_run(resource.status, status)
         if ended and ended.result and ended.finished_at:
             seconds = (ended.finished_at - ended.started_at).total_seconds()
-            RUNS.labels(result=transitions.result_label(ended)).inc()
-            RUN_SECONDS.observe(seconds)
+            result = transitions.result_label(ended)
+            key = Key(resource.namespace, resource.name)
+            self._series.ended(key, Outcome(result, str(ended.failure or "")), seconds)
+            RUN_SECONDS.labels(result).observe(seconds)
             _log.info(
                 "run_ended", run=ended.job_name, result=ended.result, failure=ended.failure, seconds=seconds
             )

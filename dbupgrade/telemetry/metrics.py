@@ -1,4 +1,4 @@
-"""Every Prometheus metric of the operator, in one place.
+"""The Prometheus metrics of the operator, but those about single resources (`telemetry.resources`).
 
 Names that users have alerts and dashboards on are those of controller-runtime and client-go; they are fixed.
 """
@@ -47,8 +47,9 @@ INFORMER_LAG_SECONDS = Gauge(
 )
 INFORMER_RELISTS = Counter("dbupgrade_informer_relists_total", "Full lists of a kind", ["kind"])
 
-RUNS = Counter("dbupgrade_runs_total", "Finished migration runs", ["result"])
-RUN_SECONDS = Histogram("dbupgrade_run_duration_seconds", "Length of a migration run", buckets=_RUN_SECONDS)
+RUN_SECONDS = Histogram(
+    "dbupgrade_run_duration_seconds", "Length of the runs that ended", ["result"], buckets=_RUN_SECONDS
+)
 RUN_SLOW = Gauge(
     "dbupgrade_run_slow",
     "1 while an active run has used three quarters of spec.runner.activeDeadlineSeconds",
@@ -66,6 +67,6 @@ WEBHOOK_CERTIFICATE_EXPIRY = Gauge(
 
 # A series that begins with its first event cannot be seen to grow by that: alerts and dashboard would miss it.
 for _result in ("Succeeded", "Failed", "Busy", "Planned"):
-    RUNS.labels(_result)
+    RUN_SECONDS.labels(_result)
 for _verdict in ("allowed", "denied", "error"):
     WEBHOOK_REQUESTS.labels(_verdict)

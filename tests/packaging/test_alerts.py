@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from prometheus_client import REGISTRY
 
-import dbupgrade.telemetry.held
-import dbupgrade.telemetry.metrics  # noqa: F401 - fills the registry
+import dbupgrade.telemetry.metrics
+import dbupgrade.telemetry.resources  # noqa: F401 - both fill the registry
+from dbupgrade import published
 from e2e.cluster import debian
 from tests.packaging.conftest import REPOSITORY
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 FILES = REPOSITORY / "deploy/helm/dbupgrade-operator/files"
 ALERTS = FILES / "alerts.yaml"
 CASES = REPOSITORY / "tests/packaging/alerts.yaml"
-CONDITION = "kube_customresource_dbupgrade_status_condition"
-FROM_PROMETHEUS = {"up", "process_resident_memory_bytes", "process_cpu_seconds_total"}
+PAGES = REPOSITORY / "docs/alerts"
+FROM_PROMETHEUS = {"ALERTS", "process_resident_memory_bytes", "process_cpu_seconds_total"}
 
 
 @pytest.fixture(scope="session")
@@ -32,26 +34,48 @@ def promtool() -> Path:
 
 def test_each_alert_fires_on_what_it_is_for(promtool: Path, tmp_path: Path) -> None:
     cases = tmp_path / "cases.yaml"
-    cases.write_text(CASES.read_text().replace("RULES", str(ALERTS)))
+    prefix = f"{published.REPOSITORY}/blob/main/docs/alerts/"
+    cases.write_text(CASES.read_text().replace("RULES", str(ALERTS)).replace("URL/", prefix))
     for command in (("check", "rules", ALERTS), ("test", "rules", cases)):
         done = subprocess.run([promtool, *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_each_alert_has_a_case_that_fires() -> None:
-    alerts = re.findall(r"alert: (\w+)", ALERTS.read_text())
-    fired = set(re.findall(r"alertname: (\w+)\n    exp_alerts:\n", CASES.read_text()))
-    assert fired == set(alerts)
+def test_each_alert_has_a_case_that_fires_and_one_that_does_not() -> None:
+    cases = [
+        (case["alertname"], bool(case["exp_alerts"]))
+        for test in yaml.safe_load(CASES.read_text())["tests"]
+        for case in test.get("alert_rule_test", ())
+    ]
+    for fires in (True, False):
+        assert {name for name, fired in cases if fired is fires} == set(alerts())
+
+
+def test_each_alert_has_a_page_that_it_names_and_each_page_an_alert() -> None:
+    pages = {path.stem: path.read_text() for path in PAGES.glob("*.md")}
+    assert set(pages) == {*alerts(), "index"}
+    for name, alert in alerts().items():
+        assert alert["annotations"]["runbook_url"].endswith(f"/docs/alerts/{name}.md")
+        headings = re.findall(r"^#+ (.*)", pages[name], re.MULTILINE)
+        assert headings == [name, "What it means", "Impact", "How to look", "How to fix it"]
+        assert f"]({name}.md)" in pages["index"]
+
+
+def alerts() -> dict[str, Any]:
+    """The alerts by name."""
+    (group,) = yaml.safe_load(ALERTS.read_text())["groups"]
+    return {rule["alert"]: rule for rule in group["rules"]}
 
 
 def _series(text: str) -> set[str]:
     """Names of series in expressions: words before a brace or a range, and those that stand alone in a function."""
+    text = re.sub(r'"[^"]*"', "", text)
     names = re.findall(r"\b([a-z][a-z0-9]*(?:_[a-z0-9]+)+)\b(?=[{\[)]| ?[<>=]|$)", text, re.MULTILINE)
-    return set(names) - {"histogram_quantile", "group_left"}
+    return set(names) - {"histogram_quantile", "group_left", "max_over_time"}
 
 
-def test_every_series_is_one_that_the_operator_or_kube_state_metrics_writes() -> None:
-    known = {CONDITION, *FROM_PROMETHEUS}
+def test_every_series_is_one_that_the_operator_writes() -> None:
+    known = set(FROM_PROMETHEUS)
     for metric in REGISTRY.collect():
         known |= {
             metric.name,
@@ -60,21 +84,21 @@ def test_every_series_is_one_that_the_operator_or_kube_state_metrics_writes() ->
             f"{metric.name}_count",
             f"{metric.name}_sum",
         }
-    alerts = "\n".join(re.findall(r"expr: (?:>-\n)?((?:.+\n)+?)    (?:for|labels)", ALERTS.read_text()))
+    expressions = "\n".join(alert["expr"] for alert in alerts().values())
     dashboard = json.loads((FILES / "dashboard.json").read_text())
     queries = "\n".join(
         target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())
     )
-    assert len(_series(alerts)) >= 5
+    assert len(_series(expressions)) >= 5
     assert len(_series(queries)) >= 8
-    assert (_series(alerts) | _series(queries)) - known == set()
+    assert (_series(expressions) | _series(queries)) - known == set()
 
 
 def test_what_is_looked_at_for_growth_is_there_before_the_first_event() -> None:
     """`increase` sees nothing of a series that begins with 1."""
     for name, labels in (
         ("dbupgrade_webhook_requests_total", {"verdict": "error"}),
-        ("dbupgrade_runs_total", {"result": "Failed"}),
-        ("dbupgrade_runs_total", {"result": "Succeeded"}),
+        ("dbupgrade_run_duration_seconds_count", {"result": "Failed"}),
+        ("dbupgrade_run_duration_seconds_count", {"result": "Succeeded"}),
     ):
         assert REGISTRY.get_sample_value(name, labels) is not None

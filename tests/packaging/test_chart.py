@@ -497,6 +497,11 @@ def test_watching_it(helm: Helm) -> None:
     assert objects.one("PrometheusRule")["metadata"]["labels"]["release"] == "prom"
     alerts = yaml.safe_load((REPOSITORY / "deploy/helm/dbupgrade-operator/files/alerts.yaml").read_text())
     assert objects.one("PrometheusRule")["spec"] == alerts
+    elsewhere = helm.template(*EVERYTHING, "prometheusRule.runbookURL=https://wiki.example/{alert}?db")
+    (group,) = elsewhere.one("PrometheusRule")["spec"]["groups"]
+    assert {rule["annotations"].pop("runbook_url") for rule in group["rules"]} == {
+        f"https://wiki.example/{rule['alert']}?db" for rule in group["rules"]
+    }
     (dashboard,) = (each for each in objects.all("ConfigMap") if "dbupgrade.json" in each["data"])
     assert json.loads(dashboard["data"]["dbupgrade.json"])["title"]
     with pytest.raises(HelmError, match=re.escape("serviceMonitor.enabled requires metrics.enabled")):

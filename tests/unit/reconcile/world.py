@@ -23,6 +23,7 @@ from dbupgrade.reconcile.samples import Samples
 from dbupgrade.reconcile.stores import Stores, of_resource
 from dbupgrade.reconcile.tokens import Signer, TokenSecrets
 from dbupgrade.runtime.controller import Result
+from dbupgrade.telemetry.resources import Resources
 
 NAMESPACE = "shop"
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
@@ -162,6 +163,7 @@ class World:
         self.stores = Stores()
         self.woken: list[Key] = []
         self.memories = Memories()
+        self.series = Resources()
         self.databases = Databases(self.stores, self.woken.append)
         tokens = TokenSecrets(self.server, signer)
         inputs = InputsOfChecks(
@@ -171,9 +173,9 @@ class World:
         allowed = Allowed(reads_secrets=reads_secrets)
         self.observer = Observer(self.stores, self.server, inputs, tokens, self._clock, allowed)
         settings = replace(SETTINGS, reads_secrets=reads_secrets)
-        self.actor = Actor(self.server, self.server, tokens, settings)
+        self.actor = Actor(self.server, self.server, tokens, settings, self.series)
         self.reconciler = Reconciler(self.observer, self.actor, self.databases, self.memories)
-        self.changes = Changes(self.databases, self.memories, inputs, self.woken.append)
+        self.changes = Changes(self.databases, self.memories, inputs, self.woken.append, self.series)
 
     def _clock(self) -> datetime:
         return self.now

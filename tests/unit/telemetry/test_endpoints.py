@@ -3,8 +3,9 @@
 import aiohttp
 import pytest
 
+from dbupgrade.objects import Key
 from dbupgrade.telemetry.endpoints import CannotListenError, serve_health, serve_metrics
-from dbupgrade.telemetry.metrics import RUNS
+from dbupgrade.telemetry.resources import RESOURCES, Outcome
 
 
 async def get(port: int, path: str) -> tuple[int, str, str]:
@@ -13,15 +14,15 @@ async def get(port: int, path: str) -> tuple[int, str, str]:
 
 
 async def test_metrics_are_in_the_format_of_prometheus() -> None:
-    RUNS.labels(result="Succeeded").inc()
+    RESOURCES.ended(Key("shop", "orders"), Outcome("Succeeded"), 3)
     async with serve_metrics(0) as port:
         status, content, text = await get(port, "/metrics")
     assert status == 200
     assert content.startswith("text/plain; version=")
     for name in (
-        'dbupgrade_runs_total{result="Succeeded"}',
+        'dbupgrade_runs_total{failure="",name="others",namespace="",result="Succeeded"}',
         "dbupgrade_operator_up",
-        "dbupgrade_run_duration_seconds_bucket",
+        'dbupgrade_run_duration_seconds_bucket{le="1.0",result="Failed"}',
         "# TYPE controller_runtime_reconcile_total counter",
         "# TYPE controller_runtime_reconcile_errors_total counter",
         "# TYPE controller_runtime_reconcile_time_seconds histogram",

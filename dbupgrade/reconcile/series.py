@@ -1,0 +1,58 @@
+"""What the metrics say of a resource, as its stored status has it; read from JSON, because thousands come at once at the start."""
+
+from dbupgrade.api.conditions import PROGRESSING
+from dbupgrade.api.failure import Failure
+from dbupgrade.decide.failures import KINDS
+from dbupgrade.decide.state import State, state_of
+from dbupgrade.objects import Object, key_of
+from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS, RUN_SLOW
+from dbupgrade.telemetry.resources import Resources, Standing
+
+
+def follow(resources: Resources, old: Object | None, new: Object | None) -> None:
+    """Keep all gauges of resources in step with a DBUpgrade that came, changed or went."""
+    _count_pending(old, new)
+    _note_slow(old, new)
+    if new:
+        resources.stands(key_of(new), standing(new))
+    elif old:
+        resources.forget(key_of(old))
+
+
+def standing(obj: Object) -> Standing:
+    """How a DBUpgrade stands."""
+    status = obj.get("status") or {}
+    if status.get("observedGeneration") != obj["metadata"].get("generation"):
+        return Standing(State.UNSEEN)
+    conditions = {each.get("type"): each for each in status.get("conditions") or ()}
+    reason = str(conditions.get(PROGRESSING, {}).get("reason", ""))
+    true = {kind for kind, each in conditions.items() if each.get("status") == "True"}
+    return Standing(state_of(true, reason), reason, _failure(status.get("run") or {}, reason))
+
+
+def _failure(run: Object, reason: str) -> str:
+    """The class of the failure that the conditions report; nothing when they report something else."""
+    if not run.get("failure") or not run.get("finishedAt"):
+        return ""
+    failure = Failure(run["failure"])
+    return str(failure) if KINDS[failure].reason == reason else ""
+
+
+def _count_pending(old: Object | None, new: Object | None) -> None:
+    for obj, sign in ((old, -1), (new, 1)):
+        pending = (obj.get("status") or {}).get("pendingCount") if obj else None
+        if obj and pending:
+            PENDING_MIGRATIONS.labels(namespace=obj["metadata"]["namespace"]).inc(sign * pending)
+
+
+def _note_slow(old: Object | None, new: Object | None) -> None:
+    """A resource without a slow run has no series."""
+    if old and _is_slow(old):
+        RUN_SLOW.remove(*key_of(old))
+    if new and _is_slow(new):
+        RUN_SLOW.labels(*key_of(new)).set(1)
+
+
+def _is_slow(obj: Object) -> bool:
+    run = (obj.get("status") or {}).get("run") or {}
+    return bool(run.get("slow")) and not run.get("finishedAt")
