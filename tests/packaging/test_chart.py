@@ -563,6 +563,7 @@ def test_with_cert_manager_in_the_same_release_its_kinds_come_last(helm_with_sta
         ('pods.allowedLabels=["a,b"]', "pods.allowedLabels[0] must be one prefix, without a comma"),
         ('metricChecks.external=[""]', "metricChecks.external[0] must be the name of a metric"),
         ("serviceMonitor.interval=often", "serviceMonitor.interval must be a number followed by ms, s, m or h"),
+        ("prometheusRule.runbookURL=", 'prometheusRule.runbookURL must be a URL, for example https://wiki.example.com/{alert}, but is ""'),
         ("replicaCount=many", "at '/replicaCount': got string, want integer"),
     ],
 )  # fmt: skip

@@ -21,7 +21,8 @@ Unknown names, types, enumerations and ranges are left to the schema, whose mess
   (dict "name" "image.repository" "value" .Values.image.repository "pattern" "^[^@\\s]+$" "wanted" "an image without its digest, for example example.com/dbupgrade-operator")
   (dict "name" "image.tag" "value" .Values.image.tag "pattern" "^([A-Za-z0-9_][A-Za-z0-9._-]*)?$" "wanted" "a tag, for example 1.0.0 (a digest belongs into image.digest)")
   (dict "name" "image.digest" "value" .Values.image.digest "pattern" "^(sha256:[0-9a-f]{64})?$" "wanted" "sha256: followed by 64 hexadecimal digits")
-  (dict "name" "serviceMonitor.interval" "value" .Values.serviceMonitor.interval "pattern" "^[0-9]+(ms|s|m|h)$" "wanted" "a number followed by ms, s, m or h, for example 30s") }}
+  (dict "name" "serviceMonitor.interval" "value" .Values.serviceMonitor.interval "pattern" "^[0-9]+(ms|s|m|h)$" "wanted" "a number followed by ms, s, m or h, for example 30s")
+  (dict "name" "prometheusRule.runbookURL" "value" .Values.prometheusRule.runbookURL "pattern" "^https?://[^\\s]+$" "wanted" "a URL, for example https://wiki.example.com/{alert}") }}
 {{- range $index, $name := .Values.watch.namespaces }}
 {{- $rules = append $rules (dict "name" (printf "watch.namespaces[%d]" $index) "value" $name "pattern" $namespace "wanted" "the name of a namespace") }}
 {{- end }}
