@@ -24,6 +24,7 @@ from mkdocs.structure.files import File
 from pymdownx.slugs import slugify
 
 from dbupgrade import __version__
+from dbupgrade.published import REPOSITORY
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
-REPOSITORY = "https://github.com/subbug/dbupgrade"
 OUTSIDE = ("*.md", "deploy/**/README.md", "examples/**/README.md", "images/README.md")
 DECISIONS = "decisions/index.md"
 BLOCKS = re.compile(r"<pre\b.*?</pre>|</?(?:h\d|ul|ol|li|table|tr)\b", re.DOTALL)

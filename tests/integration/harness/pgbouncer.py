@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # `any` lets everybody in and logs in to the server as one user, so that only the server's password is asked for.
+EVERYTHING = "* = host=127.0.0.1 port={server} user={user} password='{password}'"
 CONFIGURATION = """[databases]
-* = host=127.0.0.1 port={server} user={user} password='{password}'
+{databases}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -33,13 +34,16 @@ ignore_startup_parameters = extra_float_digits
 
 
 @contextmanager
-def pgbouncer(server: int, login: tuple[str, str], mode: str) -> Iterator[int]:
-    """The port of a PgBouncer before the server's port, with pools in that mode: session, transaction or statement."""
+def pgbouncer(server: int, login: tuple[str, str], mode: str, databases: str = EVERYTHING) -> Iterator[int]:
+    """The port of a PgBouncer before the server's port, with pools in that mode: session, transaction or statement.
+
+    `databases` has the entries of that section, with the placeholders of `EVERYTHING`.
+    """
     port, folder = free_port(), make_folder("dbupgrade-pgbouncer-")
     user, password = login
     values = {"server": server, "user": user, "password": password.replace("'", "''")}
     file = folder / "pgbouncer.ini"
-    file.write_text(CONFIGURATION.format(port=port, mode=mode, **values))
+    file.write_text(CONFIGURATION.format(port=port, mode=mode, databases=databases.format(**values)))
     program = _program(folder)
     process = Process([*_as_user(folder), *program, str(file)], folder / "log")
     try:
