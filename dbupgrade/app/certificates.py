@@ -14,7 +14,7 @@ def read(path: str, setting: str) -> str:
         text = Path(path).read_text()
         ssl.create_default_context(cadata=text)
     except (OSError, ValueError) as error:
-        reason = type(error).__name__
-        message = f"{ENVIRONMENT_PREFIX}{setting}: no certificates in PEM can be read from {path} ({reason})"
+        reason = (isinstance(error, OSError) and error.strerror) or "the file has none"
+        message = f"{ENVIRONMENT_PREFIX}{setting}: no certificates in PEM can be read from {path}: {reason}"
         raise BadSettingsError(message) from error
     return text

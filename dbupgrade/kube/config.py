@@ -90,7 +90,7 @@ def default_namespace(kubeconfig: str | None = None, context: str | None = None)
             context = context or found.get("current-context")
             contexts = {**{item["name"]: item["context"] for item in found.get("contexts") or ()}, **contexts}
         except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-            raise ConfigurationError(f"kubeconfig {part}: malformed ({type(error).__name__})") from None
+            raise ConfigurationError(f"kubeconfig {part}: {_words(error)}") from None
     return str((contexts.get(context or "") or {}).get("namespace") or "default")
 
 
@@ -138,7 +138,9 @@ def _periodic(refresh: Callable[[Configuration], Awaitable[None]]) -> Callable[[
 
 def _words(error: Exception) -> str:
     """Say what is wrong without quoting the file (yaml errors do) or the output of an exec plugin."""
+    if isinstance(error, yaml.YAMLError):
+        return "not valid YAML"
     if not isinstance(error, ConfigException | OSError):
-        return f"malformed ({type(error).__name__})"
+        return "not a kubeconfig: an entry is missing or of the wrong type"
     text = str(error)
     return (text.partition(". ")[0] if text.startswith("exec:") else text)[:200]

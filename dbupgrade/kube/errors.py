@@ -196,15 +196,19 @@ def _status_object(body: bytes) -> Mapping[str, Any]:
 def _transport_words(error: BaseException) -> str:
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.CertificateError):
+        return "the API server's certificate is not trusted"
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return f"TLS failed ({type(error).__name__})"
+        return "the TLS handshake failed"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the API server's host name cannot be resolved"
     if isinstance(error, aiohttp.ClientConnectorError):
         # asyncio puts the address into strerror, and loses errno when it has tried several.
         number = error.os_error.errno
-        return f"cannot connect ({os.strerror(number) if number else type(error.os_error).__name__})"
-    return f"the connection was lost ({type(error).__name__})"
+        return f"cannot connect ({os.strerror(number)})" if number else "cannot connect"
+    if isinstance(error, aiohttp.InvalidURL | ValueError):
+        return "the API server's URL is not valid"
+    return "the connection was lost"
 
 
 def _seconds(value: object) -> float | None:

@@ -69,5 +69,8 @@ class Samples:
             return Sample(self._clock(), problem=error.safe_message)
         except Exception as error:  # noqa: BLE001 - whatever a metrics API answers, the check must say something
             _log.error("metric_not_read", **describe(error))
-            return Sample(self._clock(), problem=f"the answer cannot be read ({type(error).__name__})")
+            return Sample(
+                self._clock(),
+                problem="the answer of the metrics API cannot be read: see the log of the operator",
+            )
         return Sample(self._clock(), values)

@@ -2,10 +2,12 @@
 
 import time
 from dataclasses import dataclass
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway, write_to_textfile
 
+from dbupgrade.toolkit import trouble
 from dbupgrade.toolkit.environment import Environment
 from dbupgrade.toolkit.output import Output
 
@@ -39,9 +41,21 @@ def publish(
         where = "MIGRATE_METRICS_FILE or MIGRATE_PUSHGATEWAY_URL"
         output.event(
             "metrics_failed",
-            f"the metrics could not be sent ({type(error).__name__}); see {where}",
+            f"the metrics could not be sent ({_trouble(error)}); see {where}",
             level="warning",
         )
+
+
+def _trouble(error: Exception) -> str:
+    match error:
+        case HTTPError():
+            return f"the Pushgateway answered with status {error.code}"
+        case URLError(reason=OSError() as reason):
+            return trouble.words(reason)
+        case OSError() if error.strerror:
+            return error.strerror.lower()
+        case _:
+            return "the path or URL cannot be used"
 
 
 def _registry(command: str, code: int, seconds: float, measured: Measured) -> CollectorRegistry:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.migrations import ExecOrder
-from dbupgrade.toolkit import address, folder
+from dbupgrade.toolkit import address, folder, trouble
 from dbupgrade.toolkit.call import Call, any_concurrent
 from dbupgrade.toolkit.folder.problem import Files, Problem, version
 from dbupgrade.toolkit.history import changes, database, ledger
@@ -135,7 +135,7 @@ def _ledger(call: Call) -> Ledger:
 def _not_recorded(call: Call, error: Exception) -> None:
     call.output.event(
         "not_recorded",
-        f"the table {ledger.TABLE} cannot be used ({type(error).__name__}): applied files are compared with Atlas's "
+        f"the table {ledger.TABLE} cannot be used ({trouble.words(error)}): applied files are compared with Atlas's "
         "hashes only",
         level="warning",
     )
@@ -249,9 +249,7 @@ def connect(call: Call) -> None:
         database.wait(
             call.settings.database,
             call.settings.wait_seconds,
-            lambda reason: call.output.event(
-                "waiting", f"waiting for the database ({reason})", reason=reason
-            ),
+            lambda reason: call.output.event("waiting", f"waiting for the database: {reason}", reason=reason),
         )
     )
     call.measured.connection_seconds = reached.seconds

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 
 from dbupgrade.api.failure import Failure
-from dbupgrade.toolkit import address
+from dbupgrade.toolkit import address, trouble
 from dbupgrade.toolkit.history.atlas import AtlasError
 
 CONNECT_SECONDS = 10.0
@@ -26,7 +26,6 @@ _CLIENT_SETTINGS = {
 }
 """Parameters of a URL that the driver of Atlas keeps to itself; ours would send them to the server."""
 _UNKNOWN_SETTING = re.compile(r'unrecognized configuration parameter "(.*)"')
-_REFUSED = "the driver rejected it: {}"
 _DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "mariadb": 3306}
 NOT_YET = (
     OSError,
@@ -60,11 +59,9 @@ async def wait(url: str, seconds: float, waiting: Callable[[str], None]) -> Reac
             await _knock(url)
             return Reached(time.monotonic() - began, attempts)
         except NOT_YET as error:
-            reason = type(error).__name__
+            reason = trouble.words(error)
         if time.monotonic() + PAUSE_SECONDS >= deadline:
-            raise AtlasError(
-                Failure.DATABASE_UNREACHABLE, f"it did not answer within {seconds:g} s ({reason})"
-            )
+            raise AtlasError(Failure.DATABASE_UNREACHABLE, f"no connection within {seconds:g} s: {reason}")
         if attempts == 1:
             waiting(reason)
         await asyncio.sleep(PAUSE_SECONDS)
@@ -98,7 +95,7 @@ async def connect(url: str) -> asyncpg.Connection:
         return await _connect(url)
     except asyncpg.UndefinedObjectError as error:
         found = await _unknown_parameters(url, error)
-        text = address.unknown_parameters(found) if found else _REFUSED.format(type(error).__name__)
+        text = address.unknown_parameters(found) if found else trouble.words(error)
         raise AtlasError(Failure.CONNECTION_SETTINGS, text) from None
 
 
@@ -148,4 +145,4 @@ async def _connect(url: str) -> asyncpg.Connection:
     except asyncpg.UndefinedObjectError:
         raise  # a parameter that the driver did not know
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise AtlasError(Failure.CONNECTION_SETTINGS, _REFUSED.format(type(error).__name__)) from None
+        raise AtlasError(Failure.CONNECTION_SETTINGS, trouble.words(error)) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from dbupgrade.api.failure import Failure
+from dbupgrade.toolkit import trouble
 from dbupgrade.toolkit.history import database
 from dbupgrade.toolkit.history.atlas import AtlasError
 
@@ -60,7 +61,7 @@ async def clear(url: str, builds: Sequence[Build], seconds: float, output: Outpu
             await connection.execute(f"drop index concurrently if exists {name}")
     except asyncpg.PostgresError as error:
         raise AtlasError(
-            Failure.SQL, f"an INVALID index could not be dropped ({type(error).__name__})"
+            Failure.SQL, f"an INVALID index could not be dropped (SQLSTATE {error.sqlstate})"
         ) from None
     finally:
         await connection.close()
@@ -83,7 +84,7 @@ async def _connect(url: str) -> asyncpg.Connection:
     try:
         return await database.connect(url)
     except database.NOT_YET as error:
-        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, trouble.words(error)) from None
 
 
 async def _invalid(connection: asyncpg.Connection, builds: Sequence[Build]) -> list[str]:

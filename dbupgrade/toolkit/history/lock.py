@@ -14,7 +14,7 @@ import asyncpg
 
 from dbupgrade.api.failure import Failure
 from dbupgrade.pod.connection.limits import STATEMENT_ON_MYSQL
-from dbupgrade.toolkit import address, bounds, child
+from dbupgrade.toolkit import address, bounds, child, trouble
 from dbupgrade.toolkit.bounds import Given
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.environment import BadEnvironmentError
@@ -297,7 +297,7 @@ async def _connect(url: str) -> asyncpg.Connection:
     try:
         return await database.connect(url)
     except database.NOT_YET as error:
-        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, trouble.words(error)) from None
 
 
 async def _holder(url: str, connection: asyncpg.Connection) -> int:
@@ -320,7 +320,7 @@ async def _holder(url: str, connection: asyncpg.Connection) -> int:
     except (*BROKEN, asyncpg.PostgresError) as error:
         shared = _NO_TRANSACTIONS in str(error)
         if not shared:
-            raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+            raise AtlasError(Failure.DATABASE_UNREACHABLE, trouble.words(error)) from None
     if shared:
         raise AtlasError(Failure.CONNECTION_SETTINGS, SHARED)
     return process
@@ -341,7 +341,7 @@ async def _take(connection: asyncpg.Connection) -> bool:
     except asyncpg.QueryCanceledError:  # a statement_timeout that is shorter than anything can be
         return False
     except BROKEN as error:
-        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, trouble.words(error)) from None
 
 
 async def _close(connection: asyncpg.Connection) -> None:

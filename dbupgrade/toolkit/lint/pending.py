@@ -9,7 +9,7 @@ import asyncpg
 
 from dbupgrade.api.failure import Failure
 from dbupgrade.api.spec.migrations import Engine
-from dbupgrade.toolkit import address, folder
+from dbupgrade.toolkit import address, folder, trouble
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.history.atlas import AtlasError, State
 from dbupgrade.toolkit.history.database import NOT_YET
@@ -117,4 +117,4 @@ def _database(call: Call, texts: list[str]) -> Database:
     try:
         return asyncio.run(facts.ask(call.settings.url, texts))
     except (*NOT_YET, asyncpg.PostgresError) as error:
-        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, trouble.words(error)) from None

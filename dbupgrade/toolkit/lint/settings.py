@@ -65,12 +65,18 @@ class LintSettings:
         return replace(self, errors=errors, threshold=None, unread=unread, reasons=True)
 
 
+def _place(error: Exception) -> str:
+    """Where the parser gave up; what it found there is not quoted."""
+    line, column = getattr(error, "line", 0), getattr(error, "column", 0)
+    return f": line {line}, column {column}" if line > 0 and column > 0 else ""
+
+
 def read(text: str, name: str) -> LintSettings:
     """The settings in `text`, the content of the file `name`. Raises BadEnvironmentError."""
     try:
         document = hcl2.loads(text)
     except Exception as error:  # noqa: BLE001 - the parser has no exception of its own
-        raise BadEnvironmentError(f"{name} cannot be read as HCL ({type(error).__name__})") from None
+        raise BadEnvironmentError(f"{name} cannot be read as HCL{_place(error)}") from None
     blocks = document.get("lint", [])
     errors: dict[str, bool] = {}
     naming: dict[str, Naming] = {}

@@ -21,7 +21,7 @@ from dbupgrade.api.plan import (
 )
 from dbupgrade.api.record import from_json, to_json
 from dbupgrade.pod.redact import every_text, remove_secrets
-from dbupgrade.toolkit import folder
+from dbupgrade.toolkit import folder, trouble
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.history.atlas import AtlasError
 from dbupgrade.toolkit.history.database import NOT_YET
@@ -124,7 +124,7 @@ def _definitions(call: Call, found: _Found) -> dict[str, str]:
     try:
         return asyncio.run(definitions.ask(call.settings.database, tables))
     except (*NOT_YET, asyncpg.PostgresError) as error:
-        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, trouble.words(error)) from None
 
 
 def _file(name: str, number: int, found: _Found) -> PlannedFile:

@@ -9,7 +9,7 @@ from dbupgrade.api.failure import Failure
 from dbupgrade.pod import preflight as told
 from dbupgrade.pod.redact import cut
 from dbupgrade.pod.report import Report
-from dbupgrade.toolkit import address
+from dbupgrade.toolkit import address, trouble
 from dbupgrade.toolkit.call import Call
 from dbupgrade.toolkit.history import database, ledger
 from dbupgrade.toolkit.history.atlas import AtlasError, State
@@ -69,7 +69,7 @@ async def _connected(call: Call, names: Collection[str]) -> tuple[Finding, ...]:
     try:
         connection = await database.connect(call.settings.database)
     except database.NOT_YET as error:
-        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, trouble.words(error)) from None
     try:
         return await look(call, connection.fetch, names, _history(call), _run(call))
     finally:
@@ -113,7 +113,7 @@ async def _answered(facts: Awaitable[Facts]) -> Facts | Finding:
     try:
         return await facts
     except BROKEN as error:
-        raise AtlasError(Failure.DATABASE_UNREACHABLE, type(error).__name__) from None
+        raise AtlasError(Failure.DATABASE_UNREACHABLE, trouble.words(error)) from None
     except asyncpg.PostgresError as error:
         message = f"the server rejected the queries of the preflight (SQLSTATE {error.sqlstate}): nothing was checked"
         return Finding(check="facts", severity=WARNING, message=message)

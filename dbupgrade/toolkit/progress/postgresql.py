@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from dbupgrade.toolkit import trouble
 from dbupgrade.toolkit.progress import waits
 from dbupgrade.toolkit.progress.look import CannotLookError, Look
 from dbupgrade.toolkit.progress.place import Place
@@ -27,7 +28,7 @@ class PostgreSQL:
             found = waits.wait(await self._fetch(waits.BLOCKERS, place.backend))
             rows = [] if found else await self._progress(place.backend)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise CannotLookError(type(error).__name__) from None
+            raise CannotLookError(trouble.words(error)) from None
         return Look(at, found, rows[0] if rows else None)
 
     async def _at(self, place: Place) -> Place:

@@ -66,7 +66,7 @@ async def test_what_is_being_asked_is_not_asked_twice(api: Api) -> None:
     ("error", "problem"),
     [
         (Unreachable("GET /apis: no answer in time"), "GET /apis: no answer in time"),
-        (KeyError("a secret"), "the answer cannot be read (KeyError)"),
+        (KeyError("a secret"), "the answer of the metrics API cannot be read: see the log of the operator"),
     ],
 )
 async def test_a_failure_is_an_answer_too(api: Api, error: Exception, problem: str) -> None:
