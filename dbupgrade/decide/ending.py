@@ -18,7 +18,7 @@ from dbupgrade.decide.needs import ReadPlan, ReadReport
 from dbupgrade.decide.observed import JobView, Observed, PodView
 from dbupgrade.decide.statuses import failure_message, held, with_history
 from dbupgrade.decide.task import is_conclusive
-from dbupgrade.pod import engines
+from dbupgrade.pod import engines, starts
 from dbupgrade.pod.container import UNREACHABLE_EXIT_CODE
 from dbupgrade.pod.detail import limited
 from dbupgrade.pod.preflight import bounded
@@ -82,7 +82,7 @@ def _why(observed: Observed, run: Run, job: JobView, pod: PodView | None, report
     if pod.migrate.end_reason == _OUT_OF_MEMORY:
         return Report(failure=Failure.OUT_OF_MEMORY)
     if pod.migrate.end_reason in _NEVER_RAN:
-        return Report(failure=Failure.POD_SETTINGS)
+        return Report(failure=Failure.POD_SETTINGS, error=starts.words(pod.migrate.message))
     report = _with_token(run, report)
     if engines.named(run.engine).locks:
         report = with_server(report, observed.resource.spec)

@@ -101,8 +101,8 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.POD_SETTINGS: FailureKind(
         Retry.BACKOFF,
         "the containers of the pod could not be created",
-        "Check that {secret} and its key exist, that this cluster accepts spec.runner and, with delivery ImageVolume, that "
-        "the image contains the folder.",
+        "Check that {secret} and its key exist, that this cluster accepts spec.runner, and that the image has the program and, "
+        "with delivery ImageVolume, the folder.",
     ),
     Failure.JOB_REFUSED: FailureKind(
         Retry.BACKOFF,

@@ -31,12 +31,18 @@ _DENIED = (
     r"access to the resource is denied",
     r"invalid username/password",
 )
+_WRONG_PLATFORM = (
+    r"no match for platform",
+    r"no image found in (?:image index|manifest list)",
+    r"no matching manifest for",
+)
 # A registry that is asked too often may refuse a login in the same breath.
 _TOO_MANY = (r"too ?many ?requests", r"\b429\b", r"rate limit")
 _NO_ANSWER = (r"\b5\d\d [a-z]", r"timeout", r"timed out", r"connection refused", r"no such host")
 _ANSWERS = (
     (_TOO_MANY, "the registry's rate limit is exceeded"),
     (_NO_ANSWER, "the registry does not respond"),
+    (_WRONG_PLATFORM, "the image is not available for the node's architecture"),
     (_NOT_FOUND, "the registry does not have this image"),
     (
         _DENIED,
@@ -45,7 +51,7 @@ _ANSWERS = (
 )
 """Words of the kubelet, and what they mean; the first that fit count."""
 _INVALID = "InvalidImageName"
-_FINAL_WORDS = re.compile("|".join((*_NOT_FOUND, *_DENIED)), re.IGNORECASE)
+_FINAL_WORDS = re.compile("|".join((*_NOT_FOUND, *_DENIED, *_WRONG_PLATFORM)), re.IGNORECASE)
 _PASSING_WORDS = re.compile("|".join((*_TOO_MANY, *_NO_ANSWER)), re.IGNORECASE)
 
 
@@ -62,9 +68,13 @@ def is_final(view: ContainerView) -> bool:
     return bool(_FINAL_WORDS.search(said)) and not _PASSING_WORDS.search(said)
 
 
-def words(view: ContainerView, migrations: str) -> str:
-    """Which image cannot be pulled, and what the registry said; `migrations` is the image that may be mounted as a volume."""
-    image = migrations if migrations in view.waiting_message else view.image
+def words(view: ContainerView, mounted: str = "") -> str:
+    """Which image cannot be pulled, and what the registry said; `mounted` is an image that is a volume of the container.
+
+    The kubelet reports both as the container's, and does not always name the image.
+    """
+    images = [image for image in (mounted, view.image) if image]
+    image = next((one for one in images if one in view.waiting_message), " or ".join(images))
     if view.waiting_reason == _INVALID:
         why = ": the image name is not valid"
     else:

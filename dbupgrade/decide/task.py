@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from dbupgrade.api.failure import Failure
 from dbupgrade.api.run import Run
+from dbupgrade.api.spec.migrations import Delivery
 from dbupgrade.decide import pulls
 from dbupgrade.decide.needs import ReadRun
 from dbupgrade.decide.observed import JobView, Observed, PodView
@@ -238,7 +239,7 @@ def _waiting(observed: Observed, run: Run, job: JobView, pod: PodView | None) ->
     since = pod.scheduled or pod.created
     if unpulled := pulls.failing(views):
         final = next(filter(pulls.is_final, unpulled), None)
-        why = pulls.words(final or unpulled[0], run.image)
+        why = pulls.words(final or unpulled[0], _mounted(observed))
         if final:
             return Waiting(run, job, pod, Failure.IMAGE_PULL, clean(why, _WHY_BYTES), begun)
         return until(Failure.IMAGE_PULL, why, since, _IMAGE_PULL_GRACE)
@@ -247,6 +248,12 @@ def _waiting(observed: Observed, run: Run, job: JobView, pod: PodView | None) ->
         why = f"container {wrong.name}: {wrong.waiting_reason}{said}"
         return until(Failure.POD_SETTINGS, why, since, _SETTINGS_GRACE)
     return None
+
+
+def _mounted(observed: Observed) -> str:
+    """The image that is mounted as a volume, if one is."""
+    spec = observed.resource.spec
+    return spec.migrations.image if spec and spec.migrations.delivery is Delivery.IMAGE_VOLUME else ""
 
 
 def _limit(observed: Observed, since: datetime, grace: timedelta) -> datetime:

@@ -13,6 +13,7 @@ from dbupgrade.api.run import Run
 from dbupgrade.api.spec.migrations import KeyReference, Variable
 from dbupgrade.api.spec.policy import Policy
 from dbupgrade.objects import Object
+from dbupgrade.pod import starts
 from dbupgrade.pod.connection import environment, url
 from dbupgrade.pod.container import (
     HOME,
@@ -84,6 +85,8 @@ class Command(MigrationEngine):
         elif _REFUSED.search(end):
             failure = Failure.AUTHENTICATION
         said = mask_error(_end(remove_secrets(log, secrets)), "")
+        if why := starts.last_words(log):
+            return Report(failure=failure, error=why)
         return Report(
             failure=failure, error=f"exit code {exit_code}", said=_last(said, MAX_BYTES - 64) or None
         )

@@ -41,6 +41,7 @@ SAID = {
     ),
 }
 """Words of crane's, and what they mean; of several, as each pull secret is tried, the first here tells most."""
+_IMAGES = {"IMAGE": "{image}", "ATLAS_IMAGE": "the image of the operator's setting atlasImage"}
 SCRIPT = script("steps/fetch.sh")
 
 
@@ -53,6 +54,8 @@ class Fetched:
     failure: Failure | None = None
     error: str | None = None
     """What the registry said, in our words."""
+    of: str = ""
+    """The variable of the image that the registry said it of."""
 
 
 def parse(message: str) -> Fetched:
@@ -65,6 +68,7 @@ def parse(message: str) -> Fetched:
         last=last if re.fullmatch(r"[A-Za-z0-9.-]{1,128}", last) else "",
         failure=Failure(failure) if failure in set(Failure) else None,
         error=SAID.get(values.get("said", "")),
+        of=values.get("of", "") if values.get("of") in _IMAGES else "",
     )
 
 
@@ -108,9 +112,10 @@ class Fetch(Step):
 
     def why(self, view: ContainerView, spec: Spec | None) -> Report:
         """What is wrong with the image or its folder."""
-        del spec
         fetched = parse(view.message)
-        return Report(failure=fetched.failure or Failure.FETCH, error=fetched.error)
+        named = _IMAGES[fetched.of].format(image=spec.migrations.image) if spec and fetched.of else None
+        error = ": ".join(part for part in (named, fetched.error) if part) or None
+        return Report(failure=fetched.failure or Failure.FETCH, error=error)
 
     def recorded(self, run: Run, view: ContainerView) -> Run:
         """`run` with what was fetched."""

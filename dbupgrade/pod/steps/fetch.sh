@@ -1,28 +1,28 @@
 # Takes the folder of migrations out of an image, and atlas out of another one if ATLAS_IMAGE is set.
 # Environment: IMAGE, FOLDER, ATLAS_IMAGE, INSECURE (true for plain HTTP), HOME.
-# Its last words go to the termination message. Any sh and tar (those of busybox, for example) and crane are enough.
+# `said` and `of` are what the registry said, and of which image: IMAGE or ATLAS_IMAGE. Its last words go to the termination message. Any sh and tar (those of busybox, for example) and crane are enough.
 # shellcheck disable=SC2153 # they are not misspelt
 set -eu
 export LC_ALL=C
-fail() { printf 'error=%s\nsaid=%s\n' "$1" "${3:-}" > /dev/termination-log; echo "$2" >&2; exit 1; }
+fail() { printf 'error=%s\nsaid=%s\nof=%s\n' "$1" "${3:-}" "${4:-}" > /dev/termination-log; echo "$2" >&2; exit 1; }
 
 case "$(uname -m)" in
   x86_64) arch=amd64 ;; aarch64) arch=arm64 ;; armv7*) arch=arm/v7 ;; i?86) arch=386 ;; *) arch=$(uname -m) ;;
 esac
 insecure=; [ "$INSECURE" != true ] || insecure=--insecure
 
-# Finds an image with each pull secret in turn, then without any.
+# Finds the image of a variable with each pull secret in turn, then without any.
 locate() {
   for config in /pull-secrets/* /anonymous; do
     export DOCKER_CONFIG="$config"
-    if reference=$(crane digest $insecure --platform "linux/$arch" --full-ref "$1" 2>> "$HOME/crane"); then return; fi
+    if reference=$(crane digest $insecure --platform "linux/$arch" --full-ref "$2" 2>> "$HOME/crane"); then return; fi
     reference=
   done
   cat "$HOME/crane" >&2
   for word in 'MANIFEST_UNKNOWN' 'NAME_UNKNOWN' '404 Not Found' 'no child with platform' 'TOOMANYREQUESTS' 'no such host' 'connection refused' 'i/o timeout' 'x509:' 'DENIED' 'UNAUTHORIZED' '401 Unauthorized' '403 Forbidden'; do
-    if grep -qF "$word" "$HOME/crane"; then fail FetchFailed "the image could not be read, with any of the pull secrets" "$word"; fi
+    if grep -qF "$word" "$HOME/crane"; then fail FetchFailed "$2 could not be read, with any of the pull secrets" "$word" "$1"; fi
   done
-  fail FetchFailed "the image could not be read, with any of the pull secrets"
+  fail FetchFailed "$2 could not be read, with any of the pull secrets" "" "$1"
 }
 
 files=/work/files layer=/work/layer inner=${FOLDER#/}
@@ -36,13 +36,13 @@ whole() { [ ! -e "$HOME/failed" ] || fail FetchFailed "crane could not read the 
 unpack() { to=$1; shift; tar -x --no-same-permissions -f - -C "$to" -- "$@" 2> "$HOME/tar"; }
 
 if [ -n "${ATLAS_IMAGE:-}" ]; then
-  locate "$ATLAS_IMAGE"
+  locate ATLAS_IMAGE "$ATLAS_IMAGE"
   image | unpack /atlas atlas usr/local/bin/atlas usr/bin/atlas bin/atlas || true # no image has all of them
   whole
   [ -n "$(find /atlas -name atlas -type f -perm -1)" ] || fail AtlasUnusable "$ATLAS_IMAGE contains no program atlas"
 fi
 
-locate "$IMAGE"
+locate IMAGE "$IMAGE"
 readable() { chmod -R u+rwX "$1"; }
 extract() {
   extracted=yes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,13 @@ def test_checksums(toolkit: Toolkit) -> None:
     (toolkit.folder / "atlas.sum").unlink()
     assert [toolkit.run(command).code for command in ("validate", "status", "apply")] == [3, 3, 3]
     assert toolkit.tables() == set()
-    assert toolkit.run("hash").code == 0
+    assert toolkit.run("hash", ATLAS_BIN="/there/is/none").code == 0
     assert toolkit.run("validate").code == 0
+    os.mkfifo(toolkit.folder / "2_y.sql")
+    before = (toolkit.folder / "atlas.sum").read_bytes()
+    refused = toolkit.run("hash")
+    assert refused.event("failed")["file"] == "2_y.sql"
+    assert (toolkit.folder / "atlas.sum").read_bytes() == before
 
 
 @pytest.mark.parametrize("present", [True, False])

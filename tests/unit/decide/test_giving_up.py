@@ -158,18 +158,27 @@ def test_the_message_tells_what_keeps_the_pod_from_starting() -> None:
         ),
         ("InvalidImageName", "", "cannot be pulled: the image name is not valid"),
         ("ImagePullBackOff", "Back-off pulling image", "cannot be pulled"),
+        (
+            "ErrImagePull",
+            "rpc error: code = NotFound desc = get image config descriptor: no match for platform in manifest sha256:ab: not found",
+            "cannot be pulled: the image is not available for the node's architecture",
+        ),
     ],
 )
 def test_an_image_that_cannot_be_pulled_is_told_with_what_the_registry_said(
     reason: str, said: str, told: str
 ) -> None:
     (view,) = pulls.failing([waiting("migrate", reason, said).migrate])
-    assert pulls.words(view, IMAGE_1) == f"image registry.test/x:9 of container migrate {told}"
+    assert pulls.words(view) == f"image registry.test/x:9 of container migrate {told}"
 
 
 def test_a_volume_that_is_an_image_is_told_by_its_name() -> None:
     view = waiting("migrate", "ErrImagePull", f"failed to pull image {IMAGE_1}: manifest unknown").migrate
     assert pulls.words(view, IMAGE_1).startswith(f"image {IMAGE_1} of container migrate cannot be pulled")
+    unnamed = waiting("migrate", "ErrImagePull", "no match for platform in manifest sha256:ab").migrate
+    assert pulls.words(unnamed, IMAGE_1).startswith(f"image {IMAGE_1} or registry.test/x:9 of container")
+    runners = waiting("migrate", "ErrImagePull", "failed to pull image registry.test/x:9: denied: no").migrate
+    assert pulls.words(runners, IMAGE_1).startswith("image registry.test/x:9 of container migrate cannot")
 
 
 def test_why_it_could_not_start_is_told_when_its_job_is_gone() -> None:

@@ -25,6 +25,11 @@ FINAL = {
     "CRI-O, no login": "reading manifest 1 in registry.test/shop: unauthorized: authentication required",
     "CRI-O, refused": "reading manifest 1 in registry.test/shop: denied: requested access to the resource is denied",
     "CRI-O, a wrong password": "unable to retrieve auth token: invalid username/password: unauthorized",
+    "containerd, another architecture": "rpc error: code = NotFound desc = get image config descriptor: no match for platform in "
+    "manifest sha256:ab: not found",
+    "CRI-O, another architecture": "choosing an image from manifest list docker://registry.test/shop:1: no image found in image index "
+    'for architecture "arm64", variant "v8", OS "linux"',
+    "Docker, another architecture": "no matching manifest for linux/arm64/v8 in the manifest list entries",
     "Docker, no such tag": "Error response from daemon: manifest for registry.test/shop:1 not found: manifest unknown",
     "Docker, no login": "Error response from daemon: pull access denied for shop, repository does not exist or may require "
     "'docker login'",

@@ -277,7 +277,7 @@ def test_without_an_accepted_pull_secret_the_image_is_tried_without_any(pod: Pod
 def test_an_image_that_nobody_may_read(pod: Pod) -> None:
     pod.accept()
     assert pod.run() == 1
-    assert pod.said == Fetched(failure=Failure.FETCH)
+    assert pod.said == Fetched(failure=Failure.FETCH, of="IMAGE")
 
 
 def test_of_what_the_registry_says_to_each_pull_secret_the_most_is_told(pod: Pod) -> None:
@@ -290,7 +290,7 @@ def test_of_what_the_registry_says_to_each_pull_secret_the_most_is_told(pod: Pod
     for name, text in said.items():
         (pod.root / "fake" / f"says-to-{name}").write_text(text)
     assert pod.run() == 1
-    assert pod.said == Fetched(failure=Failure.FETCH, error=fetch.SAID["MANIFEST_UNKNOWN"])
+    assert pod.said == Fetched(failure=Failure.FETCH, of="IMAGE", error=fetch.SAID["MANIFEST_UNKNOWN"])
 
 
 MIGRATIONS = folder("migrations")
