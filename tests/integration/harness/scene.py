@@ -40,6 +40,17 @@ JOB_PATCH = Match("PATCH", r"/jobs/[^/]+$")
 EVENT = Match("POST", r"/events$")
 SECRET_READ = Match("GET", r"/secrets/")
 LOG_READ = Match("GET", r"/pods/[^/]+/log$")
+WRITES = {
+    "the-intent": (STATUS_WRITE, 0),
+    "the-creation-of-the-job": (JOB_CREATION, 0),
+    "the-status-that-the-job-is-there": (STATUS_WRITE, 1),
+    "the-status-that-migrate-has-started": (STATUS_WRITE, 2),
+    "the-result": (STATUS_WRITE, 3),
+    "the-ttl-of-the-job": (JOB_PATCH, 0),
+    "the-event-of-the-start": (EVENT, 0),
+    "the-event-of-the-end": (EVENT, 1),
+}
+"""Each write of a run that succeeds: the request, and how many such come before it."""
 
 
 def watch_of(kind: str) -> Match:

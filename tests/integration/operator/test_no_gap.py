@@ -12,13 +12,10 @@ import pytest
 from dbupgrade.kube.errors import Invalid
 from tests.integration.harness.faultproxy import Match, Meanwhile
 from tests.integration.harness.scene import (
-    EVENT,
     IMAGE,
-    JOB_CREATION,
-    JOB_PATCH,
     NAME,
     SECRET_READ,
-    STATUS_WRITE,
+    WRITES,
     condition,
     run_of,
 )
@@ -28,18 +25,7 @@ if TYPE_CHECKING:
     from tests.integration.harness.scene import Scene
 
 NEXT_IMAGE = "registry.example/shop:2.0.0"
-MOMENTS = {
-    "reading-the-secret": (SECRET_READ, 0),
-    "the-intent": (STATUS_WRITE, 0),
-    "the-creation-of-the-job": (JOB_CREATION, 0),
-    "the-status-that-the-job-is-there": (STATUS_WRITE, 1),
-    "the-status-that-migrate-has-started": (STATUS_WRITE, 2),
-    "the-result": (STATUS_WRITE, 3),
-    "the-ttl-of-the-job": (JOB_PATCH, 0),
-    "the-event-of-the-start": (EVENT, 0),
-    "the-event-of-the-end": (EVENT, 1),
-}
-"""The request, and how many such come before it."""
+MOMENTS = {"reading-the-secret": (SECRET_READ, 0), **WRITES}
 
 
 def images_of(job: dict[str, Any]) -> set[str]:
