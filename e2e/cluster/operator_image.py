@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import shutil
 import tempfile
 from pathlib import Path
@@ -101,9 +102,15 @@ def _bud(dockerfile: str, target: Path, *build_arguments: str) -> None:
     name = f"localhost/{target.name}"
     _buildah(
         "bud", "--quiet", "--layers", "--isolation", "chroot", "--network", "host", "--timestamp", "0",
-        "--volume", trust, "--file", str(REPOSITORY / dockerfile), *arguments, "--tag", name, str(REPOSITORY),
+        "--volume", trust, *_limits(), "--file", str(REPOSITORY / dockerfile), *arguments, "--tag", name, str(REPOSITORY),
     )  # fmt: skip
     _buildah("push", "--quiet", name, f"oci:{target}")
+
+
+def _limits() -> list[str]:
+    """The limits that this process has: newer versions of buildah would raise them, which not every machine lets root do."""
+    limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    return ["--ulimit={}={}:{}".format(name, *resource.getrlimit(limit)) for name, limit in limits.items()]
 
 
 def _atlas_image(atlas: Path) -> str:
