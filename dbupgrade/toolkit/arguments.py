@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dbupgrade.api.spec.policy import LintMode
+from dbupgrade.toolkit.importing import FORMATS
 from dbupgrade.toolkit.output import Format
 
 _FORMATS = {Format.SARIF: ("lint",), Format.MARKDOWN: ("lint", "plan")}
@@ -21,6 +22,7 @@ COMMANDS = {
     "secrets": "check the Secrets that the operator has passed to a Job (for use by the operator)",
     "hash": "write atlas.sum, after the files in the folder have changed",
     "convert": "move each CONCURRENTLY statement into a separate file without a transaction, and write atlas.sum",
+    "import": "convert the folder of another migration tool, and report the baseline that the tool's history stands for",
     "baseline": "record that a database that has tables but no migration history is at VERSION",
     "rollback": "explain how to write a reverse migration (there is no rollback)",
 }
@@ -126,6 +128,19 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="SRC", help="the folder, or the file, of the other tool")
+    parser.add_argument(
+        "--from", dest="tool", choices=list(FORMATS), required=True, help="the tool that SRC was written for"
+    )
+    parser.add_argument(
+        "--history",
+        default="",
+        metavar="TABLE",
+        help="the table that holds the tool's history, with or without a schema (default: the tool's own)",
+    )
+
+
 def _baseline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("version", help="version of the last file that the database already contains")
 
@@ -138,6 +153,7 @@ _OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
     "hold": _report,
     "secrets": _report,
     "convert": _convert,
+    "import": _import,
     "baseline": _baseline,
 }
 """What a command has beyond what all commands have."""

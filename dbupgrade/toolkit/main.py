@@ -1,6 +1,7 @@
 """The entry of `dbupgrade migrate`."""
 
 import importlib
+import keyword
 import os
 import signal
 import sys
@@ -80,7 +81,8 @@ def _command(call: Call) -> int:
             f"{name} is a command for engine Atlas, and MIGRATE_ENGINE is {engine}: {_ONLY_ATLAS[name]}"
         )
     # Only the command that is run: PostgreSQL's parser, which some need, takes time and memory.
-    command = importlib.import_module(f"dbupgrade.toolkit.commands.{name}")
+    module = f"{name}_" if keyword.iskeyword(name) else name
+    command = importlib.import_module(f"dbupgrade.toolkit.commands.{module}")
     code: int = command.run(call)
     return code
 
