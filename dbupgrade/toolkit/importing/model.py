@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.toolkit.folder.problem import Problem
 
 Key = tuple[int, ...]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from dbupgrade.api.status import Failure
+from dbupgrade.api.failure import Failure
 from dbupgrade.toolkit.folder.problem import Problem
 from dbupgrade.toolkit.importing.model import Key, Migration
 
