@@ -48,7 +48,7 @@ def test_a_migration_that_needs_more_memory_than_its_limit_is_told(world: World,
     )
     upgrade = world.wait_run(1)
     assert (upgrade.verdict, upgrade.run["failure"]) == (STALLED, "OutOfMemory")
-    assert "Raise spec.runner.resources" in upgrade.message
+    assert "Raise the memory limit in spec.runner.resources" in upgrade.message
     assert world.database.tables == []
 
     world.upgrade(world.image(FIRST), migrations={"delivery": delivery})

@@ -125,21 +125,21 @@ ATTACKS: dict[str, tuple[Callable[[Object], Any], str]] = {
     "on a node of its choice": (lambda job: pod(job).update(nodeName="master"), "must not select its node"),
     "as a process of the host on Windows": (
         lambda job: pod(job)["securityContext"].update(windowsOptions={"runAsUserName": "System"}),
-        "AppArmor, SELinux, the kernel or Windows",
+        "AppArmor, SELinux, sysctl or Windows",
     ),
     "without AppArmor": (
         lambda job: pod(job)["securityContext"].update(appArmorProfile={"type": "Unconfined"}),
-        "AppArmor, SELinux, the kernel or Windows",
+        "AppArmor, SELinux, sysctl or Windows",
     ),
     "without AppArmor, by an annotation": (
         lambda job: job["spec"]["template"]["metadata"]["annotations"].update(
             {"container.apparmor.security.beta.kubernetes.io/migrate": "unconfined"}
         ),
-        "AppArmor, SELinux, the kernel or Windows",
+        "AppArmor, SELinux, sysctl or Windows",
     ),
     "with settings of the kernel": (
         lambda job: pod(job)["securityContext"].update(sysctls=[{"name": "kernel.msgmax", "value": "1"}]),
-        "AppArmor, SELinux, the kernel or Windows",
+        "AppArmor, SELinux, sysctl or Windows",
     ),
     "with another SELinux label in one container": (
         lambda job: security(job).update(seLinuxOptions={"type": "spc_t"}),
