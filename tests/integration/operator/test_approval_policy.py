@@ -305,14 +305,14 @@ class TestStatus:
     @pytest.mark.parametrize("who", ["developer", "approver", "admin"])
     async def test_nobody_but_the_operator_writes_a_plan(self, people: People, who: str) -> None:
         await people.create(**ALWAYS)
-        with pytest.raises(Forbidden, match="only the operator may change status.plan"):
+        with pytest.raises(Forbidden, match=r"only the operator may change status\.plan"):
             await people.change(getattr(people, who), self.PATCH, "status")
 
     async def test_the_operator_does_and_nobody_else_changes_it(self, people: People) -> None:
         await people.create(**ALWAYS)
         await people.change(people.operator, self.PATCH, "status")
         for forged in ({"plan": None}, {"plan": {"fileCount": 0}}, {"plan": {"digest": OTHER}}):
-            with pytest.raises(Forbidden, match="only the operator may change status.plan"):
+            with pytest.raises(Forbidden, match=r"only the operator may change status\.plan"):
                 await people.change(people.developer, {"status": forged}, "status")
         await people.change(people.operator, {"status": {"plan": {"digest": OTHER}}}, "status")
 
