@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 MODULE = ROOT / "dbupgrade/published.py"
 PAGES = (
-    "*.md", "Makefile", "Dockerfile", "docs/**/*", "examples/**/*", "images/**/*", "deploy/**/*", ".github/**/*",
+    "*.md", "*.yml", "Makefile", "Dockerfile", "docs/**/*", "examples/**/*", "images/**/*", "deploy/**/*", ".github/**/*",
 )  # fmt: skip
 SUFFIXES = {"", ".hcl", ".json", ".md", ".tf", ".tpl", ".txt", ".yaml", ".yml"}
 """Files in which names stand as text; code imports them."""

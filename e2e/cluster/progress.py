@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-_WIDTH = 30
+_WIDTH = 20
 _LINE_SECONDS = 60.0
 _KNOWN = 0.1
 """The part after which the time left follows from the time taken; before, it is the guess."""
 
 
 class Progress:
-    """Steps with a weight each: the seconds that they take by a guess."""
+    """Steps with a weight each, in their order: the seconds that they take by a guess."""
 
     def __init__(
         self,
-        weights: dict[str, float],
+        weights: Mapping[str, float],
         stream: TextIO = sys.stderr,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._weights = weights
         self._stream = stream
         self._clock = clock
-        self._total = sum(weights.values())
         self._began = self._shown = clock()
-        self._done = 0.0
         self._step = ""
 
     def begin(self, step: str) -> None:
-        """Go on to a step; the one before is done."""
-        self._done += self._weights.get(self._step, 0)
+        """Go on to a step; all before it are done."""
         self._step = step
         self.at(0, now=True)
 
     def at(self, part: float, *, now: bool = False) -> None:
         """Show that a part of the step is done, from 0 to 1; `now` even if something was shown just before."""
+        elapsed = self._clock() - self._began
         if self._stream.isatty():
-            self._stream.write(f"\r\x1b[K{self._bar(part)}")
+            columns = shutil.get_terminal_size().columns
+            self._stream.write(f"\r\x1b[K{bar(self._weights, self._step, part, elapsed, columns)}")
         elif now or self._clock() - self._shown >= _LINE_SECONDS:
-            self._stream.write(f"{self._text(part)}\n")
+            self._stream.write(f"{text(self._weights, self._step, part, elapsed)}\n")
             self._shown = self._clock()
         self._stream.flush()
 
@@ -54,21 +54,39 @@ class Progress:
         self._stream.write(f"built everything in {duration(self._clock() - self._began)}\n")
         self._stream.flush()
 
-    def _fraction(self, part: float) -> float:
-        return min(1.0, (self._done + part * self._weights[self._step]) / self._total)
 
-    def _bar(self, part: float) -> str:
-        full = round(self._fraction(part) * _WIDTH)
-        return f"[{'#' * full}{'.' * (_WIDTH - full)}] {self._text(part)}"
+def bar(weights: Mapping[str, float], step: str, part: float, elapsed: float, columns: int) -> str:
+    """What a terminal shows: one line, cut to its width, since a wrapped one could not be overwritten."""
+    full = round(_fraction(weights, step, part) * _WIDTH)
+    line = f"[{'#' * full}{'.' * (_WIDTH - full)}] {text(weights, step, part, elapsed)}"
+    return line if len(line) < columns else f"{line[: columns - 2]}…"
 
-    def _text(self, part: float) -> str:
-        fraction = self._fraction(part)
-        left = self._total * (1 - fraction)
-        if fraction >= _KNOWN:
-            left = (self._clock() - self._began) * (1 - fraction) / fraction
-        return f"{fraction:4.0%}, about {duration(left)} left: building {self._step}"
+
+def text(weights: Mapping[str, float], step: str, part: float, elapsed: float) -> str:
+    """How much is done, the time that it took and the time left, the step at hand, and the steps after it."""
+    fraction = _fraction(weights, step, part)
+    left = sum(weights.values()) * (1 - fraction)
+    if fraction >= _KNOWN:
+        left = elapsed * (1 - fraction) / fraction
+    steps = list(weights)
+    number = steps.index(step) + 1
+    later = f"; then {', '.join(steps[number:])}" if steps[number:] else ""
+    return (
+        f"{fraction:4.0%}, {duration(elapsed)} elapsed, about {duration(left)} left: "
+        f"building {number} of {len(steps)}, {step}{later}"
+    )
 
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _fraction(weights: Mapping[str, float], step: str, part: float) -> float:
+    """How much of the whole is done, from 0 to 1."""
+    done = 0.0
+    for name, weight in weights.items():
+        if name == step:
+            return min(1.0, (done + part * weight) / sum(weights.values()))
+        done += weight
+    raise KeyError(step)

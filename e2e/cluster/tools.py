@@ -259,7 +259,9 @@ def _by_module(tools: Iterable[Tool]) -> list[list[Tool]]:
 
 
 def _title(batch: list[Tool]) -> str:
-    return f"{', '.join(tool.name for tool in batch)} {batch[0].version}"
+    """What a person reads who waits; short, because the line has the titles of all that is left."""
+    first = batch[0]
+    return f"{first.folder} ({len(batch)} programs)" if batch[1:] else first.name
 
 
 def _build(batch: list[Tool], progress: Progress) -> None:
@@ -292,7 +294,10 @@ def _compile(tools: list[Tool], target: Path, progress: Progress) -> None:
             progress.at(min(1.0, log.read_text().count("\n") / max(wanted, 1)))
     if running.returncode != 0:
         tail = "\n".join(log.read_text().splitlines()[-15:])
-        raise BuildError(f"building {_title(tools)} failed; the whole output is in {log}; it ends:\n{tail}")
+        names = ", ".join(tool.name for tool in tools)
+        raise BuildError(
+            f"building {names} {tools[0].version} failed; the whole output is in {log}; it ends:\n{tail}"
+        )
 
 
 def _runs(process: subprocess.Popen[bytes]) -> bool:
