@@ -16,6 +16,7 @@ from dbupgrade.toolkit.bounds import Bounds
 from dbupgrade.toolkit.environment import BadEnvironmentError, Environment
 from dbupgrade.toolkit.exits import ADVICE
 from dbupgrade.toolkit.folder import misread
+from dbupgrade.toolkit.history import changes
 from dbupgrade.toolkit.history.atlas import Atlas, find
 from dbupgrade.toolkit.output import Output
 
@@ -58,9 +59,10 @@ class Call:
         if changed:
             self.source = self.work / "migrations"
             folder.copy_with(self.folder, self.source, changed)
-            self.atlas.hash(self.source)
+            files = folder.contents(self.source)[0].files
+            folder.write_sums(self.source, changes.sums(files))
             if self.atlas.places:
-                self.atlas = replace(self.atlas, places=misread.places(folder.contents(self.source)[0].files))
+                self.atlas = replace(self.atlas, places=misread.places(files))
 
     def warn(self, event: str, check: str, text: str, **values: str | Sequence[str]) -> None:
         """Say what is found wrong and does not stop the run; a report has it among the findings of the preflight."""

@@ -3,6 +3,7 @@
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit import folder, selection
 from dbupgrade.toolkit.call import Call
+from dbupgrade.toolkit.history import changes
 from dbupgrade.toolkit.sql import concurrently
 
 
@@ -21,6 +22,6 @@ def run(call: Call) -> int:
             "converted", f"{name} was converted into {', '.join(names)}", file=name, parts=names
         )
     if changed:
-        call.atlas.hash(call.folder)
+        folder.write_sums(call.folder, changes.sums(folder.contents(call.folder)[0].files))
     call.output.event("finished", f"{len(changed)} of {len(chosen)} files changed", changed=len(changed))
     return ExitCode.OK

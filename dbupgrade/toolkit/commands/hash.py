@@ -1,4 +1,4 @@
-"""`hash`: write atlas.sum. No engine is needed: this is what one does first, on a laptop."""
+"""`hash`: write atlas.sum. Needs no engine, so that it works right after `pip install`."""
 
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.toolkit import folder
@@ -10,15 +10,15 @@ from dbupgrade.toolkit.inspection import FilesRefusedError, look
 
 
 def run(call: Call) -> int:
-    """Write atlas.sum. Raises FilesRefusedError for files of the same version, or that cannot be read: the sum would be wrong."""
+    """Write atlas.sum.
+
+    Raises FolderError without migrations, and FilesRefusedError where files cannot be read or have the same version.
+    """
     folder.check(call.folder)
     files, problems = look(call)
-    known = {name for name, _ in files.files}
-    unread = [problem for problem in problems if problem.file.endswith(".sql") and problem.file not in known]
-    if unread:
-        raise FilesRefusedError(unread)
-    if any(versions.look(files)):
+    unread = any(problem.file.endswith(".sql") and problem.file not in files.names for problem in problems)
+    if unread or any(versions.look(files)):
         raise FilesRefusedError(problems)
-    (call.folder / SUM).write_bytes(changes.sums(files.files))
+    folder.write_sums(call.folder, changes.sums(files.files))
     call.output.event("hashed", f"{call.folder / SUM} was written")
     return ExitCode.OK

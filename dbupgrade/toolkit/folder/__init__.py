@@ -114,3 +114,15 @@ def write(folder: Path, files: Iterable[Named]) -> None:
         new = folder / f".{file.name}.new"
         new.write_bytes(file.text.encode())
         new.replace(folder / file.name)
+
+
+def write_sums(folder: Path, content: bytes) -> None:
+    """Write atlas.sum. Raises FolderError where the folder cannot be written."""
+    new = folder / f".{SUM}.new"
+    try:
+        new.write_bytes(content)
+        new.replace(folder / SUM)
+    except OSError as error:
+        raise FolderError(
+            f"{folder / SUM} cannot be written ({error.strerror}): the user of this process must be able to write to the folder"
+        ) from None

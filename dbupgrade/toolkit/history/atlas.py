@@ -165,10 +165,6 @@ class Atlas:
         done = self._run("migrate", "apply", "--help")
         return "-exec-order" in done.stdout + done.stderr
 
-    def hash(self, folder: Path) -> None:
-        """Write atlas.sum."""
-        self._checked("migrate", "hash", "--dir", f"file://{folder}")
-
     def validate_offline(self, folder: Path) -> None:
         """Compare atlas.sum with the files. Raises AtlasError."""
         self._checked("migrate", "validate", "--dir", f"file://{folder}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from e2e.cluster import tools
 from e2e.ports import free_port
 from tests.integration.toolkit.conftest import running_server
 
@@ -64,6 +65,22 @@ def test_checksums(toolkit: Toolkit) -> None:
     refused = toolkit.run("hash")
     assert refused.event("failed")["file"] == "2_y.sql"
     assert (toolkit.folder / "atlas.sum").read_bytes() == before
+
+
+def test_hash_needs_no_engine_and_writes_what_engines_check(toolkit: Toolkit) -> None:
+    (toolkit.folder / "1_a.sql").write_text("create table a (n int);\n")
+    (toolkit.folder / "2_b.sql").write_text("-- atlas:sum ignore\ncreate table b (n int);\n")
+    assert toolkit.run("hash", ATLAS_BIN="nowhere").code == 0
+    assert [path.name for path in sorted(toolkit.folder.iterdir())] == ["1_a.sql", "2_b.sql", "atlas.sum"]
+    for engine in ("engine", "atlas"):
+        assert toolkit.run("validate", ATLAS_BIN=str(tools.binary(engine))).code == 0
+
+
+def test_hash_says_that_it_cannot_write(toolkit: Toolkit) -> None:
+    (toolkit.folder / "1_a.sql").write_text("create table a (n int);\n")
+    (toolkit.folder / "atlas.sum").mkdir()
+    unwritable = toolkit.run("hash")
+    assert (unwritable.code, "atlas.sum cannot be written (Is a directory)" in unwritable.text) == (11, True)
 
 
 @pytest.mark.parametrize("present", [True, False])
