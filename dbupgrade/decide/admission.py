@@ -54,7 +54,7 @@ def updated(old: Object, new: Object, allowed: Platform = _NOTHING_MORE) -> Admi
     before, after = (_spec(obj).get("database") or {} for obj in (old, new))
     if changed := tuple(immutable.changed(before, after)):
         return _denied(
-            HTTPStatus.UNPROCESSABLE_ENTITY, *(Problem(path, immutable.MESSAGE) for path in changed)
+            HTTPStatus.UNPROCESSABLE_ENTITY, *(Problem(path, immutable.message(path)) for path in changed)
         )
     return _validated(new, allowed)
 

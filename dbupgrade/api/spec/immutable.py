@@ -12,7 +12,9 @@ from dbupgrade.api.spec.database import Database
 from dbupgrade.objects import Object
 
 ROOT = "spec.database"
-MESSAGE = "is immutable"
+_AGAIN = "delete the DBUpgrade and create it again"
+MESSAGE = f"is immutable: to change it, {_AGAIN}"
+OF_SECRET = f"is immutable: change the content of the Secret, or {_AGAIN}"
 
 
 @cache
@@ -39,6 +41,12 @@ def changed(old: Object, new: Object) -> Iterator[str]:
             yield ".".join((ROOT, *path))
 
 
+def message(path: str) -> str:
+    """What is said of a change of the field at `path`, and what to do instead."""
+    parent = path.split(".")[-2]
+    return OF_SECRET if parent.endswith("SecretRef") else MESSAGE
+
+
 def _at(obj: Any, path: tuple[str, ...]) -> Object | None:
     for name in path:
         obj = obj.get(name) if isinstance(obj, dict) else None
@@ -59,4 +67,5 @@ def _rule(path: tuple[str, ...], *, block: bool) -> Object:
     same = f"has({new}) == has({old})"
     if not block:
         same += f" && (!has({new}) || {new} == {old})"
-    return {"rule": same, "message": f"{'.'.join((ROOT, *path))} {MESSAGE}", "fieldPath": f".{path[-1]}"}
+    name = ".".join((ROOT, *path))
+    return {"rule": same, "message": f"{name} {message(name)}", "fieldPath": f".{path[-1]}"}

@@ -286,7 +286,7 @@ async def test_each_field_of_the_database_is_immutable_by_its_own_name(
         after["spec"]["database"] = new
         with pytest.raises(Invalid) as denial:
             await ResourceClient(admin, DBUPGRADES).replace(namespace, "shop", after)
-        told = f"spec.database.{field} is immutable"
+        told = f"spec.database.{field} {immutable.message(f'spec.database.{field}')}"
         assert told in denial.value.safe_message
         assert told in admission.updated(stored, after).message.split("; ")
         await ResourceClient(admin, DBUPGRADES).delete(namespace, "shop", propagation="Background")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dbupgrade.api.conditions import Reason
+from dbupgrade.api.spec import immutable
 from dbupgrade.decide.admission import AdmissionVerdict, active, created, deleted, needs_namespace, updated
 from tests.unit.decide.builders import IMAGE_1, IMAGE_2, spec_object
 
@@ -150,7 +151,7 @@ def test_the_database_is_immutable_and_the_changed_fields_are_told(
     verdict = updated(resource(), resource(change(database=database)))
     assert verdict.code is HTTPStatus.UNPROCESSABLE_ENTITY
     assert sorted(verdict.message.split("; ")) == sorted(
-        f"spec.database.{field} is immutable" for field in fields
+        immutable_field(f"spec.database.{field}") for field in fields
     )
 
 
@@ -159,7 +160,7 @@ def test_each_field_of_an_aws_database_is_immutable(field: str) -> None:
     value = {"port": 5433, "dialect": "mysql"}.get(field, "other")
     old, new = ({"type": "awsRds", "aws": aws} for aws in (AWS, {**AWS, field: value}))
     verdict = updated(resource(change(database=old)), resource(change(database=new)))
-    assert verdict.message == f"spec.database.aws.{field} is immutable"
+    assert verdict.message == immutable_field(f"spec.database.aws.{field}")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,21 @@ def test_each_part_of_a_connection_is_immutable(part: Object) -> None:
         field = next(iter(part))
         told = f"spec.database.connection.{field}" + (".key" if field == "passwordSecretRef" else "")
         told += ".name" if field == "userSecretRef" else ""
-        assert f"{told} is immutable" in verdict.message.split("; ")
+        assert immutable_field(told) in verdict.message.split("; ")
+
+
+def test_a_denial_says_how_to_move_to_another_secret() -> None:
+    """Also with a kustomization that renames Secrets with their content."""
+    connection = {"urlSecretRef": {"name": "other"}}
+    verdict = updated(resource(), resource(change(database={"type": "selfHosted", "connection": connection})))
+    assert verdict.message == (
+        "spec.database.connection.urlSecretRef.name is immutable: change the content of the Secret, or delete the DBUpgrade and "
+        "create it again"
+    )
+
+
+def immutable_field(path: str) -> str:
+    return f"{path} {immutable.message(path)}"
 
 
 INVALID: dict[str, tuple[Object, list[str]]] = {
