@@ -21,7 +21,7 @@ _CHANGELOG = re.compile(r"\.(?:xml|ya?ml|json)$")
 _OWN_TABLES = re.compile(r"^[^\n]*\bdatabasechangelog(?:lock)?\b", re.IGNORECASE | re.MULTILINE)
 _HOW = (
     "write the SQL of all changesets to a file and import that: "
-    "`liquibase update-sql --url='offline:postgresql?outputLiquibaseSql=none' --output-file=all.sql`"
+    "`liquibase update-sql --url=offline:postgresql --output-file=all.sql`"
 )
 
 
@@ -34,11 +34,16 @@ def _read(sources: Sequence[Source]) -> Found:
             for start, end in zip(starts, [*starts[1:], None], strict=True):
                 _add(found, source, start, end.start() if end else len(source.text))
         elif _CHANGELOG.search(source.name) or "liquibase formatted sql" in source.text[:200].lower():
-            if not found.problems:  # what there is to do is the same for all of them
-                found.refuse(source.path, f"is a changelog: {_HOW}")
+            _refuse(found, source, "is a changelog")
         elif source.name.endswith(".sql"):
             found.left_out.append(LeftOut(source.path, "it contains no changeset as update-sql writes them"))
     return found
+
+
+def _refuse(found: Found, source: Source, what: str, line: int | None = None) -> None:
+    """Only the first: what there is to do is the same for all of them."""
+    if not found.problems:
+        found.refuse(source.path, f"{what}: {_HOW}", line)
 
 
 def _add(found: Found, source: Source, start: re.Match[str], end: int) -> None:
@@ -46,9 +51,7 @@ def _add(found: Found, source: Source, start: re.Match[str], end: int) -> None:
     file, name, author = start["file"], start["id"], start["author"]
     identity, line = f"{file}::{name}::{author}", line_of(source.text, start.start())
     if match := _OWN_TABLES.search(source.text, start.end(), end):
-        found.refuse(
-            source.path, f"writes Liquibase's own history: {_HOW}", line_of(source.text, match.start())
-        )
+        _refuse(found, source, "writes Liquibase's own history", line_of(source.text, match.start()))
     elif text.strip():
         number = len(found.migrations) + 1
         found.migrations.append(
