@@ -7,7 +7,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs/security.md").read_text()
-TABLE = PAGE.partition("| who | tries to |")[2].partition("\n\n")[0].splitlines()[2:]
+TABLE = PAGE.partition("| an attacker who | tries to |")[2].partition("\n\n")[0].splitlines()[2:]
 ROWS = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[2:5]] for line in TABLE]
 
 
