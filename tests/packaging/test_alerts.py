@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FILES = REPOSITORY / "deploy/helm/dbupgrade-operator/files"
 ALERTS = FILES / "alerts.yaml"
+ALERTS_OF_HOOKS = REPOSITORY / "deploy/helm/dbupgrade-migrate/templates/alerts.yaml"
 CASES = REPOSITORY / "tests/packaging/alerts.yaml"
 PAGES = REPOSITORY / "docs/alerts"
 FROM_PROMETHEUS = {"ALERTS", "process_resident_memory_bytes", "process_cpu_seconds_total"}
@@ -53,9 +54,11 @@ def test_each_alert_has_a_case_that_fires_and_one_that_does_not() -> None:
 
 def test_each_alert_has_a_page_that_it_names_and_each_page_an_alert() -> None:
     pages = {path.stem: path.read_text() for path in PAGES.glob("*.md")}
-    assert set(pages) == {*alerts(), "index"}
+    of_hooks = re.findall(r"- alert: (\w+)", ALERTS_OF_HOOKS.read_text())
+    assert set(pages) == {*alerts(), *of_hooks, "index"}
     for name, alert in alerts().items():
         assert alert["annotations"]["runbook_url"].endswith(f"/docs/alerts/{name}.md")
+    for name in set(pages) - {"index"}:
         headings = re.findall(r"^#+ (.*)", pages[name], re.MULTILINE)
         assert headings == [name, "What it means", "Impact", "How to look", "How to fix it"]
         assert f"]({name}.md)" in pages["index"]

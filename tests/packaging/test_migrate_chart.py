@@ -451,6 +451,7 @@ def test_as_a_dependency_it_has_its_own_values_and_names(helm: Helm, tmp_path: P
             {'dbupgrade_migrate_connection_seconds{database="postgres/shop",command="apply"}': "9x20"},
             {"MigrationDatabaseSlow"},
         ),
+        ({'dbupgrade_migrate_connection_seconds{database="postgres/shop",command="apply"}': "1x20"}, set()),
         (
             {
                 'kube_job_status_start_time{namespace="NS",job_name="JOB"}': "0x20",
@@ -465,13 +466,16 @@ def test_each_alert_fires_on_what_it_is_for(
 ) -> None:
     objects = render(
         helm, *JOB, "prometheusRule.enabled=true", 'prometheusRule.labels={"release":"prom"}',
-        "metrics.pushgatewayUrl=http://push:9091",
+        "metrics.pushgatewayUrl=http://push:9091", "prometheusRule.runbookURL=https://wiki.example/{alert}",
     )  # fmt: skip
     rule = objects.one("PrometheusRule")
     assert rule["metadata"]["labels"]["release"] == "prom"
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]))
-    names = [alert["alert"] for group in rule["spec"]["groups"] for alert in group["rules"]]
+    alerts = [alert for group in rule["spec"]["groups"] for alert in group["rules"]]
+    names = [alert["alert"] for alert in alerts]
     assert len(names) == 4
+    runbooks = [alert["annotations"]["runbook_url"] for alert in alerts]
+    assert runbooks == [f"https://wiki.example/{name}" for name in names]
     queries = [
         {
             "expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0)',

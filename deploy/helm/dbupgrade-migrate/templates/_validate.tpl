@@ -28,7 +28,8 @@ enumerations and ranges are left to the schema, whose messages name the value an
 {{- define "dbupgrade-migrate.formats" -}}
 {{- $rules := list
   (dict "name" "migration.baselineVersion" "value" .Values.migration.baselineVersion "pattern" "^[A-Za-z0-9._-]*$" "wanted" "the version of a file: letters, digits, '.', '_' and '-'")
-  (dict "name" "metrics.pushgatewayUrl" "value" .Values.metrics.pushgatewayUrl "pattern" "^(https?://.+)?$" "wanted" "an http:// or https:// URL") }}
+  (dict "name" "metrics.pushgatewayUrl" "value" .Values.metrics.pushgatewayUrl "pattern" "^(https?://.+)?$" "wanted" "an http:// or https:// URL")
+  (dict "name" "prometheusRule.runbookURL" "value" .Values.prometheusRule.runbookURL "pattern" "^https?://[^\\s]+$" "wanted" "a URL, for example https://wiki.example.com/{alert}") }}
 {{- range $name := list "lockTimeout" "statementTimeout" }}
 {{- $rules = append $rules (dict "name" (printf "migration.%s" $name) "value" (index $.Values.migration $name) "pattern" "^([0-9]+(ms|s|m|h))?$" "wanted" "a number followed by ms, s, m or h, for example 5s") }}
 {{- end }}
