@@ -39,7 +39,7 @@ from dbupgrade.pod.context import JobSettings
 from dbupgrade.pod.job import job
 from dbupgrade.reconcile.memory import Memory
 from dbupgrade.reconcile.tokens import NoTokenError, TokenSecrets
-from dbupgrade.telemetry.metrics import CHECK_FAILURES, RUN_SECONDS
+from dbupgrade.telemetry.metrics import RUN_SECONDS
 from dbupgrade.telemetry.resources import Outcome, Resources
 
 _log = structlog.get_logger()
@@ -145,7 +145,7 @@ class Actor:
         for event in transitions.events(resource.status, status):
             self._recorder.record(involved, event.type, event.reason, event.message)
         for check in transitions.failed_checks(resource.status, status):
-            CHECK_FAILURES.labels(check=check.name).inc()
+            self._series.check_failed(check.name)
         ended = transitions.ended_run(resource.status, status)
         if ended and ended.result and ended.finished_at:
             seconds = (ended.finished_at - ended.started_at).total_seconds()

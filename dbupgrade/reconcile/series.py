@@ -5,16 +5,15 @@ from dbupgrade.api.failure import Failure
 from dbupgrade.decide.failures import KINDS
 from dbupgrade.decide.state import State, state_of
 from dbupgrade.objects import Object, key_of
-from dbupgrade.telemetry.metrics import PENDING_MIGRATIONS, RUN_SLOW
 from dbupgrade.telemetry.resources import Resources, Standing
 
 
 def follow(resources: Resources, old: Object | None, new: Object | None) -> None:
-    """Keep all gauges of resources in step with a DBUpgrade that came, changed or went."""
-    _count_pending(old, new)
-    _note_slow(old, new)
+    """Keep the gauges in step with a DBUpgrade that came, changed or went."""
     if new:
-        resources.stands(key_of(new), standing(new))
+        status = new.get("status") or {}
+        slow = _is_slow(status.get("run") or {})
+        resources.stands(key_of(new), standing(new), pending=status.get("pendingCount") or 0, slow=slow)
     elif old:
         resources.forget(key_of(old))
 
@@ -38,21 +37,5 @@ def _failure(run: Object, reason: str) -> str:
     return str(failure) if KINDS[failure].reason == reason else ""
 
 
-def _count_pending(old: Object | None, new: Object | None) -> None:
-    for obj, sign in ((old, -1), (new, 1)):
-        pending = (obj.get("status") or {}).get("pendingCount") if obj else None
-        if obj and pending:
-            PENDING_MIGRATIONS.labels(namespace=obj["metadata"]["namespace"]).inc(sign * pending)
-
-
-def _note_slow(old: Object | None, new: Object | None) -> None:
-    """A resource without a slow run has no series."""
-    if old and _is_slow(old):
-        RUN_SLOW.remove(*key_of(old))
-    if new and _is_slow(new):
-        RUN_SLOW.labels(*key_of(new)).set(1)
-
-
-def _is_slow(obj: Object) -> bool:
-    run = (obj.get("status") or {}).get("run") or {}
+def _is_slow(run: Object) -> bool:
     return bool(run.get("slow")) and not run.get("finishedAt")

@@ -1,4 +1,4 @@
-"""The Prometheus metrics of the operator, but those about single resources (`telemetry.resources`).
+"""The Prometheus metrics of the operator, but those that grow with what users create (`telemetry.resources`).
 
 Names that users have alerts and dashboards on are those of controller-runtime and client-go; they are fixed.
 """
@@ -50,16 +50,6 @@ INFORMER_RELISTS = Counter("dbupgrade_informer_relists_total", "Full lists of a 
 RUN_SECONDS = Histogram(
     "dbupgrade_run_duration_seconds", "Length of the runs that ended", ["result"], buckets=_RUN_SECONDS
 )
-RUN_SLOW = Gauge(
-    "dbupgrade_run_slow",
-    "1 while an active run has used three quarters of spec.runner.activeDeadlineSeconds",
-    ["namespace", "name"],
-)
-PENDING_MIGRATIONS = Gauge(
-    "dbupgrade_pending_migrations", "Migrations known and not yet applied", ["namespace"]
-)
-CHECK_FAILURES = Counter("dbupgrade_check_failures_total", "Checks that did not hold", ["check"])
-
 WEBHOOK_REQUESTS = Counter("dbupgrade_webhook_requests_total", "Reviews by verdict", ["verdict"])
 WEBHOOK_CERTIFICATE_EXPIRY = Gauge(
     "dbupgrade_webhook_certificate_expiry_seconds", "Time until the webhook's certificate expires"

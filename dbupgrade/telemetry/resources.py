@@ -1,4 +1,4 @@
-"""Series about single resources: how each stands, and the runs that ended. They are bounded, and go with their resource."""
+"""Series that grow with what users create: resources, namespaces, checks. They are bounded, and go with their resource."""
 
 import time
 from collections import Counter
@@ -19,6 +19,7 @@ OTHERS = Key("", "others")
 """What the rest are counted under. Without a namespace: there may be as many namespaces as resources."""
 AT_ZERO_SECONDS = 90.0
 """How long a new series stands at 0: longer than the minute that Prometheus leaves between scrapes by default."""
+_AT_ZERO = f"a new series stays at 0 for {AT_ZERO_SECONDS:.0f} s, so that rate() sees its first event"
 _RESOURCE = ("namespace", "name")
 
 
@@ -40,8 +41,11 @@ class Outcome(NamedTuple):
 @dataclass(slots=True)
 class _Total:
     since: float
-    runs: int = 0
+    events: int = 0
     seconds: float = 0.0
+
+
+Family = GaugeMetricFamily | CounterMetricFamily
 
 
 class Resources(Collector):
@@ -53,24 +57,33 @@ class Resources(Collector):
         self._ready: dict[Key, Standing] = {}
         self._unready: dict[Key, Standing] = {}
         self._shared: dict[Standing, Standing] = {}  # thousands of resources stand alike
+        self._pending: dict[Key, int] = {}
+        self._slow: dict[Key, None] = {}
         self._totals: dict[Key, dict[Outcome, _Total]] = {OTHERS: {}}
+        self._checks: dict[str, _Total] = {}
 
-    def stands(self, key: Key, standing: Standing) -> None:
-        """Note how a resource stands now."""
+    def stands(self, key: Key, standing: Standing, *, pending: int = 0, slow: bool = False) -> None:
+        """Note how a resource stands now, how many migrations are to be applied, and whether its run has used most of its time."""
         ready = standing.state is State.READY
         here, elsewhere = (self._ready, self._unready) if ready else (self._unready, self._ready)
         elsewhere.pop(key, None)
         here[key] = self._shared.setdefault(standing, standing)
+        self._pending.pop(key, None)
+        self._slow.pop(key, None)
+        if pending:
+            self._pending[key] = pending
+        if slow:
+            self._slow[key] = None
 
     def forget(self, key: Key) -> None:
         """The resource has gone, and its series with it."""
-        for known in (self._ready, self._unready, self._totals):
+        for known in (self._ready, self._unready, self._pending, self._slow, self._totals):
             known.pop(key, None)
 
     def ended(self, key: Key, outcome: Outcome, seconds: float) -> None:
         """Count a run of a resource that took `seconds`."""
         total = self._totals_of(key).setdefault(outcome, _Total(self._clock()))
-        total.runs += 1
+        total.events += 1
         total.seconds += seconds
 
     def _totals_of(self, key: Key) -> dict[Outcome, _Total]:
@@ -80,44 +93,93 @@ class Resources(Collector):
             return self._totals.setdefault(key, {})
         return self._totals.get(key) or self._totals[OTHERS]
 
-    def describe(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
+    def check_failed(self, name: str) -> None:
+        """Count a check that did not hold. Whoever creates resources chooses the names."""
+        known = name in self._checks or len(self._checks) < self._most
+        total = self._checks.setdefault(name if known else OTHERS.name, _Total(self._clock()))
+        total.events += 1
+
+    def describe(self) -> Iterable[Family]:
         """The metrics without their series."""
-        state = GaugeMetricFamily(
+        return Resources().collect()
+
+    def collect(self) -> Iterator[Family]:
+        """The series of now."""
+        yield self._state()
+        yield from self._runs()
+        yield self._slow_runs()
+        yield self._pending_migrations()
+        yield self._check_failures()
+
+    def _state(self) -> Family:
+        """Those that somebody may have to look at come first; what is beyond the bound is counted."""
+        family = GaugeMetricFamily(
             "dbupgrade_state",
             "1 for the state of each DBUpgrade; failure is the class of the failure that its conditions report",
             labels=(*_RESOURCE, *Standing._fields),
         )
-        runs = CounterMetricFamily(
-            "dbupgrade_runs",
-            f"Runs that ended; a new series stays at 0 for {AT_ZERO_SECONDS:.0f} s, so that rate() sees its first run",
-            labels=(*_RESOURCE, *Outcome._fields),
-        )
-        seconds = CounterMetricFamily(
-            "dbupgrade_runs_seconds",
-            "Time that the runs of dbupgrade_runs_total took",
-            labels=(*_RESOURCE, *Outcome._fields),
-        )
-        return state, runs, seconds
-
-    def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
-        """The series of now."""
-        state, runs, seconds = self.describe()
-        for key, standing, count in self._states():
-            state.add_metric((*key, *standing), count)
-        for key, totals in self._totals.items():
-            for outcome, total in totals.items():
-                shown = self._clock() - total.since >= AT_ZERO_SECONDS
-                runs.add_metric((*key, *outcome), total.runs if shown else 0)
-                seconds.add_metric((*key, *outcome), total.seconds if shown else 0)
-        yield from (state, runs, seconds)
-
-    def _states(self) -> Iterator[tuple[Key, Standing, int]]:
-        """Those that somebody may have to look at first; what is beyond the bound is counted."""
         known = chain(self._unready.items(), self._ready.items())
         for key, standing in islice(known, self._most):
-            yield key, standing, 1
+            family.add_metric((*key, *standing), 1)
         for standing, count in Counter(standing for _, standing in known).items():
-            yield OTHERS, standing, count
+            family.add_metric((*OTHERS, *standing), count)
+        return family
+
+    def _runs(self) -> tuple[Family, Family]:
+        labels = (*_RESOURCE, *Outcome._fields)
+        runs = CounterMetricFamily(
+            "dbupgrade_runs",
+            f"Runs that ended; {_AT_ZERO}",
+            labels=labels,
+        )
+        seconds = CounterMetricFamily(
+            "dbupgrade_runs_seconds", "Time that the runs of dbupgrade_runs_total took", labels=labels
+        )
+        for key, totals in self._totals.items():
+            for outcome, total in totals.items():
+                shown = self._shown(total)
+                runs.add_metric((*key, *outcome), shown.events)
+                seconds.add_metric((*key, *outcome), shown.seconds)
+        return runs, seconds
+
+    def _slow_runs(self) -> Family:
+        family = GaugeMetricFamily(
+            "dbupgrade_run_slow",
+            "1 while an active run has used three quarters of spec.runner.activeDeadlineSeconds",
+            labels=_RESOURCE,
+        )
+        for key in islice(self._slow, self._most):
+            family.add_metric(key, 1)
+        if len(self._slow) > self._most:
+            family.add_metric(OTHERS, len(self._slow) - self._most)
+        return family
+
+    def _pending_migrations(self) -> Family:
+        """By namespace, as long as there is a resource in it; beyond the bound without a namespace."""
+        family = GaugeMetricFamily(
+            "dbupgrade_pending_migrations", "Migrations known and not yet applied", labels=["namespace"]
+        )
+        pending = dict.fromkeys((key.namespace for key in chain(self._unready, self._ready)), 0)
+        for key, count in self._pending.items():
+            pending[key.namespace] += count
+        known = iter(pending.items())
+        for namespace, count in islice(known, self._most):
+            family.add_metric([namespace], count)
+        if len(pending) > self._most:
+            family.add_metric([OTHERS.namespace], sum(count for _, count in known))
+        return family
+
+    def _check_failures(self) -> Family:
+        family = CounterMetricFamily(
+            "dbupgrade_check_failures", f"Checks that did not hold; {_AT_ZERO}", labels=["check"]
+        )
+        for name, total in self._checks.items():
+            family.add_metric([name], self._shown(total).events)
+        return family
+
+    def _shown(self, total: _Total) -> _Total:
+        """What is said of a total: nothing has happened yet, as long as it is new."""
+        return total if self._clock() - total.since >= AT_ZERO_SECONDS else _Total(total.since)
 
 
 RESOURCES = Resources()

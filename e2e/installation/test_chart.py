@@ -69,7 +69,14 @@ def test_what_the_pages_tell_people_to_type_works_as_it_stands(
     release: Release, world: World, tmp_path: Path
 ) -> None:
     """Every line about the resource `shop`, but those that a failure is needed for, which come first here."""
-    commands = typed_about_shop("README.md", "docs/install.md", "docs/lock.md", "docs/status.md")
+    commands = typed_about_shop(
+        "README.md",
+        "docs/install.md",
+        "docs/lock.md",
+        "docs/status.md",
+        "docs/alerts/DBUpgradeFailed.md",
+        "docs/alerts/DBUpgradeRunSlow.md",
+    )
     assert len(commands) >= 15
     environment = as_a_user(release, world, tmp_path)
 

@@ -12,8 +12,11 @@ from dbupgrade.telemetry.resources import OTHERS, Standing
 from tests.unit.reconcile.world import World
 
 if TYPE_CHECKING:
+    from prometheus_client.samples import Sample
+
     from dbupgrade.objects import Key
 
+RUNS: list[dict[str, Any]] = [{}, {"finishedAt": "2026-01-01T12:00:00Z"}]
 SQL_ERROR: dict[str, Any] = {"failure": "SQLError", "finishedAt": "2026-01-01T12:00:00Z"}
 
 
@@ -62,9 +65,12 @@ def test_how_a_resource_stands(obj: dict[str, Any], wanted: Standing) -> None:
     assert standing(obj) == wanted
 
 
+def samples(world: World, metric: str) -> list[Sample]:
+    return [each for family in world.series.collect() for each in family.samples if each.name == metric]
+
+
 def states(world: World) -> list[str]:
-    state, _, _ = world.series.collect()
-    return [sample.labels["state"] for sample in state.samples]
+    return [sample.labels["state"] for sample in samples(world, "dbupgrade_state")]
 
 
 async def test_a_resource_has_one_series_from_its_first_sight_to_its_end() -> None:
@@ -87,11 +93,32 @@ async def test_a_resource_has_one_series_from_its_first_sight_to_its_end() -> No
 
 def counted(world: World) -> dict[tuple[str, ...], float]:
     """The runs by name, result and failure, as they are counted, whether they are shown or not."""
-    _, runs, _ = world.series.collect()
     return {
         tuple(sample.labels[label] for label in ("name", "result", "failure")): sample.value
-        for sample in runs.samples
+        for sample in samples(world, "dbupgrade_runs_total")
     }
+
+
+async def test_a_slow_run_has_a_series_as_long_as_it_is_active() -> None:
+    world = World()
+    slow, ended = (resource("False", "True", "JobPending", slow=True, **more) for more in RUNS)
+    plain = resource("False", "True", "JobPending")
+    seen = []
+    for old, new in ((None, plain), (plain, slow), (slow, slow), (slow, ended), (None, slow), (slow, None)):
+        world.changes.resource_changed(old, new)
+        seen.append(len(samples(world, "dbupgrade_run_slow")))
+    assert seen == [0, 1, 1, 0, 1, 0]
+
+
+async def test_a_namespace_has_its_pending_migrations_until_its_last_resource_goes() -> None:
+    world = World()
+    plain, pending = resource("True", "False", "Ready"), resource("False", "True", "JobPending")
+    pending["status"]["pendingCount"] = 3
+    seen = []
+    for old, new in ((None, plain), (plain, pending), (pending, pending), (pending, plain), (plain, None)):
+        world.changes.resource_changed(old, new)
+        seen.append([sample.value for sample in samples(world, "dbupgrade_pending_migrations")])
+    assert seen == [[0], [3], [3], [0], []]
 
 
 async def _fail(world: World, key: Key) -> None:

@@ -100,9 +100,27 @@ def test_beyond_the_bound_states_are_counted_and_ready_resources_give_way() -> N
     }
 
 
+def test_beyond_the_bound_slow_runs_namespaces_and_checks_are_counted_together() -> None:
+    clock = Clock()
+    resources = Resources(most=2, clock=clock)
+    for number in range(4):
+        resources.stands(Key(f"n{number}", "app"), FAILED, pending=number, slow=True)
+        resources.check_failed(f"check{number}")
+    assert samples(resources, "dbupgrade_run_slow") == {("n0", "app"): 1, ("n1", "app"): 1, ("", "others"): 2}
+    assert samples(resources, "dbupgrade_pending_migrations") == {("n0",): 0, ("n1",): 1, ("",): 5}
+    assert set(samples(resources, "dbupgrade_check_failures_total").values()) == {0}
+    clock.seconds += AT_ZERO_SECONDS
+    assert samples(resources, "dbupgrade_check_failures_total") == {
+        ("check0",): 1,
+        ("check1",): 1,
+        ("others",): 2,
+    }
+
+
 def test_thousands_of_resources_do_not_make_thousands_of_series() -> None:
     resources = Resources()
     for number in range(MOST + 500):
-        resources.stands(key(number), FAILED)
-        resources.ended(key(number), SQL, 1)
-    assert [len(family.samples) for family in resources.collect()] == [MOST + 1] * 3
+        resources.stands(Key(f"n{number}", "app"), FAILED, pending=1, slow=True)
+        resources.ended(Key(f"n{number}", "app"), SQL, 1)
+        resources.check_failed(f"check{number}")
+    assert [len(family.samples) for family in resources.collect()] == [MOST + 1] * 6
