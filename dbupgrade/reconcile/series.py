@@ -21,12 +21,13 @@ def follow(resources: Resources, old: Object | None, new: Object | None) -> None
 def standing(obj: Object) -> Standing:
     """How a DBUpgrade stands."""
     status = obj.get("status") or {}
+    suspended = "true" if (obj.get("spec") or {}).get("suspend") else "false"
     if status.get("observedGeneration") != obj["metadata"].get("generation"):
-        return Standing(State.UNSEEN)
+        return Standing(State.UNSEEN, suspended=suspended)
     conditions = {each.get("type"): each for each in status.get("conditions") or ()}
     reason = str(conditions.get(PROGRESSING, {}).get("reason", ""))
     true = {kind for kind, each in conditions.items() if each.get("status") == "True"}
-    return Standing(state_of(true, reason), reason, _failure(status.get("run") or {}, reason))
+    return Standing(state_of(true, reason), reason, _failure(status.get("run") or {}, reason), suspended)
 
 
 def _failure(run: Object, reason: str) -> str:

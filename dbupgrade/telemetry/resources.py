@@ -24,11 +24,12 @@ _RESOURCE = ("namespace", "name")
 
 
 class Standing(NamedTuple):
-    """How a resource stands: its state, the reason of its conditions, and the class of the failure that they report."""
+    """How a resource stands: its state, the reason of its conditions, the class of the failure that they report, and spec.suspend."""
 
     state: State
     reason: str = ""
     failure: str = ""
+    suspended: str = "false"
 
 
 class Outcome(NamedTuple):
@@ -115,7 +116,7 @@ class Resources(Collector):
         """Those that somebody may have to look at come first; what is beyond the bound is counted."""
         family = GaugeMetricFamily(
             "dbupgrade_state",
-            "1 for the state of each DBUpgrade; failure is the class of the failure that its conditions report",
+            "1 for the state of each DBUpgrade; failure is the class of the failure that its conditions report, suspended is spec.suspend",
             labels=(*_RESOURCE, *Standing._fields),
         )
         known = chain(self._unready.items(), self._ready.items())

@@ -77,7 +77,7 @@ async def test_a_resource_has_its_series_until_it_is_deleted(scene: Scene) -> No
         key = (scene.namespace, NAME)
         failed = {(*key, "Failed", "SQLError"): 0.0}
         await eventually(lambda: values(series, "dbupgrade_runs_total") == failed, what="the run is counted")
-        state = {(*key, "Failed", "JobFailed", "SQLError"): 1.0}
+        state = {(*key, "Failed", "JobFailed", "SQLError", "false"): 1.0}
         await eventually(lambda: values(series, "dbupgrade_state") == state, what="its failure is shown")
         clock.seconds += AT_ZERO_SECONDS
         failed = {(*key, "Failed", "SQLError"): 1.0}
@@ -88,7 +88,7 @@ async def test_a_resource_has_its_series_until_it_is_deleted(scene: Scene) -> No
         await scene.until_ready(sequence=2)
         both = {**failed, (*key, "Succeeded", ""): 0.0}
         await eventually(lambda: values(series, "dbupgrade_runs_total") == both, what="both are counted")
-        state = {(*key, "Ready", "MigrationComplete", ""): 1.0}
+        state = {(*key, "Ready", "MigrationComplete", "", "false"): 1.0}
         await eventually(lambda: values(series, "dbupgrade_state") == state, what="it is ready")
 
         await scene.resources.delete(scene.namespace, NAME, propagation="Background")
@@ -111,7 +111,7 @@ async def test_beyond_the_bound_resources_are_counted_together_until_one_goes(sc
         first = (scene.namespace, "first", "Succeeded", "")
         others = (*OTHERS, "Succeeded", "")
         await eventually(lambda: runs() == {first: 1, others: 1}, what="the second is counted among others")
-        complete = ("Ready", "MigrationComplete", "")
+        complete = ("Ready", "MigrationComplete", "", "false")
         states = {(scene.namespace, "first", *complete): 1, (*OTHERS, *complete): 1}
         await eventually(lambda: values(series, "dbupgrade_state") == states, what="both are ready")
 
@@ -129,7 +129,7 @@ async def test_the_endpoint_serves_them(scene: Scene) -> None:
     await scene.until_ready()
     labels = f'name="{NAME}",namespace="{scene.namespace}"'
     run = f'dbupgrade_runs_total{{failure="",{labels},result="Succeeded"}} '
-    state = f'dbupgrade_state{{failure="",{labels},reason="MigrationComplete",state="Ready"}} 1.0'
+    state = f'dbupgrade_state{{failure="",{labels},reason="MigrationComplete",state="Ready",suspended="false"}} 1.0'
     counted = 'dbupgrade_run_duration_seconds_count{result="Succeeded"} 1.0'
     await eventually(lambda: shows(operator, run, state, counted), what="the run and the state are served")
     await scene.resources.delete(scene.namespace, NAME, propagation="Background")

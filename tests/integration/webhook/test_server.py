@@ -286,8 +286,9 @@ async def test_what_clients_send_is_not_in_the_log(served: Served) -> None:
         await served.status(b'{"password": "hunter2"')
         await served.status(json.dumps({**review(), "kind": "hunter2"}).encode())
         await served.ask(review("CREATE", object=resource(migrations={"image": "hunter2 hunter2"})))
-    assert [entry["event"] for entry in logs] == ["admission_denied"]
-    assert logs[0]["fields"] == ["spec.migrations.image"]
+    assert [entry["event"] for entry in logs] == ["review_failed", "review_failed", "admission_denied"]
+    assert [entry["status"] for entry in logs[:2]] == [400, 400]
+    assert logs[2]["fields"] == ["spec.migrations.image"]
     assert "hunter2" not in str(logs)
 
 

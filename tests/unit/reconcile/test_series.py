@@ -54,6 +54,13 @@ def resource(
             resource("False", "False", "JobFailed", **{**SQL_ERROR, "failure": "OfANewerOperator"}),
             Standing(State.WAITING, "JobFailed", "Unknown"),
         ),
+        (
+            {
+                **resource("False", "False", "JobFailed", stalled="True", **SQL_ERROR),
+                "spec": {"suspend": True},
+            },
+            Standing(State.FAILED, "JobFailed", "SQLError", "true"),
+        ),
         (  # a run that is being abandoned
             resource("False", "True", "JobFailed", failure="ImagePull"),
             Standing(State.RUNNING, "JobFailed"),
