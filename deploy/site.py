@@ -85,9 +85,12 @@ LINKS = Links()
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Headings get the anchors that the forge gives them."""
+    """Headings get the anchors that the forge gives them; each page links to the repository."""
     config.markdown_extensions.append(Repository())  # type: ignore[arg-type]
     config.mdx_configs["toc"]["slugify"] = slugify(case="lower")
+    config.extra["social"] = [
+        {"icon": "material/source-repository", "link": REPOSITORY, "name": "Repository"}
+    ]
     return config
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -37,20 +38,23 @@ def _build(config: Path, site: Path) -> str:
     return done.stderr
 
 
-class _Loaded(HTMLParser):
-    """The addresses that a browser loads by itself, to show one page."""
+class _Addresses(HTMLParser):
+    """What a browser loads by itself to show one page, and the links in it."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.addresses: list[str] = []
+        self.loaded: list[str] = []
+        self.links: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         if tag == "link" and given.get("rel") not in {"canonical", "next", "prev"}:
-            self.addresses.append(given["href"] or "")
-        elif tag != "a":
-            self.addresses += [value or "" for name, value in attrs if name in {"src", "srcset", "data"}]
+            self.loaded.append(given["href"] or "")
+        elif tag == "a":
+            self.links.append(given.get("href") or "")
+        else:
+            self.loaded += [value or "" for name, value in attrs if name in {"src", "srcset", "data"}]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,7 @@ def test_pages_outside_docs_are_pages_of_the_site(site: Path) -> None:
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     pages = list(site.rglob("*.html"))
-    loaded = {address for page in pages for address in _Loaded(page.read_text()).addresses}
+    loaded = {address for page in pages for address in _Addresses(page.read_text()).loaded}
     loaded |= {
         found for sheet in site.rglob("*.css") for found in re.findall(r"url\(([^)]+)\)", sheet.read_text())
     }
@@ -80,6 +84,16 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     assert not [
         page for page in pages if re.search(r'data-md-component="source"|class="mermaid"', page.read_text())
     ]
+
+
+def test_everything_that_a_page_refers_to_is_there(site: Path) -> None:
+    """Also what stands in a page as HTML, which MkDocs does not look at."""
+    for page in site.rglob("index.html"):
+        found = _Addresses(page.read_text())
+        for address in found.links + found.loaded:
+            parts = urlsplit(address)
+            if not parts.scheme and parts.path:
+                assert (page.parent / unquote(parts.path)).exists(), (page, address)
 
 
 def test_the_search_finds_a_reason(site: Path) -> None:
