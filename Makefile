@@ -40,6 +40,10 @@ down: venv ## Stop the local cluster and the operator, and remove every trace
 demo: up ## Migrate a shop's database twice, and show each step
 	$(PYTHON) -m e2e.demo --state $(STATE)
 
+.PHONY: recording
+recording: up ## Record the terminal at the top of the README on the local cluster: docs/images/terminal.svg
+	$(PYTHON) -m e2e.recording --state $(STATE)
+
 .PHONY: test
 test: lint types unit build packaging integration matrix clusters ## Run everything: lint, types and all tests
 

@@ -30,13 +30,13 @@ class Shop:
         if not await self.kubectl.run("get", "crd", CRD, "--ignore-not-found", "-o", "name"):
             raise DemoError(f"the cluster does not know {CRD}: run `make up` first")
         await self.kubectl.run("delete", "namespace", NAME, "--ignore-not-found", "--timeout=180s")
-        await self.kubectl.apply([_manifest()["Namespace"]])
+        await self.kubectl.apply([manifest()["Namespace"]])
         # Kubernetes gives a new namespace its service account a moment later; pods need it.
         await self.kubectl.run("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
 
     async def create(self, image: str, url: str) -> int:
         """Apply Secret and DBUpgrade, with this image and this database; the generation that this makes."""
-        objects = _manifest()
+        objects = manifest()
         objects["Secret"]["stringData"]["url"] = url
         objects["DBUpgrade"]["spec"]["migrations"]["image"] = image
         await self.kubectl.apply([objects["Secret"], objects["DBUpgrade"]])
@@ -51,7 +51,7 @@ class Shop:
         return _generation(json.loads(printed))
 
 
-def _manifest() -> dict[str, Json]:
+def manifest() -> dict[str, Json]:
     """Read the objects of the example, by their kind."""
     return {item["kind"]: item for item in yaml.safe_load_all(MANIFEST.read_text())}
 
