@@ -46,6 +46,7 @@ UNWANTED = (
 )
 LITTER = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info")
 BASE = "localhost/dbupgrade-base"
+_HIGHEST = 32768
 
 
 def build() -> Path:
@@ -108,9 +109,17 @@ def _bud(dockerfile: str, target: Path, *build_arguments: str) -> None:
 
 
 def _limits() -> list[str]:
-    """The limits that this process has: newer versions of buildah would raise them, which not every machine lets root do."""
-    limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-    return ["--ulimit={}={}:{}".format(name, *resource.getrlimit(limit)) for name, limit in limits.items()]
+    """The limits that this process has, and at most those that buildah of Debian 12 sets first.
+
+    Raising a limit is not for root everywhere: newer versions of buildah would raise these, and the older one has
+    already lowered them when it comes to ours.
+    """
+    names = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    own = {
+        name: [_HIGHEST if each < 0 else min(each, _HIGHEST) for each in resource.getrlimit(limit)]
+        for name, limit in names.items()
+    }
+    return [f"--ulimit={name}={soft}:{hard}" for name, (soft, hard) in own.items()]
 
 
 def _atlas_image(atlas: Path) -> str:
