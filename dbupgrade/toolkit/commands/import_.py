@@ -10,6 +10,7 @@ from dbupgrade.toolkit.call import Call, failed
 from dbupgrade.toolkit.folder import FolderError, checks
 from dbupgrade.toolkit.folder.problem import Files, Problem, version
 from dbupgrade.toolkit.history.atlas import find
+from dbupgrade.toolkit.history.compare import connect
 from dbupgrade.toolkit.importing import folder, names, rows
 from dbupgrade.toolkit.importing.model import Format, HistoryError, Migration
 from dbupgrade.toolkit.importing.standing import Standing, standing
@@ -86,6 +87,7 @@ def _standing(call: Call, form: Format, migrations: Sequence[Migration]) -> Stan
     """Compare with the history of the other tool. Raises HistoryError and AtlasError."""
     if not address.is_postgresql(call.settings.database):
         call.atlas = replace(call.atlas, binary=find(call.settings.atlas))
+    connect(call)
     return standing(migrations, form.applied(rows.read(call, form, call.given.history)))
 
 

@@ -10,12 +10,15 @@ from dbupgrade.toolkit.importing.model import Key, Migration
 _WIDTH, _NEXT_WIDTH = 6, 3
 """Of the first number of a version, and of those behind it; a timestamp is wider."""
 _UNUSUAL = re.compile(r"[^A-Za-z0-9.+=,@()-]+")
+_LIKE_A_DOWN_FILE = re.compile(r"[._-](?=down\Z)", re.IGNORECASE)
 
 
 def file_names(migrations: Sequence[Migration]) -> list[str]:
     """The name of the file for each migration, in the same order."""
     versions = _versions([migration.key for migration in migrations])
-    labels = (_UNUSUAL.sub("_", migration.label).strip("_") for migration in migrations)
+    labels = [
+        _LIKE_A_DOWN_FILE.sub("", _UNUSUAL.sub("_", migration.label).strip("_")) for migration in migrations
+    ]
     return [
         f"{version}_{label}.sql" if label else f"{version}.sql"
         for version, label in zip(versions, labels, strict=True)

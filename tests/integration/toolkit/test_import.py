@@ -14,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.integration.toolkit.conftest import Server, Toolkit
 
+ROOT = Path(__file__).parents[3]
 HISTORIES = Path(__file__).parent / "histories"
 
 
@@ -92,6 +93,20 @@ def test_a_new_database_becomes_the_same(toolkit: Toolkit, server: Server, tool:
     server.execute(f"{toolkit.database}_old", (HISTORIES / f"{tool.tool}.sql").read_text())
     columns = COLUMNS.format(table=tool.table)
     assert toolkit.fetch(columns) == server.fetch(f"{toolkit.database}_old", columns)
+
+
+@pytest.mark.parametrize("tool", TOOLS[1:], ids=str)
+def test_the_guide_shows_what_is_printed(toolkit: Toolkit, tool: Adopted) -> None:
+    restored(toolkit, tool)
+    page = {"goose": "other-tools"}.get(tool.tool, f"from-{tool.tool}")
+    shown = (ROOT / f"docs/guides/{page}.md").read_text()
+    printed = take_over(toolkit, tool, MIGRATE_FORMAT="text").text
+    missing = [line for line in printed.splitlines() if line not in shown]
+    # How long it took, and where the files are, differ.
+    assert [line.split()[0] for line in missing] == [
+        "connected",
+        str(len(list(toolkit.folder.glob("*.sql")))),
+    ]
 
 
 def test_the_baseline_recorded_by_hand(toolkit: Toolkit) -> None:

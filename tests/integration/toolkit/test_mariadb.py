@@ -74,6 +74,33 @@ def test_a_populated_database_needs_a_baseline(maria: MariaDb, tmp_path: Path) -
     assert toolkit.run("apply", MIGRATE_BASELINE_VERSION="1").event("finished")["applied"] == 1
 
 
+def test_a_database_that_golang_migrate_has_migrated(maria: MariaDb, tmp_path: Path) -> None:
+    # The tables as golang-migrate 4.20.1 made them on MariaDB 10.11.
+    maria.rows(
+        "create database gm; grant all on gm.* to shop; create table gm.customers (id bigint primary key)"
+    )
+    maria.rows(
+        "create table gm.schema_migrations (version bigint not null primary key, dirty boolean not null)"
+    )
+    maria.rows("insert into gm.schema_migrations values (2, 0)")
+    source = tmp_path / "db"
+    source.mkdir()
+    (source / "1_customers.up.sql").write_text("create table customers (id bigint primary key);\n")
+    (source / "2_name.up.sql").write_text("alter table customers add column name text;\n")
+    (source / "3_note.up.sql").write_text("alter table customers add column note text;\n")
+    toolkit = OnMariaDb.of(maria, tmp_path / "migrations", "gm")
+    found = toolkit.run("import", "--from", "golang-migrate", str(source))
+    assert found.event("baseline")["baseline"] == "000002"
+    assert toolkit.run("apply", MIGRATE_BASELINE_VERSION="000002").event("finished")["applied"] == 1
+    assert len(maria.rows("show columns from gm.customers")) == 2
+    maria.rows("update gm.schema_migrations set dirty = 1")
+    assert "dirty" in toolkit.run("import", "--from", "golang-migrate", str(source)).text
+    assert (
+        "no table flyway"
+        in toolkit.run("import", "--from", "golang-migrate", str(source), "--history", "flyway").text
+    )
+
+
 def test_what_keeps_us_out(maria: MariaDb, tmp_path: Path) -> None:
     toolkit = OnMariaDb.of(maria, tmp_path)
     toolkit.write(**GOOD)

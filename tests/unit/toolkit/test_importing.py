@@ -38,6 +38,13 @@ CONVERTED = [
         id="golang-migrate: timestamps",
     ),
     pytest.param(
+        "golang-migrate",
+        {"4_shut_down.up.sql": "x"},
+        {"000004_shutdown.sql": "x"},
+        [],
+        id="golang-migrate: a name that would look like that of a down file",
+    ),
+    pytest.param(
         "flyway",
         {
             "V2__b.sql": "b",
