@@ -1,4 +1,4 @@
-"""What the API server is told to guard DBUpgrades: the webhook's configuration, and a policy of its own for deletions.
+"""How the API server protects DBUpgrades: the configuration of the webhook, and a policy for deletions.
 
 Both are generated, as the CRD is, so that they cannot drift from what the operator does. The policy holds a deletion back
 also where the webhook is down or not installed (admissionregistration.k8s.io/v1).

@@ -1,4 +1,4 @@
-"""The policy that says who may approve a plan. Contract, section 11.
+"""The policy that determines who may approve a plan. Contract, section 11.
 
 A ValidatingAdmissionPolicy (admissionregistration.k8s.io/v1) asks the API server's authorizer for the verb `approve` on dbupgrades. It holds
 without the operator, and for whoever else may write DBUpgrades. Deleting a DBUpgrade and creating it with approval Never is not an approval;

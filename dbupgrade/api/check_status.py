@@ -19,14 +19,14 @@ class Verdict(StrEnum):
 
 
 class CheckPhase(StrEnum):
-    """When a check is looked at."""
+    """When a check is evaluated."""
 
     PRE = "Pre"
     POST = "Post"
 
 
 class CheckKind(StrEnum):
-    """What a check looks at."""
+    """What a check evaluates."""
 
     POD_VERSION = "PodVersion"
     METRIC = "Metric"

@@ -1,4 +1,4 @@
-"""The policy that holds the operator to what it does: whoever takes over its account gains no more than migrations.
+"""The policy that limits the operator to what it needs: somebody who takes over its account can only run migrations.
 
 RBAC can only say that the account may create Jobs. This ValidatingAdmissionPolicy (admissionregistration.k8s.io/v1) says
 which: Jobs that belong to a DBUpgrade, whose pods pass Pod Security "restricted" and carry no token of a service account. Of

@@ -1,4 +1,4 @@
-"""The exit codes of `dbupgrade migrate`: scripts and charts tell failures apart by them, so a number never changes its meaning."""
+"""The exit codes of `dbupgrade migrate`: scripts and charts distinguish failures by them, so a number never changes its meaning."""
 
 from enum import IntEnum
 

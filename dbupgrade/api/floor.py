@@ -1,4 +1,4 @@
-"""The policies that demand something of every DBUpgrade in some namespaces. Contract, section 11.
+"""The policies with minimum requirements for the DBUpgrades in selected namespaces. Contract, section 11.
 
 A ValidatingAdmissionPolicy (admissionregistration.k8s.io/v1) for each entry of the chart's value `policies`: the least lint and approval, and
 the largest lockTimeout. Creations are looked at, and changes of the spec; what is there already goes on as it is. The chart has `template()`
@@ -33,13 +33,13 @@ class Floor:
     lint: LintMode = LintMode.OFF
     approval: Approval = Approval.NEVER
     lock_timeout: str = _NO_LIMIT
-    """The largest one that is allowed; 0s demands nothing."""
+    """The largest allowed value; 0s means no requirement."""
     contact: str = ""
     """Whom to ask, in one line."""
 
 
 def template() -> list[Object]:
-    """The policy and its binding, with demands that are met by everything."""
+    """The policy and its binding, with requirements that every DBUpgrade meets."""
     return floor_policy(Floor("template"))
 
 
@@ -93,7 +93,7 @@ _RULE = {
 
 
 def _variables(floor: Floor) -> dict[str, str]:
-    """The demands, which the chart replaces, and what the resource has."""
+    """The requirements, which the chart replaces, and the values of the resource."""
     return {
         "least_lint": json.dumps(floor.lint.value),
         "least_approval": json.dumps(floor.approval.value),

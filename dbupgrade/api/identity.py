@@ -40,7 +40,7 @@ def _host(namespace: str, host: str) -> str:
 
 
 def run_id(namespace: str, spec: Spec) -> str:
-    """Identity of the run that `spec` asks for: image, folder, baseline and database; engine and command.
+    """Identity of the run that `spec` requires: image, folder, baseline and database; engine and command.
 
     It hashes parsed values, so that an absent field and its default, or a trailing slash of the folder, are the
     same. The default engine does not enter it, and new fields of the models do not: an upgrade of the operator starts

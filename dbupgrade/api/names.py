@@ -24,7 +24,7 @@ ANNOTATION_APPROVAL = f"{GROUP}/approval"
 CONDITION_SERVES = f"{GROUP}/serves"
 """A condition that a pod of a run never has."""
 ANNOTATION_FORCE_DELETE = f"{GROUP}/force-delete"
-"""Set to "true" by a person: the resource may be deleted with a run that is on."""
+"""Set to "true" by a user: the resource may be deleted while a run is active."""
 
 WEBHOOK_PATH = "/validate-dbupgrade-subbug-learning-v1alpha1-dbupgrade"
 

@@ -1,4 +1,4 @@
-"""The plan of a run: what it would do to the database, as somebody approves it. Contract, section 11."""
+"""The plan of a run: what it would do to the database, for approval. Contract, section 11."""
 
 from dataclasses import dataclass
 from datetime import datetime

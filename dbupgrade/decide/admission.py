@@ -1,4 +1,4 @@
-"""Whether a change of a DBUpgrade is admitted: the lock of a running migration, and what no schema can say.
+"""Decides whether a change of a DBUpgrade is admitted: the lock of a running migration, and rules that a schema cannot express.
 
 A pure function of the object before and after. Contract, section 7. It asks only the status that the API server has stored,
 no cache: an intent that is written stands in the object that the next change is compared with.
@@ -82,7 +82,7 @@ def deleted(old: Object, *, namespace_terminating: bool | None) -> AdmissionVerd
 
 
 def active(obj: Object) -> bool:
-    """Whether a run is on, from its intent until its main container has ended; the bake after it does not count."""
+    """Whether a run is active: from its intent until its main container has ended. The bake time after it does not count."""
     conditions = (obj.get("status") or {}).get("conditions") or ()
     return any(
         condition.get("type") == PROGRESSING

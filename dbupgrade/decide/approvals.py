@@ -50,7 +50,7 @@ def text(said: Verdict) -> str:
 
 
 def given(spec: Spec | None, said: Verdict | None) -> tuple[Approved, ...]:
-    """The approvals of now, for a spec that asks for one."""
+    """The current approvals, for a spec that requires one."""
     if spec is None or spec.policy.approval is Approval.NEVER:
         return ()
     by_person = (Approved(plan=said.plan, by=said.by),) if said and said.approves else ()

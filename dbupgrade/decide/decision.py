@@ -1,4 +1,4 @@
-"""What `next_step` decides: actions in their order, what to look at for the checks, and when to decide again."""
+"""What `next_step` decides: an ordered list of actions, what to observe for the checks, and when to decide again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class CreateJob:
 
 @dataclass(frozen=True)
 class CompareJob:
-    """Find out whether the Job that is there runs what the run's would. One that has gone meanwhile is not created again."""
+    """Find out whether the existing Job runs what the run's own Job would run. A Job that has been deleted meanwhile is not created again."""
 
     run: Run
 
@@ -38,7 +38,7 @@ class RenewToken:
 
 @dataclass(frozen=True)
 class RemoveToken:
-    """Remove the Secret with the token of a run that ends: before the status says so, and nobody knows of it any more."""
+    """Delete the Secret with the token of a run that ends. This happens before the status records the end, after which the Secret would be forgotten."""
 
     name: str
 
@@ -64,7 +64,7 @@ Action = WriteStatus | CreateJob | CompareJob | RenewToken | RemoveToken | Delet
 
 @dataclass(frozen=True)
 class CheckInputs:
-    """What to look at for a resource's checks; nothing else is looked at, or kept, for it.
+    """What to observe for a resource's checks; nothing else is observed, or kept, for the resource.
 
     `selectors` of pods to watch, of which `refresh` are to be listed again; `metrics` by the check's definition, of which
     `ask` are due.
@@ -80,8 +80,8 @@ class CheckInputs:
 class Decision:
     """The actions, to be carried out in order. One of them writes the status.
 
-    `requeue_after` is in seconds. `backoff` asks for a retry with growing delays, for what cannot be watched.
-    `checks` is what is now known of the checks, where the status does not have it yet.
+    `requeue_after` is in seconds. `backoff` requests a retry with growing delays, for changes that cannot be watched.
+    `checks` are the current results of the checks, if the status does not contain them yet.
     """
 
     actions: tuple[Action, ...]

@@ -1,4 +1,4 @@
-"""The end of a run: why it failed, what is recorded of it, and what the resource then says. Contract, 3.6 and 3.9."""
+"""The end of a run: why it failed, what is recorded, and what the resource then reports. Contract, 3.6 and 3.9."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -126,7 +126,7 @@ def expire(observed: Observed, job: JobView) -> SetTtl:
 
 
 def _is_planned(report: Report) -> bool:
-    """Whether nothing was applied, as somebody has to approve the plan first."""
+    """Whether nothing was applied because the plan must be approved first."""
     return report.failure is not None and KINDS[report.failure].retry is Retry.APPROVAL
 
 

@@ -53,7 +53,7 @@ class FailureKind:
 RETRY_BY_HAND = (
     f"set the annotation {names.ANNOTATION_RETRY} to a new value, or use `kubectl dbupgrade retry`"
 )
-"""How a person asks for a retry, as a part of a sentence."""
+"""How to request a retry manually, as a part of a sentence."""
 
 KINDS: dict[Failure, FailureKind] = {
     Failure.IMAGE_PULL: FailureKind(

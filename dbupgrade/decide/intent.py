@@ -24,7 +24,7 @@ _SECRET_RECHECK_SECONDS = 30.0  # Secrets are not watched
 
 
 def wanted(observed: Observed, run: Run, walk: gates.Walk) -> bool | Need:
-    """Whether the spec, after the finished `run`, asks for another one."""
+    """Whether the spec requires another run after the finished `run`."""
     resource = observed.resource
     if resource.spec is None or run.run_id != run_id(resource.namespace, resource.spec):
         return True
@@ -44,7 +44,7 @@ def wanted(observed: Observed, run: Run, walk: gates.Walk) -> bool | Need:
 
 
 def next_attempt(observed: Observed, run: Run) -> float | None:
-    """Seconds until a failed run is looked at again without a change."""
+    """Seconds until a failed run is reconsidered without a change."""
     if run.failure is None or run.finished_at is None:
         return None
     if waits_for_secret(run):
@@ -84,7 +84,7 @@ def start(observed: Observed, walk: gates.Walk) -> Decision | Need:
 
 
 def _hold(observed: Observed, hold: Hold, checks: CheckResults | None) -> Decision:
-    """The decision to wait, with the verdicts of now if the checks were looked at."""
+    """The decision to wait, with the current verdicts if the checks were evaluated."""
     status, after = observed.resource.status, hold.requeue_after
     if checks:
         others = (check for check in status.checks if check.phase is CheckPhase.POST)

@@ -28,7 +28,7 @@ _SHOWN = Context(prec=12)
 
 @dataclass(frozen=True)
 class Query:
-    """What to ask a metrics API. Selectors are in the text form of a query; empty ones match everything."""
+    """A query for a metrics API. Selectors are in the text form of a query; an empty one matches everything."""
 
     metric: str
     external: bool
@@ -101,7 +101,7 @@ class Reading:
 
 
 def read(check: MetricCheck, sample: Sample) -> Reading:
-    """What `sample` says about `check`. What is no value never holds."""
+    """What `sample` means for `check`. A sample without a value never holds."""
     asked = query(check).words
     if sample.problem:
         return Reading(holds=False, value="", message=f"{asked}: {sample.problem}")
@@ -147,7 +147,7 @@ _COMPARE: dict[ThresholdOperator, Callable[[Fraction, Fraction], bool]] = {
 
 
 def satisfies(value: Fraction, threshold: Threshold) -> bool:
-    """Whether `value` is on the wanted side of the threshold. Raises ValueError when that is no quantity."""
+    """Whether `value` satisfies the threshold. Raises ValueError if the threshold is not a quantity."""
     return _COMPARE[threshold.operator](value, Fraction(parse_quantity(threshold.value)))
 
 

@@ -27,7 +27,7 @@ EXPECTED_JOB_RECHECK_SECONDS = 5.0
 VERIFIED_AFTER_SECONDS = 0.1
 RECHECK_SECONDS = 5.0  # for what a watch that hangs would not show
 LOOK_AFTER = timedelta(seconds=15)
-"""How long a run is at work before its progress is looked at, and how long until the next look (contract, 10.5)."""
+"""How long a run works before its progress is read, and the time between two reads (contract, 10.5)."""
 # A token is good for 15 minutes: one that begins to be used has most of them left.
 RENEW_TOKEN_AFTER = timedelta(minutes=5)
 # A renewal that fails must not cost a third of the token's life.
@@ -122,9 +122,9 @@ def _create(observed: Observed, run: Run) -> Decision | Need:
 
 
 def _verify(observed: Observed, run: Run) -> Decision | Need:
-    """Compare the Job that is there with ours, to adopt it or leave it alone.
+    """Compare the existing Job with ours, to adopt it or to leave it alone.
 
-    It must not be created for that: where it goes at this moment, another one would begin beside its pod. What the spec of now would run says nothing of a run that it does not ask for any more.
+    The comparison must not create the Job: if the existing Job is deleted at this moment, a second one would start beside its pod. If the spec no longer asks for this run, there is nothing to compare with.
     """
     if still_wanted(observed, run):
         return Decision.write(observed.resource.status, CompareJob(run), requeue_after=VERIFIED_AFTER_SECONDS)
@@ -162,14 +162,14 @@ def _await_orphan(observed: Observed, run: Run, pod: PodView) -> Decision:
 
 
 def _go_on(observed: Observed, on: task.Waiting | task.Starting | task.AtWork) -> Decision | ReadProgress:
-    """The run is on: report it, when what it does is known."""
+    """The run is active: report its step, once its progress is known."""
     if isinstance(on, task.AtWork) and on.pod and _is_look_due(observed, on.run, on.pod):
         return ReadProgress(on.pod)
     return _with_fresh_token(observed, on, _report_progress(as_of(observed, on.run), on))
 
 
 def _report_progress(observed: Observed, on: task.Waiting | task.Starting | task.AtWork) -> Decision:
-    """Report the step of a run that is on."""
+    """Report the step of an active run."""
     match on:
         case task.AtWork(run, job, pod):
             return _at_work(observed, run, job, pod)
@@ -203,7 +203,7 @@ def _is_look_due(observed: Observed, run: Run, pod: PodView) -> bool:
 
 
 def _next_look(observed: Observed, run: Run, pod: PodView | None) -> float | None:
-    """Seconds until what a pod at work says is read; None where nothing is."""
+    """Seconds until the progress of a working pod is read again; None if it is not read."""
     since = pod.migrate.running_since if pod else None
     if pod is None or since is None or not engines.named(run.engine).tells_progress:
         return None

@@ -1,4 +1,4 @@
-"""What must be looked at before anything can be decided. Whoever asked `next_step` fetches it, and asks again."""
+"""What must be fetched before a decision is possible. The caller of `next_step` fetches it, and calls again."""
 
 from dataclasses import dataclass
 
@@ -32,14 +32,14 @@ class ReadPlan:
 
 @dataclass(frozen=True)
 class ReadProgress:
-    """What the runner in a pod at work says that it is doing."""
+    """What the runner in a working pod reports about its progress."""
 
     pod: PodView
 
 
 @dataclass(frozen=True)
 class ReadEnds:
-    """Whether these Jobs have ended: each was at work on the database, and no watch will show its end."""
+    """Whether these Jobs have ended: each of them used the database, and no watch will show its end."""
 
     jobs: tuple[UnendedJob, ...]
 

@@ -1,6 +1,6 @@
-"""The one decision: from everything observed about a resource to what is done next, or to what must be looked at first.
+"""The central decision: from everything observed about a resource to what is done next, or to what must be fetched first.
 
-A pure function. Whoever asks fetches what is needed, adds it to what was observed, and asks again: a handful of looks at most.
+A pure function. The caller fetches what is needed, adds it to what was observed, and calls again, a handful of times at most.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class RunMeaning:
     advance: Callable[[Observed, Run], Decision | Need]
     """The next step of an active run."""
     settled: Callable[[Observed, Run], Decision]
-    """What the resource reports after a finished run, while nothing asks for another one."""
+    """What the resource reports after a finished run, while no other run is due."""
 
 
 MEANINGS: dict[RunKind, RunMeaning] = {
@@ -30,7 +30,7 @@ MEANINGS: dict[RunKind, RunMeaning] = {
 
 
 def next_step(observed: Observed) -> Decision | Need:
-    """What to do for the observed resource now, or what to look at before that can be said."""
+    """What to do for the observed resource now, or what to fetch before that can be decided."""
     resource = observed.resource
     run = resource.status.run
     if resource.deleting:

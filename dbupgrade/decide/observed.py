@@ -139,7 +139,7 @@ class JobView:
     ours: bool | None = True
     """Whether it runs what ours would; None: that was not compared yet."""
     had_pod: bool = False
-    """Whether its status tells of a pod, alive or ended, or of an end that is under way."""
+    """Whether its status mentions a pod, running or ended, or an end that is in progress."""
 
     @property
     def finished(self) -> bool:
@@ -189,7 +189,7 @@ class PodView:
     disrupted: bool = False
     """Whether the cluster ended it, for example by an eviction: the Job controller replaces such a pod."""
     cut_off: bool = False
-    """Whether what must go on beside the migration ended before it, though the pod was not told to end."""
+    """Whether a sidecar that the migration needs ended before the migration, although the pod is not being deleted."""
     steps: Mapping[str, ContainerView] = field(default_factory=dict)
     """What there is before the migration, by the name of the container."""
 
@@ -227,9 +227,9 @@ def pod_from(obj: Object) -> PodView:
 
 @dataclass(frozen=True)
 class SecretView:
-    """What reading the Secret with the database URL gave: a version, or a problem with its reason and message.
+    """The result of reading the Secret with the database URL: a version, or a problem with its reason and message.
 
-    With AWS authentication there is no such Secret: the problem is then why the role gave no session.
+    With AWS authentication there is no such Secret: the problem is then why the role could not be assumed.
     """
 
     version: str = ""
@@ -261,7 +261,7 @@ class UnendedJob:
 
 @dataclass(frozen=True)
 class Looked:
-    """A look at the log of a pod at work, `at` a time in UTC; `seen` is None when it said nothing."""
+    """The progress in the log of a working pod, `at` a time in UTC; `seen` is None if the log contains none."""
 
     job_uid: str
     at: datetime
@@ -270,7 +270,7 @@ class Looked:
 
 @dataclass(frozen=True)
 class PlanRead:
-    """A look at the log for a plan; None when it is not there any more."""
+    """The plan in the log of a pod; None if the log no longer exists."""
 
     plan: Plan | None
 
@@ -282,9 +282,9 @@ class Observed:
     now: datetime
     resource: Resource
     job: JobView | None = None
-    """The Job with the name of the last run, whoever made it."""
+    """The Job with the name of the last run, whoever created it."""
     own_jobs: tuple[JobView, ...] = ()
-    """All Jobs that carry our label with the resource's uid; whose they are, their owner tells."""
+    """All Jobs that carry our label with the resource's uid; their owner reference shows to whom they belong."""
     migrate_seen: bool = False
     """This process has seen `migrate` started in a pod of the Job, though that pod may be gone."""
     job_expected: bool = False
@@ -305,11 +305,11 @@ class Observed:
     plan: PlanRead | None = None
     """The plan of a run that has ended; None until it was needed."""
     progress: Looked | None = None
-    """The last look at what the run's Job is doing."""
+    """The last known progress of the run's Job."""
     busy: str = ""
-    """Who else works on the database, for the message; empty when nobody is seen to."""
+    """What else is using the database, for the message; empty if nothing is known to."""
     unended: tuple[UnendedJob, ...] = ()
-    """Jobs that may still be at work on the database, though nothing shows them to be."""
+    """Jobs that may still be using the database, although nothing shows that they do."""
     checks: tuple[CheckStatus, ...] = ()
     """What was last known of the checks; the status may have it in a minute."""
     pods_seen: Mapping[str, PodsSeen] = field(default_factory=dict)
@@ -319,7 +319,7 @@ class Observed:
 
     @property
     def blocked(self) -> bool:
-        """Whether somebody else works on the database, or may still do so."""
+        """Whether another run uses the database, or may still use it."""
         return bool(self.busy or self.unended)
 
     @property
@@ -347,6 +347,6 @@ class Observed:
 
 
 def retry_value(metadata: Object) -> str:
-    """The value of the annotation that asks for a retry, as the status remembers it: one that is long or odd by its hash."""
+    """The value of the annotation that requests a retry, as the status stores it: a hash, if the value is long or unusual."""
     value = str((metadata.get("annotations") or {}).get(names.ANNOTATION_RETRY, ""))
     return value if clean(value, _RETRY_BYTES) == value else f"hash:{names.digest(value, length=32)}"

@@ -1,4 +1,4 @@
-"""What the platform lets a pod of a run claim: annotations, labels and priority classes that others act on.
+"""What a pod of a run may claim: annotations, labels and priority classes that other controllers act on.
 
 Some annotations and labels ask a cluster's webhooks and agents for more than metadata: another security profile, a cloud
 identity, a secret, a network. They are refused, unless the operator's settings allow them by a prefix. No list of such names is
@@ -47,7 +47,7 @@ _INJECTORS = (
     "admission.datadoghq.com/",
 )
 REFUSED = (*_NODE, *_IDENTITIES, *_SECRETS, *_INJECTORS)
-"""Each also as the end of a longer domain, such as sidecar.istio.io/."""
+"""Also matched as the end of a longer domain, such as sidecar.istio.io/."""
 _REFUSED_CLASSES = "system-"
 ANY = "*"
 
@@ -62,7 +62,7 @@ class Platform:
 
 
 def problems(spec: Spec, platform: Platform) -> Iterator[Problem]:
-    """What the spec asks for that the platform does not allow."""
+    """What the spec requests although the operator's settings do not allow it."""
     runner = spec.runner
     yield from _metadata(
         "spec.runner.podAnnotations", runner.pod_annotations, platform.annotations, "pods.allowedAnnotations"

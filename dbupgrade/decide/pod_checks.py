@@ -20,9 +20,9 @@ def selectors(spec: Spec) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class PodLook:
-    """What one look at the pods of a check found.
+    """The result of one evaluation of the pods of a check.
 
-    `status` is None where the pods were not listed yet. `highest` is the highest version of each container with which the
+    `status` is None if the pods were not listed yet. `highest` is the highest version of each container with which the
     check has let a run start, those of now included.
     """
 

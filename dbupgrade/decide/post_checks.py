@@ -1,4 +1,4 @@
-"""The checks after a run: what to look at, and what the resource says until all have held once. Contract, section 3.7."""
+"""The checks after a run: what to observe, and what the resource reports until all of them have held once. Contract, section 3.7."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -45,7 +45,7 @@ def _until_next_look(
     found: Sequence[CheckStatus],
     completed: datetime,
 ) -> Decision:
-    """`decision`, with what to look at: the checks that have not held yet, each when its bake time is over."""
+    """`decision`, with what to observe: the checks that have not held yet, each after its bake time."""
     ends = [windows.bake_end(check, completed) for check in checks]
     due = {
         windows.definition(CheckPhase.POST, check): check

@@ -15,7 +15,7 @@ _UNSEEN_SECRET_SECONDS = 3600.0
 def delay_after(run: Run, uid: str) -> timedelta | None:
     """How long after its end the failed `run` is retried automatically; None when it is not.
 
-    After a failure that another Secret mends, that is when the Secret changes, or after an hour where the operator does not
+    After a failure that another Secret can fix, that is when the Secret changes, or after an hour if the operator does not
     read Secrets.
     """
     if run.failure is None or waits_for_secret(run):

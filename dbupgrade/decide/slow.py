@@ -11,13 +11,13 @@ SHARE = 0.75
 
 
 def marked(observed: Observed, run: Run) -> Run:
-    """The active `run`, marked when it is slow. It stays marked, so that it is told once."""
+    """The active `run`, marked when it is slow. It stays marked, so it is reported once."""
     left = _seconds_left(observed, run)
     return run if left is None or left > 0 else replace(run, slow=True)
 
 
 def look_again(observed: Observed, run: Run, after: float | None) -> float | None:
-    """Seconds until the active `run` is looked at: `after`, or when it becomes slow."""
+    """Seconds until the active `run` is reconsidered: `after`, or when it becomes slow."""
     left = None if run.slow else _seconds_left(observed, run)
     return min((each for each in (after, left) if each is not None), default=None)
 

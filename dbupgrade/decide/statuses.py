@@ -22,7 +22,7 @@ _MESSAGE_LENGTH = 8192  # the API server refuses more than 32768
 
 
 def running(observed: Observed, status: Status, reason: Reason, message: str) -> Status:
-    """A run is on: Ready=False, Progressing=True with the step as its reason."""
+    """A run is active: Ready=False, Progressing=True with the step as its reason."""
     return _with(
         observed,
         status,

@@ -76,7 +76,7 @@ class Waiting:
     pod: PodView | None
     failure: Failure
     why: str
-    """In words; empty as long as there is no pod."""
+    """A description for the message; empty as long as there is no pod."""
     limit: datetime
 
 
@@ -100,7 +100,7 @@ class AtWork:
 
 @dataclass(frozen=True)
 class GivenUp:
-    """The Job is to be removed: its main container never started, or goes on without what it must not be without."""
+    """The Job is to be deleted: its main container never started, or it runs on without a sidecar that it needs."""
 
     run: Run
     job: JobView

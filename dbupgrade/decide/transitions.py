@@ -44,7 +44,7 @@ def worth_writing(old: Status, new: Status, now: datetime) -> bool:
 
 
 def _lasting(status: Status) -> Status:
-    """The status without what changes with each look at a check."""
+    """The status without the parts that change with each evaluation of a check."""
     checks = tuple(_without_values(check) for check in status.checks)
     conditions = tuple(_without_values_of_checks(condition) for condition in status.conditions)
     return replace(status, checks=checks, conditions=conditions)
@@ -157,7 +157,7 @@ def _reported(run: Run) -> bool:
 
 
 def _same_again(old: Status, run: Run) -> bool:
-    """Whether `run` is a retry, and no person's, that failed as the try before it did."""
+    """Whether `run` is an automatic retry that failed in the same way as the attempt before it."""
     again = run.attempt > 1 and retried_automatically(run)
     return again and bool(old.history) and same_failure(old.history[0], run)
 

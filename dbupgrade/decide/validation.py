@@ -1,6 +1,6 @@
-"""What is wrong with a spec: one strict parse, then the rules that stand beside the models. Contract, section 7.
+"""What is wrong with a spec: one strict parse, then the rules that are defined beside the models. Contract, section 7.
 
-Webhook and operator ask here, so that what one of them takes the other takes, too. The CRD says the same rules in CEL.
+The webhook and the operator both use this module, so they accept the same specs. The CRD contains the same rules in CEL.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -71,7 +71,7 @@ def _parts(model: Any) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
 
 
 def _duplicates(path: str, items: tuple[Model, ...], keys: tuple[str, ...]) -> Iterator[Problem]:
-    """Items of a list-map that have the same keys: the API server could not tell which one is meant."""
+    """Items of a list-map that have the same keys: the API server could not determine which one is meant."""
     found = [tuple(getattr(item, key) for key in keys) for item in items] if keys else []
     for index, item in enumerate(found):
         if item in found[:index]:
@@ -103,7 +103,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "string_too_long": lambda limits: f"must have at most {limits['max_length']} characters",
     "too_long": lambda limits: f"must have at most {limits['max_length']} items",
 }
-"""The words for each kind of error that pydantic has for these models; a rule of ours brings its own."""
+"""The message for each type of error that pydantic reports for these models; our own rules have their own messages."""
 
 
 def _words(item: ErrorDetails) -> str:

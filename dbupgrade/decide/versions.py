@@ -40,7 +40,7 @@ def image_tag(image: str) -> str:
 
 @lru_cache(maxsize=4096)
 def image_version(image: str) -> Version | None:
-    """The version that the image's tag names; None when it names none. In a tag `_` stands for the `+` of a version."""
+    """The version in the image's tag; None if the tag is not a version. In a tag `_` stands for the `+` of a version."""
     try:
         return parse_version(image_tag(image).replace("_", "+", 1))
     except ValueError:

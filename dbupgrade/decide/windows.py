@@ -23,7 +23,7 @@ def definition(phase: CheckPhase, check: MetricCheck) -> str:
 
 
 def due(observed: Observed, metrics: Mapping[str, MetricCheck]) -> frozenset[str]:
-    """The definitions of the checks whose interval is over (or that were never looked at, or a clock was set back)."""
+    """The definitions of the checks whose interval is over (or that were never evaluated, or a clock was set back)."""
     return frozenset(key for key, check in metrics.items() if _remaining(observed, key, check) <= 0)
 
 
@@ -77,7 +77,7 @@ def after_run(observed: Observed, check: MetricCheck, completed: datetime) -> Ch
 
 
 def bake_end(check: MetricCheck, completed: datetime) -> datetime:
-    """From when on a check after a run is looked at."""
+    """When a check after a run is evaluated for the first time."""
     return completed + timedelta(seconds=check.bake_seconds)
 
 

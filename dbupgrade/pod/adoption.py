@@ -13,7 +13,7 @@ _GENERATED = {"selector", "ttlSecondsAfterFinished"}
 
 
 def runs_the_same(one: Object, other: Object) -> bool:
-    """Whether both Jobs have the same spec and template, whoever made them; names and statuses do not count."""
+    """Whether both Jobs have the same spec and template, whoever created them; names and statuses do not count."""
     return _what_runs(one) == _what_runs(other)
 
 

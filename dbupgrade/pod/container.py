@@ -32,7 +32,7 @@ def defaults(spec: Spec) -> Object:
 def resources_beside(given: Resources) -> Object:
     """The resources of a small container that runs beside the migration.
 
-    It names the resources of CPU, memory and storage that the user names, as a quota may demand them, and requests little.
+    It requests little, but specifies the same resources (CPU, memory, storage) as the user, because a quota may require them.
     """
     named = [name for name in _LITTLE if name in {*given.requests, *given.limits}]
     limits = {name: given.limits[name] for name in named if name in given.limits}

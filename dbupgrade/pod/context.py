@@ -40,7 +40,7 @@ class JobSettings:
     """Whether an .atlas.hcl in an image may make the lint of policy.lint: error less strict."""
     insecure_registries: bool = False
     reads_secrets: bool = True
-    """Whether the operator has looked at the Secrets of a connection; else the pod does."""
+    """Whether the operator has checked the Secrets of a connection; if not, the pod checks them."""
     verifies_cloud_databases: bool = False
     """Whether the Secret with a token holds the certificates used to verify the server."""
 

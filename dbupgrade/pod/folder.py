@@ -35,7 +35,7 @@ def mount(spec: Spec) -> Object:
 
 
 def digest_mount(spec: Spec) -> list[Object]:
-    """The digest of the image, which the fetch leaves; nobody knows that of an image volume."""
+    """The digest of the image, which the fetch step stores; with an image volume, it is not known."""
     if spec.migrations.delivery is not Delivery.EXTRACT:
         return []
     return [{"name": "work", "subPath": DIGEST, "mountPath": DIGEST_PATH, "readOnly": True}]

@@ -20,7 +20,7 @@ def bounded(findings: Iterable[PreflightFinding]) -> tuple[PreflightFinding, ...
 
 
 def where(findings: Sequence[PreflightFinding]) -> str:
-    """The first errors, and what mends them."""
+    """The first errors, and what fixes them."""
     errors = [finding for finding in findings if finding.severity == ERROR]
     parts = [text(finding) for finding in errors[:_NAMED]]
     more = len(errors) - len(parts)

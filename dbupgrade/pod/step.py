@@ -17,7 +17,7 @@ class Step(Protocol):
     name: ClassVar[str]
     """Of the container."""
     beside: ClassVar[bool] = False
-    """Whether it is a native sidecar, which goes on beside the migration: if it ends before it, so does the run."""
+    """Whether it is a native sidecar, which runs beside the migration: if it ends before the migration, the run ends."""
 
     def wanted(self, context: Context, engine: MigrationEngine) -> bool:
         """Whether the pod has it; `engine` is that of the spec."""
@@ -33,7 +33,7 @@ class Step(Protocol):
         return []
 
     def doing(self, view: ContainerView) -> str:
-        """What the Job is doing, for the message, while this is the container at work; empty for nothing to report."""
+        """What the Job is doing while this container runs, for the message; empty if there is nothing to report."""
         del view
         return ""
 

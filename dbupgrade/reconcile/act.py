@@ -134,7 +134,7 @@ class Actor:
         return await self._writes.replace_status(resource.namespace, resource.name, to_json(status), version)
 
     def _tell(self, resource: Resource, status: Status) -> None:
-        """Events and metrics of the change; only after it is written, so that nobody hears of it twice."""
+        """Events and metrics of the change, only after it is written, so that it is reported once."""
         involved = {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
@@ -158,7 +158,7 @@ class Actor:
             )
 
     async def _launch(self, observed: Observed, version: str, run: Run, memory: Memory) -> None:
-        """Create the Job of `run`, whose intent is stored at `version`; report what stands against it."""
+        """Create the Job of `run`, whose intent is stored at `version`; report what prevents it."""
         resource = observed.resource
         try:
             refusal = await self._write_token(observed, run, memory)
@@ -248,6 +248,6 @@ class Actor:
 
 
 def _refusal(error: Forbidden | Invalid) -> str | None:
-    """What stands against it, in words; in a namespace that ends there is nothing to tell."""
+    """What prevents it, for the status; empty in a namespace that is being deleted."""
     terminating = any(reason == NAMESPACE_TERMINATING for reason, _ in error.causes)
     return None if terminating else error.safe_message

@@ -46,7 +46,7 @@ class Changes:
             self._enqueue(key)
 
     def dependent_changed(self, old: Object | None, new: Object | None) -> None:
-        """A Job or a pod of ours came, changed or went."""
+        """A Job or a pod of ours was created, changed or deleted."""
         known = new or old
         if known is None:
             return

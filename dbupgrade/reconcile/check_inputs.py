@@ -1,4 +1,4 @@
-"""Looks at what the checks of the resources are about: pods by watches, metrics by asking; only while it is wanted."""
+"""Observes what the checks of the resources need, while they need it: pods by watches, metrics by polling."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ _NOTHING = CheckInputs()
 
 
 class InputsOfChecks:
-    """What was seen so far, and what to look at next; nothing here waits."""
+    """What was seen so far, and what to observe next; nothing here blocks."""
 
     def __init__(self, pods: PodWatches, samples: Samples) -> None:
         self._pods = pods
@@ -23,7 +23,7 @@ class InputsOfChecks:
         return replace(observed, pods_seen=self._pods.seen(key), samples=self._samples.seen(key))
 
     def look_at(self, key: Key, inputs: CheckInputs) -> None:
-        """Look at this for the resource and at nothing else; its key is woken when something was seen."""
+        """Observe this for the resource and nothing else; its key is queued when something was seen."""
         self._pods.want(key, inputs.selectors, inputs.refresh)
         self._samples.want(key, inputs.metrics, inputs.ask)
 
@@ -32,6 +32,6 @@ class InputsOfChecks:
         self.look_at(key, _NOTHING)
 
     async def close(self) -> None:
-        """Look at nothing any more."""
+        """Stop all observations."""
         await self._pods.close()
         await self._samples.close()

@@ -1,7 +1,7 @@
-"""Claims: which resource works on which database. Never two at once, and those that wait are served by age.
+"""Claims: which resource uses which database. Never two at once; those that wait are served by age.
 
 Claims live in the leader's memory. `busy` and `settle` are called without an await between them, so that no other
-worker can come between check and claim. After a restart the Jobs and pods that are at work hold their databases.
+worker can come between check and claim. After a restart, the Jobs and pods that have not ended hold their databases.
 """
 
 from collections import defaultdict
@@ -47,7 +47,7 @@ class Claims:
     def settle(self, database: str, claimant: Claimant, *, holds: bool, waits: bool) -> set[Key]:
         """Note what `claimant` now does with `database`; returns whose turn it may be now.
 
-        One that says it holds a database which is another's only waits for it: two that were at work before a restart.
+        A resource that claims a database which another one holds only waits for it: both were active before a restart.
         """
         woken = self._leave(claimant, unless=database if holds or waits else "")
         if not (holds or waits):

@@ -1,4 +1,4 @@
-"""Who may use a database: one resource of a namespace at a time, and nobody as long as an earlier Job may still be at work on it.
+"""Who may use a database: one resource of a namespace at a time, and none as long as an earlier Job may still be using it.
 
 Nothing here crosses namespaces: whoever names a database of others without access to it must not make them wait. Between namespaces the
 lock in the database decides. Nor does a status decide about other resources: what counts are specs, Jobs and pods.
@@ -32,14 +32,14 @@ class Databases:
         self._unended = UnendedJobs()
 
     def busy(self, resource: Resource) -> str:
-        """Who else works on the resource's database; empty when nobody is seen to."""
+        """What else is using the resource's database; empty if nothing is known to."""
         if resource.spec is None:
             return ""
         database = _database(resource)
         return self._claims.busy(database, _claimant(resource)) or self._at_work(database)
 
     def unended(self, resource: Resource, asked: set[UnendedJob]) -> tuple[UnendedJob, ...]:
-        """The Jobs that may still be at work on the resource's database; `asked` are those the API server was asked about.
+        """The Jobs that may still be using the resource's database; `asked` are those that were looked up in the API server.
 
         Its own run's Job is not among them, as the decision is about that. Of its other Jobs none is being created now: a
         key is reconciled once at a time.
@@ -86,11 +86,11 @@ class Databases:
         self._wake_all(self._claims.next(database))
 
     def forget(self, resource: Resource) -> None:
-        """The resource has gone."""
+        """The resource was deleted."""
         self._wake_all(self._claims.forget(_claimant(resource)))
 
     def _at_work(self, database: str) -> str:
-        """A Job or pod that is not over, whoever it belongs to: after a restart nobody has a claim."""
+        """A Job or pod that has not ended, whoever owns it: after a restart, there are no claims."""
         for kind, store in (("Job", self._stores.jobs), ("pod", self._stores.pods)):
             for obj in store.by_index(AT_WORK_ON, database):
                 return f"{kind} {obj['metadata']['name']} is still working on it"

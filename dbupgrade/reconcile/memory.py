@@ -55,7 +55,7 @@ class Memories:
         return self._by_key.setdefault(key, Memory())
 
     def forget(self, key: Key) -> None:
-        """The resource has gone."""
+        """The resource was deleted."""
         self._by_key.pop(key, None)
 
 
@@ -68,7 +68,7 @@ class _Unended:
 
 
 class UnendedJobs:
-    """Jobs that were created or seen at work and were not seen to end: their databases are not known to be free.
+    """Jobs that were created or seen running, and whose end was not seen: their databases may not be free.
 
     A Job that has gone, and one that no watch ever showed, may have left pods at work that no watch shows either: it stays
     here until the API server was asked. Keys are those of Jobs, databases are those that resources claim.
@@ -85,7 +85,7 @@ class UnendedJobs:
         self._on.setdefault(database, set()).add(job)
 
     def shown(self, job: Key, database: str, uid: str) -> None:
-        """The cache shows the Job at work."""
+        """The cache shows that the Job is running."""
         entry = self._by_job.setdefault(job, _Unended(database, uid))
         entry.shown = True
         self._on.setdefault(entry.database, set()).add(job)
@@ -104,7 +104,7 @@ class UnendedJobs:
         return {job: self._by_job[job].uid for job in self._on.get(database, ())}
 
     def is_settled(self, job: Key) -> bool:
-        """Whether the API server can tell of the Job: its creation may still be under way some seconds later."""
+        """Whether the API server knows about the Job: its creation may take some seconds."""
         entry = self._by_job[job]
         if entry.shown or entry.launched is None:
             return True

@@ -139,7 +139,7 @@ class Observer:
                 return replace(observed, progress=memory.progress)
 
     async def has_ended(self, job: UnendedJob) -> bool:
-        """Whether neither the Job nor a pod of its resource is at work, as the API server has it. Raises a KubeError."""
+        """Whether, according to the API server, neither the Job nor a pod of its resource is running. Raises a KubeError."""
         found = await self._reads.job(job.namespace, job.name)  # before its pods, which only a Job can bring
         if found and not is_over(found):
             return False

@@ -1,6 +1,6 @@
 """Watches on the pods of applications, only while a resource waits for them: one for a namespace and selector, shared.
 
-Of each pod only what a check needs is kept. Whoever waits is woken when that changes, and when it becomes known.
+Of each pod, only what a check needs is kept. Waiting resources are queued when that changes, and when it becomes known.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class PodWatches:
         return {selector: seen for selector, seen in found.items() if seen}
 
     def want(self, key: Key, selectors: frozenset[str], refresh: frozenset[str] = frozenset()) -> None:
-        """Have `key` wait for the pods of these selectors and no others; those of `refresh` are listed anew."""
+        """Have `key` wait for the pods of these selectors and no others; those of `refresh` are listed again."""
         for (namespace, selector), watch in list(self._watches.items()):
             if namespace != key.namespace or key not in watch.waiters:
                 continue
@@ -137,7 +137,7 @@ class _Watch:
                 yield event, obj if event == "BOOKMARK" else _slim(obj)
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
-        """Most changes of a pod are none of its versions; those of a list are told at its end."""
+        """Most changes of a pod do not change its versions; those of a list are reported at its end."""
         if self._watching and not (old and new and old["app"] == new["app"]):
             self._wake_all()
 

@@ -34,7 +34,7 @@ class Reconciler:
         self._memories = memories
 
     async def reconcile(self, key: Key) -> Result:
-        """Bring the resource one step on. Raises a KubeError; Conflict when the cache was behind."""
+        """Bring the resource one step forward. Raises a KubeError; Conflict if the cache was behind."""
         obj = self._stores.resources.get(key)
         if obj is None:
             self._memories.forget(key)  # its pods may have changed after it had gone
@@ -51,7 +51,7 @@ class Reconciler:
         return Result(requeue_after=decision.requeue_after, backoff=decision.backoff)
 
     async def _decide(self, key: Key, obj: Object, memory: Memory) -> tuple[Observed, Decision] | None:
-        """Look, and look again at what the decision asks for, until it is made; None when the resource changed meanwhile."""
+        """Observe, and fetch what the decision needs, until it is made; None if the resource changed meanwhile."""
         observed = self._observer.observe(obj, memory)
         asked: set[UnendedJob] = set()
         step: Decision | Need | None = None

@@ -1,4 +1,4 @@
-"""Asks the metrics APIs beside the workers, so that a slow one holds up nobody, and keeps the last answers."""
+"""Queries the metrics APIs outside of the workers, so that a slow one delays nothing, and keeps the last responses."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +14,7 @@ from dbupgrade.runtime.failures import describe
 _AT_ONCE = 16
 
 Ask = Callable[[str, Query], Awaitable[tuple[tuple[str, str], ...]]]
-"""Asks in a namespace, and returns (series, value) of each series; raises a KubeError."""
+"""Queries a metric in a namespace, and returns (series, value) of each series; raises a KubeError."""
 
 _log = structlog.get_logger()
 

@@ -28,7 +28,7 @@ def claimed(namespace: str, database: str) -> str:
 
 
 def database_of(obj: Object) -> str:
-    """What a Job or pod of ours is at work on, as :func:`claimed`."""
+    """The database that a Job or pod of ours uses, as :func:`claimed`."""
     return claimed(obj["metadata"]["namespace"], label(obj, names.LABEL_DATABASE))
 
 
@@ -53,7 +53,7 @@ _SPEC = ("ttlSecondsAfterFinished", "backoffLimit")
 
 
 def essential(obj: Object) -> Object:
-    """What is ever looked at of a Job or pod in a cache: not what it runs, which may be large, and anybody may label theirs."""
+    """The parts of a Job or pod that a cache keeps: not what it runs, which may be large, because anybody may set our labels."""
     metadata = obj["metadata"]
     kept = {
         **_of(metadata, _METADATA),
@@ -65,7 +65,7 @@ def essential(obj: Object) -> Object:
 
 
 def of_resource(obj: Object) -> Object:
-    """What is ever looked at of a DBUpgrade in a cache: the CRD bounds spec and status, but anybody may annotate theirs."""
+    """The parts of a DBUpgrade that a cache keeps: the CRD limits spec and status, but not annotations."""
     metadata = obj["metadata"]
     given = _of(metadata.get("annotations") or {}, (names.ANNOTATION_RETRY, names.ANNOTATION_APPROVAL))
     annotations = {name: value for name, value in given.items() if len(value) <= _LONGEST}
@@ -100,7 +100,7 @@ def owner_key(obj: Object) -> Key | None:
 
 
 def is_over(obj: Object) -> bool:
-    """Whether a pod has ended, or a Job has: nothing of it works any more."""
+    """Whether a pod or a Job has ended: nothing of it is running any more."""
     status = obj.get("status") or {}
     if status.get("phase") in {"Succeeded", "Failed"}:
         return True

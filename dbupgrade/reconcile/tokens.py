@@ -104,7 +104,7 @@ class TokenSecrets:
     async def remove(self, resource: Resource, name: str) -> None:
         """Remove a Secret if it is the resource's. Raises a KubeError.
 
-        A name in a status is no proof: who may write statuses must not have other Secrets removed by it.
+        A name in a status is not a proof: users who may write statuses must not be able to have other Secrets deleted.
         """
         try:
             found = await self._writes.secret(resource.namespace, name)

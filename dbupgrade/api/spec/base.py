@@ -116,7 +116,7 @@ _MAX_QUANTITY = 256
 
 
 class _QuantityType:
-    """A text or an integer, whatever is wrong with it told in one message."""
+    """A string or an integer; any problem is reported in one message."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         checked = core_schema.no_info_after_validator_function(self.checked, handler(source))

@@ -1,4 +1,4 @@
-"""What may not be changed: each field below spec.database, told by its own name.
+"""What may not be changed: each field below spec.database, reported with its own path.
 
 The rule about a field stands on its parent and compares whether the field is there, so that adding or removing it counts.
 """

@@ -66,7 +66,7 @@ CONNECTION_VARIABLES = (
     "DB_SCHEMA",
     "DB_SSLMODE",
 )
-"""What tells the engine Command where the database is; made from spec.database."""
+"""Variables that tell the engine Command where the database is, derived from spec.database."""
 
 
 class Delivery(StrEnum):

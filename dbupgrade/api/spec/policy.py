@@ -38,7 +38,7 @@ class ErrorDetail(StrEnum):
 
 
 class Approval(StrEnum):
-    """Which plans somebody must approve before they are carried out."""
+    """Which plans must be approved before they are carried out."""
 
     NEVER = "Never"
     ON_FINDINGS = "OnFindings"

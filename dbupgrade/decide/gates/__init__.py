@@ -1,4 +1,4 @@
-"""The gates before a run, in their order. Each is looked at only if all before it are open."""
+"""The gates before a run, in order. A gate is evaluated only if all gates before it are open."""
 
 from dbupgrade.decide.gates import busy, checks, secret, spec, turn
 from dbupgrade.decide.gates.gate import OPEN, Gate, GateAnswer
@@ -14,7 +14,7 @@ GATES: tuple[Gate, ...] = (SPEC, TURN, SECRET, CHECKS, BUSY)
 
 
 class Walk:
-    """One walk through the gates, which may pause between two of them; no gate is looked at twice."""
+    """One walk through the gates, which may pause between two of them; no gate is evaluated twice."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed

@@ -1,4 +1,4 @@
-"""Is the database free? Nobody else may be at work on it, and nothing of an earlier run."""
+"""Is the database free? No other run may be using it, and nothing of an earlier run of the same resource."""
 
 from datetime import timedelta
 
@@ -67,5 +67,5 @@ def _own_remains(observed: Observed) -> str:
 
 
 def _unknown_job(observed: Observed) -> JobView | None:
-    """A Job of the resource's own that has not ended though no run is on: its status was lost, or an older one restored."""
+    """A Job of this resource that has not ended although no run is active: the status was lost, or an older one was restored."""
     return next((job for job in observed.jobs_of_resource if not job.finished), None)

@@ -60,7 +60,7 @@ def _inputs(
     metrics: Mapping[str, MetricCheck],
     stale: frozenset[str],
 ) -> CheckInputs:
-    """What to look at while a run wants to start; once all seems well, all that is not fresh again."""
+    """What to observe while a run wants to start. Once all checks seem to hold, this is everything that is not fresh any more."""
     return CheckInputs(
         selectors=selectors,
         refresh=selectors & stale,

@@ -1,4 +1,4 @@
-"""What a gate answers. A gate is one reason for which a run may have to wait; it knows no other, and nothing of Jobs."""
+"""What a gate returns. A gate is one reason why a run may have to wait; it knows no other gate, and nothing about Jobs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Hold:
 class CheckResults:
     """What the checks before a run found.
 
-    `now` are the verdicts of now; `passed` are those with which a run is let start. `inputs` is what to look at, and
+    `now` are the current verdicts; `passed` are those with which a run may start. `inputs` is what to observe, and
     `next_look` in how many seconds, whatever changes.
     """
 

@@ -1,4 +1,4 @@
-"""Is it the resource's turn? One that waits for its database, and says so already, need not look at anything before."""
+"""Is it the resource's turn? While it waits for its database, and already reports that, no later gate is evaluated."""
 
 from dbupgrade.api.conditions import Reason
 from dbupgrade.decide.gates.gate import OPEN, RECHECK_SECONDS, WAITING, GateAnswer, Hold

@@ -17,7 +17,7 @@ class Authority:
     folder: str
     file: str
     optional: bool = False
-    """Whether the pod starts without the Secret, to tell that it is missing."""
+    """Whether the pod starts without the Secret, to report that it is missing."""
 
     @property
     def path(self) -> str:

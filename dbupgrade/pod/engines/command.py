@@ -1,7 +1,7 @@
-"""The engine Command: what is told of the end of an application's own migration command.
+"""The engine Command: what is reported about the end of an application's own migration command.
 
-Its output is anybody's words. The end of it is told when it failed, masked and cut, if spec.policy.errorDetail asks for it; what it means is guessed only where
-no connection was made, as nothing else may be tried again by itself.
+Its output can be anything. If it failed, the end of its output is reported, masked and cut, if spec.policy.errorDetail allows it. Its meaning is guessed only if
+no connection was made, because nothing else may be retried automatically.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The engine Psql, in the runner: PostgreSQL's own psql, with a history of ours."""
+"""The engine Psql, in the runner: PostgreSQL's own psql, with a history table of ours."""
 
 from typing import ClassVar
 

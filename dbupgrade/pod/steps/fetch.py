@@ -1,4 +1,4 @@
-"""The script of the init container `fetch-migrations`, and how to read what it left behind.
+"""The script of the init container `fetch-migrations`, and how to read its result.
 
 It runs in any image with crane, sh and tar (busybox is enough). The user's input comes in environment variables
 only. Its last words go to the container's termination message: `error=Class`, or what was fetched.
@@ -40,7 +40,7 @@ SAID = {
         "the registry denied access: the repository may not exist, or the pull secrets do not grant access to it",
     ),
 }
-"""Words of crane's, and what they mean; of several, as each pull secret is tried, the first here tells most."""
+"""Output of crane, and what it means. If several match, because each pull secret is tried, the first one here is the most specific."""
 _IMAGES = {"IMAGE": "{image}", "ATLAS_IMAGE": "the image of the operator's setting atlasImage"}
 SCRIPT = script("steps/fetch.sh")
 
@@ -78,7 +78,7 @@ class Fetch(Step):
     name: ClassVar[str] = "fetch-migrations"
 
     def wanted(self, context: Context, engine: MigrationEngine) -> bool:
-        """Unless the image itself is mounted, or nobody reads the folder."""
+        """Unless the image itself is mounted, or the engine does not read the folder."""
         return engine.reads_folder and context.spec.migrations.delivery is Delivery.EXTRACT
 
     def container(self, context: Context) -> Object:

@@ -21,7 +21,7 @@ class CheckSecrets(Step):
     name: ClassVar[str] = "check-secrets"
 
     def wanted(self, context: Context, engine: MigrationEngine) -> bool:
-        """Where nobody has checked them; the one with a token is the operator's own."""
+        """If the operator has not checked them; a Secret with a token is the operator's own."""
         del engine
         return not context.settings.reads_secrets and context.run.token_secret is None
 

@@ -35,5 +35,5 @@ class Wait(Step):
         return "waits for the database and for its lock" if waits else ""
 
     def why(self, view: ContainerView, spec: Spec | None) -> Report:
-        """Why the database let nobody in, or who has its lock; nothing was done before."""
+        """Why the database rejected the connection, or that its lock was held; nothing was done before."""
         return runner.with_server(runner.reported(view), spec)

@@ -162,7 +162,7 @@ def _from_output(output: _Output, secrets: tuple[str, ...], *, ends_with_state: 
 
 
 def _without_statement(text: str, known: dict[str, Any], secrets: tuple[str, ...]) -> Report:
-    """A failure of the run that is no statement's."""
+    """A failure of the run that was not caused by a statement."""
     if unreadable := _UNREADABLE.search(text):
         error = _masked(unreadable[2], secrets)
         return Report(failure=Failure.SQL, failed_file=unreadable[1], error=error, **known)
@@ -180,7 +180,7 @@ _BROKEN = re.compile(
 
 
 def _class_of_statement_error(text: str, sqlstate: str | None) -> Failure:
-    """When the connection broke in a statement, nobody knows how far the statement came; all else is the SQL's.
+    """If the connection broke during a statement, the outcome of the statement is unknown; everything else is an error of the SQL.
 
     A server that gives an SQLSTATE has answered, whatever its words are.
     """
