@@ -1,6 +1,6 @@
 """What one client may take of the webhook's memory: bodies that are being read or judged, values in a body, connections.
 
-Whoever reaches the port may send anything. A review from the API server arrives within milliseconds and is answered at
+Any client that reaches the port may send anything. A review from the API server arrives within milliseconds and is answered at
 once, so what is old and unfinished is what gives way.
 """
 

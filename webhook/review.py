@@ -1,4 +1,4 @@
-"""AdmissionReview, in and out (admission.k8s.io/v1): what is asked, and how a verdict is told."""
+"""AdmissionReview requests and responses (admission.k8s.io/v1)."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,7 +16,7 @@ _UID_LENGTH = 128
 
 
 class MalformedReviewError(Exception):
-    """The body is no review that this webhook can answer; the message is for the caller."""
+    """The body is not a review that this webhook can answer; the message is for the caller."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def parse(body: bytes) -> Review:
 
 
 def answer(uid: str, verdict: AdmissionVerdict) -> bytes:
-    """The AdmissionReview that tells `verdict`."""
+    """The AdmissionReview that contains `verdict`."""
     response: Object = {"uid": uid, "allowed": verdict.allowed}
     if verdict.warnings:
         response["warnings"] = list(verdict.warnings)

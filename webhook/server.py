@@ -48,7 +48,7 @@ _log = structlog.get_logger()
 class Webhook:
     """Answers reviews.
 
-    `terminating` tells whether a namespace is being deleted or has gone; it may raise a KubeError. `platform` is what pods may claim.
+    `terminating` returns whether a namespace is being deleted or does not exist; it may raise a KubeError. `platform` is what pods may claim.
     """
 
     def __init__(

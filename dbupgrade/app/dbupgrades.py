@@ -80,7 +80,7 @@ class DBUpgrades:
         await self._controller.stop(drain_seconds)
 
     async def close(self) -> None:
-        """End what looks at the pods and metrics of checks."""
+        """Stop the observation of the pods and metrics of checks."""
         await self._inputs.close()
 
     def _build_reconciler(self, recorder: EventRecorder) -> Reconciler:
@@ -139,7 +139,7 @@ def _backoff() -> Backoff[Key]:
 
 
 def _signer(settings: Settings) -> Signer | None:
-    """What makes AWS tokens. Nothing of AWS is loaded, or takes memory, unless it is enabled."""
+    """Creates AWS tokens. AWS packages are loaded, and use memory, only if AWS is enabled."""
     if not settings.aws_enabled:
         return None
     from dbupgrade.aws.sessions import Sessions  # noqa: PLC0415

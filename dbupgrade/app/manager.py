@@ -97,7 +97,7 @@ class Manager:
                     await asyncio.sleep(_LINGER_SECONDS)
 
     def _is_ready(self) -> bool:
-        """Whether the caches are filled; a replica that stands by has none, and is ready to take over."""
+        """Whether the caches are filled; a standby replica has none, and is ready to take over."""
         stands_by = self._settings.leader_election_enabled and not self._leading
         return stands_by or all(reflector.synced.is_set() for reflector in self._reflectors)
 

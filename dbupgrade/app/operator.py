@@ -1,4 +1,4 @@
-"""The operator as a process: builds every part, and runs until it is told to stop."""
+"""The operator as a process: builds every part, and runs until it receives a signal."""
 
 import asyncio
 import signal

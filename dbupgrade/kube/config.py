@@ -117,7 +117,7 @@ def _new() -> Configuration:
 
 
 def _periodic(refresh: Callable[[Configuration], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
-    """Make a hook of the loader that reads token files and asks exec plugins anew, one caller at a time.
+    """Make a hook from the loader that reads token files and runs exec plugins again, one caller at a time.
 
     The package only offers a background task for this, which dies at the plugin's first failure.
     """

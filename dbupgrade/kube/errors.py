@@ -106,7 +106,7 @@ class Conflict(ApiError):
 
 
 class Expired(ApiError):
-    """The resource version or the continue token is too old: list anew."""
+    """The resource version or the continue token is too old: list again."""
 
 
 class TooLarge(ApiError):
@@ -114,11 +114,11 @@ class TooLarge(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """The server asks for patience; see `retry_after`."""
+    """The server requests a delay; see `retry_after`."""
 
 
 class ServerError(ApiError):
-    """The API server, or etcd behind it, has a problem of its own."""
+    """The API server or etcd has an internal problem."""
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {

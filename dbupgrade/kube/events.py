@@ -1,7 +1,7 @@
 """Events (core/v1) about objects, for `kubectl describe`.
 
 `record` only notes the event; `run`, a background task, writes it. An event that is like an earlier one (same object, reason
-and message) raises that one's count. Events are a courtesy to people: what cannot be written is logged and dropped.
+and message) raises that one's count. Events are best effort: one that cannot be written is logged and dropped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A reflector keeps a store in step with the API server: it lists once, then watches from there, for ever.
 
 A watch that breaks goes on where it was. Only when that cannot be (the server forgot the version, an ERROR event, or the
-watch fails again and again) everything is listed anew. After any failure it waits, longer each time.
+watch fails again and again) everything is listed again. After any failure it waits, longer each time.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 - Fair: keys are handed out in the order they were added.
 - Stingy: a key added many times before a worker takes it is worked on once.
-- One worker for a key: a key is never handed out while somebody works on it; added meanwhile, it is handed out
+- One worker for a key: a key is never handed out while a worker processes it; added meanwhile, it is handed out
   again after `done`.
 - Shutdown drains: what was added before is still handed out, what is added after is not taken.
 

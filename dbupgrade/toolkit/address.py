@@ -64,7 +64,7 @@ def with_schema(url: str, schema: str) -> str:
 
 
 def schema(url: str) -> str:
-    """The schema that the URL leads into, if there is one: then Atlas looks at no other."""
+    """The schema that the URL selects, if any: Atlas then uses no other schema."""
     pairs = (pair.partition("=") for pair in urlsplit(url).query.split("&"))
     found = next((unquote(value) for key, _, value in pairs if key == "search_path"), "")
     quoted = _QUOTED_NAME.fullmatch(found)

@@ -7,7 +7,7 @@ from dbupgrade.api.failure import Failure
 from dbupgrade.pod.report import Report
 
 LOCK_SECONDS = 5.0
-"""How long a statement waits for a lock where nobody has said anything about it."""
+"""How long a statement waits for a lock if no limit is set."""
 MARGIN_SECONDS = 60.0
 """How long before the deadline of a run nothing is tried again: there must be time to say so."""
 ENDED_BY_LOCK = frozenset({"55P03", "40P01"})
@@ -30,7 +30,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What the sessions of files are told, in seconds; None leaves what they have, and a lock of 0 is no limit."""
+    """The limits for the sessions of files, in seconds; None keeps the session's own limit, and a lock limit of 0 means no limit."""
 
     lock: float | None = None
     statement: float | None = None
@@ -56,7 +56,7 @@ def of_postgresql(lock: float | None, statement: float | None, given: Given) -> 
 
 
 def of_mysql(lock: float | None, url: str) -> Bounds:
-    """The same for MySQL, where sessions are told to wait at most so long."""
+    """The same for MySQL, where the limit is an upper bound for the session's own one."""
     if lock is None:
         lock = None if "lock_wait_timeout=" in url else LOCK_SECONDS
     return Bounds(lock or None)
@@ -76,7 +76,7 @@ def was_ended_by_lock(report: Report) -> bool:
 
 
 def pause(attempt: int, took: float, left: float, jitter: float) -> float | None:
-    """Seconds until a file is tried again after its `attempt`-th try, which took some; None when there is no time for that.
+    """Seconds to wait before a file is retried after its `attempt`-th attempt; None if there is no time for another attempt.
 
     `left` is the time until the deadline of the run, and `jitter` from 0 to 1: of two runs that block each other, one comes first.
     Everybody who has queued behind the file gets what they wait for in a pause.

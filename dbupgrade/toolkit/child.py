@@ -1,4 +1,4 @@
-"""Runs a program that works on the database, and ends with it: a signal that ends us must first end the statement in the server."""
+"""Runs a program that works on the database, and ends together with it: a signal must first end the statement in the server."""
 
 import os
 import subprocess
@@ -56,7 +56,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str], kept: Sequence[
 
 
 def _end(child: "subprocess.Popen[str]") -> None:
-    """Ask the program to end, and end it when it does not."""
+    """Ask the program to end, and kill it if it does not."""
     child.terminate()
     try:
         child.communicate(timeout=GRACE_SECONDS)

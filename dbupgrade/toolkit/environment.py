@@ -1,4 +1,4 @@
-"""What the environment asks for. Pure: files are read by a function that is given."""
+"""The settings in the environment. Pure: files are read by a function that the caller passes."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ class Environment:
     exec_order: ExecOrder = ExecOrder.LINEAR
     baseline: str = ""
     lock_seconds: float | None = None
-    """How long a statement may wait for a lock, 0 without a limit; None where nobody has said anything."""
+    """How long a statement may wait for a lock; 0 means no limit, and None that nothing is set."""
     statement_seconds: float = 0.0
     """How long a statement may take; 0 without a limit."""
     deadline: float | datetime = DEADLINE_SECONDS

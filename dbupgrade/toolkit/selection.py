@@ -1,4 +1,4 @@
-"""Which files are new: those that the branch which others work on has not. Asks git."""
+"""Which files are new: those that the main branch does not contain. Runs git."""
 
 import subprocess
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 @dataclass(frozen=True)
 class Selection:
-    """Files that a command looks at."""
+    """The files that a command processes."""
 
     names: set[str]
     new: bool = False
@@ -20,7 +20,7 @@ class Selection:
 
 
 def chosen(call: Call, names: list[str], latest: int | None = None, base: str | None = None) -> Selection:
-    """The files that a command looks at; `latest` and `base` count when the command line says nothing."""
+    """The files that a command processes; `latest` and `base` apply if the command line does not choose files."""
     given = call.given
     if given.all:
         return Selection(set(names))

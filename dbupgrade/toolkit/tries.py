@@ -1,4 +1,4 @@
-"""The tries of one file: it is tried again when a lock has ended it, as long as there is time."""
+"""The attempts for one file: it is retried when a lock has ended it, as long as there is time."""
 
 import random
 import time
@@ -12,7 +12,7 @@ from dbupgrade.toolkit.call import Call
 
 @dataclass
 class Tries:
-    """Those of the file at hand."""
+    """The attempts for the current file."""
 
     call: Call
     count: int = 0

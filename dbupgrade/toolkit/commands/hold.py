@@ -1,6 +1,6 @@
 """`hold`: hold the lock of a run until a signal ends it, so that any other program can migrate meanwhile.
 
-It is the sidecar of an application's own command. Whoever waits for it reads the report, which is written when the lock is
+It is the sidecar of an application's own command. The container that waits for the lock reads the report, which is written when the lock is
 held, or refused. A call that finds a report is not the first: the lock was lost since, or refused, and is not taken again.
 """
 

@@ -64,7 +64,7 @@ def _read(call: Call, form: Format) -> Sequence[Migration]:
 
 
 def _check(call: Call, files: Mapping[str, Migration]) -> None:
-    """Look at the files as every command does, and name those of the other tool. Raises FilesRefusedError."""
+    """Check the files as every command does, and name those of the other tool. Raises FilesRefusedError."""
     postgresql = not call.settings.url or address.is_postgresql(call.settings.url)
     texts = tuple((name, migration.text.encode()) for name, migration in files.items())
     found = checks.problems(

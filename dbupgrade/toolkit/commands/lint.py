@@ -22,7 +22,7 @@ from dbupgrade.toolkit.sql.concurrently import File
 
 
 def run(call: Call) -> int:
-    """Look at the chosen files. Raises BadEnvironmentError, FolderError and AtlasError."""
+    """Check the chosen files. Raises BadEnvironmentError, FolderError and AtlasError."""
     if call.given.rules:
         return _rules(call)
     folder.check(call.folder)

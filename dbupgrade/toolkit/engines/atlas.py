@@ -59,7 +59,7 @@ def apply(call: Call) -> Report:
 
 
 def _check_limits(call: Call) -> None:
-    """Raises AtlasError for limits that were asked for and that the engine cannot set; a default that it cannot set is told."""
+    """Raises AtlasError for configured limits that the engine cannot set; if it cannot set a default limit, that is reported."""
     if not call.is_pooled or call.atlas.is_ours():
         return
     why = "the official Atlas CLI sets limits only when it connects, and the connection pooler does not accept settings then"
@@ -103,7 +103,7 @@ def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) ->
 
 
 def _watch(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) -> None:
-    """Look at what the run does, through what holds its lock."""
+    """Observe what the run does, over the connection that holds its lock."""
     watch = Watch(call.output, [file.name for file in state.pending])
     call.atlas = replace(call.atlas, hear=watch.tracker.hear)
     if isinstance(keeper, lock.Keeper):
@@ -179,7 +179,7 @@ def _tell(call: Call, version: str, number: int, total: int) -> None:
 
 
 def _batch(call: Call, queue: deque[File]) -> int:
-    """How many files go to the engine at once: those before the next that needs care of its own, or one of these.
+    """How many files are passed to the engine at once: all files before the next one that needs special handling, or one such file.
 
     Our engine gives each file a session of its own, and goes on with the connection that it has when a token has run out
     meanwhile; a process for each file would take ten times as long.
@@ -217,7 +217,7 @@ def _apply_files(call: Call, file: File, batch: int) -> Report:
 def _engine(call: Call, *, patient: bool = False) -> Atlas:
     """The engine, which limits the statements of files.
 
-    A concurrent build waits for old transactions, and keeps nobody waiting: to give up would leave it invalid. Our engine
+    A concurrent build waits for old transactions, but blocks no session; giving up would leave the index invalid. Our engine
     knows such a statement; others have the limits in the URL, for all statements of a file.
     """
     if call.atlas.is_ours():

@@ -29,7 +29,7 @@ CHECKS = (
 
 
 def problems(folder: Files, engine: Engine = Engine.ATLAS, *, postgresql: bool = True) -> list[Problem]:
-    """What is wrong with the folder; of one file, the first fault is told."""
+    """What is wrong with the folder; for each file, the first problem is reported."""
     found: list[Problem] = []
     for check in CHECKS:
         if (engine is Engine.ATLAS or not check.only_atlas) and (postgresql or not check.only_postgresql):

@@ -13,7 +13,7 @@ _FLYWAY = re.compile(r"(?:[VU]\d[\d._]*|R)__.+\.sql")
 
 @dataclass(frozen=True)
 class _Section:
-    """A comment by which a tool tells the parts of a file apart."""
+    """A comment with which a tool separates the parts of a file."""
 
     tool: str
     pattern: re.Pattern[bytes]

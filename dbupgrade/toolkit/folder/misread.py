@@ -1,6 +1,6 @@
-"""Files that Atlas would cut at other places than PostgreSQL, whose own parser says where statements end.
+"""Files that Atlas would split at other places than PostgreSQL, whose own parser determines where statements end.
 
-Our engine is told those places, and takes the files; Atlas's command line has no way to be told, so they are refused for it.
+The built-in engine receives these places, so it accepts the files. The Atlas CLI cannot receive them, so the files are rejected for it.
 """
 
 import re
@@ -73,7 +73,7 @@ def look(folder: Files) -> Iterator[Problem]:
 
 
 def places(files: Iterable[tuple[str, bytes]]) -> dict[str, list[tuple[int, int]]]:
-    """Where the statements of the files stand that our engine would cut elsewhere if it were not told.
+    """The positions of the statements in files that the built-in engine would otherwise split at other places.
 
     By name: first byte of each statement, and the byte behind its semicolon.
     """

@@ -40,7 +40,7 @@ class Files:
     sums: bytes = b""
     """The content of atlas.sum."""
     rules: Rules | None = LIBRARY
-    """Where the engine ends a statement; None where it is told."""
+    """Where the engine ends a statement; None if it receives the positions."""
 
     def without(self, names: set[str]) -> "Files":
         """The same without some of the files."""

@@ -55,7 +55,7 @@ class AtlasError(Exception):
 
 
 def _plain(text: object) -> str:
-    """What somebody may have written into the history by hand, as it can be printed."""
+    """A text from the history, which may have been edited manually, in printable form."""
     return "".join(character if character.isprintable() else "�" for character in str(text or ""))
 
 
@@ -161,7 +161,7 @@ class Atlas:
         return _BEFORE_1.search(self.version()) is not None
 
     def knows_order(self) -> bool:
-        """Whether it can be told what to do with a file out of order."""
+        """Whether it supports an option for files that are out of order."""
         done = self._run("migrate", "apply", "--help")
         return "-exec-order" in done.stdout + done.stderr
 
@@ -201,7 +201,7 @@ class Atlas:
     ) -> Report:
         """Apply the next `count` files; what happened is in the report.
 
-        Every statement of the file with the version `repeatable` can be executed again when nobody knows how it ended.
+        Every statement of the file with the version `repeatable` can be executed again if its outcome is unknown.
         """
         arguments = ["migrate", "apply", str(count), "--dir", f"file://{folder}", "--format", report.TEMPLATE]
         arguments += [
@@ -250,7 +250,7 @@ class Atlas:
         raise _refused(child.end(holder), self.url)
 
     def ask(self, queries: Sequence[str]) -> list[list[list[str | None]] | None]:
-        """Have our engine ask MySQL; the rows for each query, and None for one that the server refuses. Raises AtlasError."""
+        """Run queries on MySQL through the built-in engine; the rows for each query, and None for one that the server rejects. Raises AtlasError."""
         done = self._checked("migrate", "ask", *queries, *self._environment())
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         return [None if "error" in answer else answer["rows"] for answer in answers]

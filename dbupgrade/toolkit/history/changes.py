@@ -78,7 +78,7 @@ def changed(
 def _first_difference(
     folder: Contents, source: Contents, rows: Sequence[Revision], recorded: Collection[str]
 ) -> str | None:
-    """The first file without a hash of ours whose hash of Atlas's fits none of the folders that there may have been."""
+    """The first file without a hash of ours whose Atlas hash matches none of the possible earlier folders."""
     names = {version(name): name for name, _ in (*source, *folder)}
     applied = {row.version for row in rows}
     gone = min((row.version for row in rows if row.version not in names), default=None)

@@ -142,7 +142,7 @@ def _not_recorded(call: Call, error: Exception) -> None:
 
 
 def _excuse(call: Call, files: Files, problems: list[Problem], known: Ledger) -> Files:
-    """The files to go on with: faults of files that were applied already do no harm any more, and are told once.
+    """The files to continue with: problems of files that were already applied are harmless, and are reported once.
 
     Raises FilesRefusedError for those of others.
     """

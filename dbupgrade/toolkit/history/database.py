@@ -46,9 +46,9 @@ class Reached:
 
 
 async def wait(url: str, seconds: float, waiting: Callable[[str], None]) -> Reached:
-    """Wait until the database lets us in, at most `seconds`. Raises AtlasError with the class of the refusal.
+    """Wait until the database accepts the connection, at most `seconds`. Raises AtlasError with the class of the failure.
 
-    A wrong password or an unknown database is no matter of time: it is told at once.
+    Waiting does not help with a wrong password or an unknown database: these are reported immediately.
     """
     deadline = time.monotonic() + seconds
     attempts = 0

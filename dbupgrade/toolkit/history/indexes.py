@@ -113,7 +113,7 @@ async def _lock(connection: asyncpg.Connection, seconds: float) -> None:
 
 
 async def _until_built(connection: asyncpg.Connection, builds: Sequence[Build], seconds: float) -> None:
-    """Wait for builds that go on although whoever asked for them has gone."""
+    """Wait for builds that continue although the session that requested them has disconnected."""
     deadline = time.monotonic() + seconds
     for build in builds:
         while pid := await connection.fetchval(_BUILDING, _quoted(build.table)):

@@ -1,6 +1,6 @@
 """The lock of a run: an advisory lock in the database, held by a connection that does little else.
 
-Every engine takes it, from the first look at the history to the end of the run; the engine's own lock comes on top.
+Every engine holds it from before it reads the history until the end of the run, in addition to the engine's own lock.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ class Held:
             await self._connection.executemany(for_each, rows)
 
     async def watch(self) -> None:
-        """Ask the server now and then, so that a connection that is gone without a word is noticed."""
+        """Query the server periodically, to notice a connection that was lost silently."""
         while not self.lost.is_set():
             await asyncio.sleep(_BEAT_SECONDS)
             try:
@@ -88,9 +88,9 @@ class Held:
 
 @contextlib.asynccontextmanager
 async def held(url: str, seconds: float, waiting: Callable[[], None]) -> AsyncIterator[Held]:
-    """Hold the lock; `waiting` is called when somebody else has it. Raises AtlasError, after `seconds` too.
+    """Hold the lock; `waiting` is called if another session holds it. Raises AtlasError, also after `seconds`.
 
-    It is asked for again and again: who waits in the server keeps every build with CONCURRENTLY waiting.
+    The lock is polled: a session that waits for it in the server would delay every build with CONCURRENTLY.
     """
     connection = await _connect(url)
     try:
@@ -122,7 +122,7 @@ def tell(call: Call) -> None:
 
 
 Fetch = Callable[..., Coroutine[Any, Any, list[asyncpg.Record]]]
-"""Asks the server, as Held.fetch does."""
+"""Queries the server, as Held.fetch does."""
 
 
 class Keeper:
@@ -137,7 +137,7 @@ class Keeper:
         self._end_beside: Callable[[], object] = lambda: None
 
     def ensure(self) -> None:
-        """Take the lock again if its connection was lost. Raises AtlasError, as when somebody else has it by now."""
+        """Acquire the lock again if its connection was lost. Raises AtlasError, for example if another session holds it by now."""
         if self._held is None or self._held.lost.is_set():
             self._do(self._take())
 
@@ -159,11 +159,11 @@ class Keeper:
             waiting.cancel()
 
     def run_beside(self, work: Callable[[Fetch], Coroutine[Any, Any, None]]) -> None:
-        """Run `work`, which may ask the server, until the lock is released."""
+        """Run `work`, which may query the server, until the lock is released."""
         self._end_beside = asyncio.run_coroutine_threadsafe(work(self._fetch), self._loop).cancel
 
     def ask(self, work: Callable[[Fetch], Coroutine[Any, Any, T]]) -> T:
-        """The answer of `work`, which asks the server. Raises what it does."""
+        """The result of `work`, which queries the server. Raises what `work` raises."""
         return self._do(work(self._fetch))
 
     async def _fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:

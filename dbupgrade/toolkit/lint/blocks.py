@@ -23,7 +23,7 @@ class Inner:
     line: int
     """In the file."""
     tree: Any
-    """None when it cannot be read beforehand."""
+    """None if it cannot be determined in advance."""
 
 
 def inner(text: str, statement: Statement) -> Iterator[Inner]:

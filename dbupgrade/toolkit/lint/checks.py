@@ -1,4 +1,4 @@
-"""How a check is entered, and what it is told."""
+"""How a check is registered, and what it receives."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,11 +24,11 @@ class At:
     """Values that the file has added to types before."""
 
     def is_new(self, name: Name) -> bool:
-        """Whether a table or an index is nobody's yet."""
+        """Whether a table or an index is new, so that no other session uses it."""
         return self.world.is_new(name)
 
     def is_new_column(self, table: Name, column: str) -> bool:
-        """Whether a column is nobody's yet."""
+        """Whether a column is new, so that no other session uses it."""
         known = self.table(table).columns.get(column)
         return known is not None and self.world.is_of_now(known.made)
 
@@ -37,7 +37,7 @@ class At:
         return self.world.table(name)
 
     def is_remade(self, kind: str, name: Name) -> bool:
-        """Whether the transaction makes it again: nobody sees it missing."""
+        """Whether the transaction creates it again: no other session sees it missing."""
         return self.transactional and self.made.get((kind, self.world.home(name)), -1) > self.number
 
 

@@ -1,4 +1,4 @@
-"""What can be told of expressions: whether they hold always, and whether they give another value for each row."""
+"""What is known of expressions: whether they are always true, and whether their value differs for each row."""
 
 from typing import Any
 

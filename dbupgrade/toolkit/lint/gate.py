@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def survey(call: Call, state: State) -> "pending.Survey | None":
-    """What is known of the pending files; None where nobody asked for a lint or a plan.
+    """What is known of the pending files; None if neither lint nor plan is enabled.
 
-    Raises AtlasError where the files could not be looked at.
+    Raises AtlasError if the files could not be checked.
     """
     if not state.pending or not _is_asked_for(call):
         return None
@@ -46,9 +46,9 @@ def _is_asked_for(call: Call) -> bool:
 
 
 def look(call: Call, known: "pending.Survey | None") -> tuple[Report | None, Lint | None]:
-    """What the lint says of the pending files, with the report of a run that it holds back.
+    """The lint findings in the pending files, with the report if they stop the run.
 
-    Both are None where nobody asked for it.
+    Both are None if lint is off.
     """
     mode = call.settings.lint
     if mode is LintMode.OFF or known is None:

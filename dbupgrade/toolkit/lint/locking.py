@@ -23,7 +23,7 @@ class StatementLocks:
     line: int
     locks: tuple[TableLock, ...]
     complete: bool
-    """False where it may lock tables that cannot be told beforehand: DROP … CASCADE, EXECUTE in a DO block, CALL."""
+    """False if it may lock tables that cannot be determined in advance: DROP … CASCADE, EXECUTE in a DO block, CALL."""
 
 
 def locks_in(
@@ -31,7 +31,7 @@ def locks_in(
 ) -> Iterator[StatementLocks]:
     """The statements of the chosen files that lock tables, or may; `files` is the whole folder, in its order.
 
-    The chosen files are taken to be applied in one go, to a database that has none of them: what they make is nobody's yet,
+    The chosen files are taken to be applied in one go, to a database that has none of them: what they create is new,
     and left out. `database` is what `facts.ask` says. Raises ParseError for a chosen file that is not PostgreSQL's SQL.
     """
     numbers = frozenset(number for number, file in enumerate(files) if file.name in chosen)

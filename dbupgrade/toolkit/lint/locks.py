@@ -1,6 +1,6 @@
 """Which locks a statement takes on tables, views and materialized views.
 
-What triggers, rules, functions and views lock in turn is not in the text of a statement, and not in what is told of it.
+What triggers, rules, functions and views lock in turn is not in the text of a statement, so it is not included.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,6 +1,6 @@
-"""The lint for MySQL and MariaDB, as sqlglot reads their SQL; what it cannot read is told.
+"""The lint for MySQL and MariaDB, based on sqlglot's parser; what sqlglot cannot parse is reported.
 
-What InnoDB does INSTANT, or INPLACE while others go on writing, is no finding.
+Changes that InnoDB makes INSTANT, or INPLACE with concurrent writes, are not reported.
 """
 
 import logging
@@ -200,7 +200,7 @@ _HARMLESS = re.compile(
 
 
 def _by_words(text: str) -> Iterator[Hit]:
-    """A statement that sqlglot does not take apart: known ones by their words; of all others it is said."""
+    """A statement that sqlglot does not parse: known ones are recognized by their words; all others are reported."""
     words = _words(text)
     for pattern, rule, what in _WORDS:
         if found := re.match(pattern, words, re.IGNORECASE):

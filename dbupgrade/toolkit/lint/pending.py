@@ -30,7 +30,7 @@ class Survey:
     all_names: set[str]
     """Names of the files that would be applied."""
     names: set[str]
-    """Names of those that are linted: what is applied to an empty database breaks nobody."""
+    """Names of those that are linted: what is applied to an empty database cannot break anything."""
     findings: list[Finding]
     database: Database | None
     """What the database says of the tables in them; None for MySQL."""
@@ -74,7 +74,7 @@ def sql(call: Call, file: File) -> str:
 
 
 def asked_for(call: Call) -> settings.LintSettings:
-    """What the repository or the image asks of the lint; what is not followed is said."""
+    """The lint settings of the repository or the image; ignored settings are reported."""
     config = getattr(call.given, "config", None)
     asked = settings.find(config, [Path.cwd(), call.folder, call.folder.parent])
     if call.settings.lint_floor:

@@ -47,7 +47,7 @@ class Comment:
         return bool(found)
 
     def unused(self) -> Iterator[str]:
-        """What is to be said of it when all statements were looked at."""
+        """What to report about it after all statements were checked."""
         if not self.names and not self.used:
             yield "suppresses nothing here"
         for name in sorted(self.names - self.used):

@@ -6,7 +6,7 @@ _TEXTS = ("varchar", "text")
 
 
 def keeps_rows(old: Type, new: Type) -> bool:
-    """Whether PostgreSQL takes the values as they are: nothing is written or looked at. Tried on PostgreSQL 13 to 18."""
+    """Whether PostgreSQL keeps the values as they are: nothing is rewritten or scanned. Tried on PostgreSQL 13 to 18."""
     if old.array or new.array:
         return old == new
     if old == new:

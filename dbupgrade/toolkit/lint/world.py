@@ -54,14 +54,14 @@ class Table:
     """The file that made it a partition."""
 
     def is_not_null(self, column: str) -> bool:
-        """Whether the column certainly has no NULL, so that nobody has to look for one."""
+        """Whether the column certainly contains no NULL, so that no scan is needed."""
         if (known := self.columns.get(column)) and known.not_null:
             return True
         return any(each.validated and column in each.not_null for each in self.constraints.values())
 
     @property
     def has_proved_check(self) -> bool:
-        """Whether a CHECK was validated, which may tell PostgreSQL that the rows belong into a partition."""
+        """Whether a CHECK was validated, which may prove to PostgreSQL that the rows belong into a partition."""
         return any(each.kind == "check" and each.validated for each in self.constraints.values())
 
 
@@ -97,7 +97,7 @@ class Database:
     indexes: dict[Name, Index] = field(default_factory=dict)
     sizes: dict[Name, Size] = field(default_factory=dict)
     locked: dict[Name, str] = field(default_factory=dict)
-    """Tables that somebody has locked, and who."""
+    """Tables that are locked by other sessions, and by which."""
     volatile: dict[str, bool] = field(default_factory=dict)
     """Functions, by their name as it is written, and whether one of that name is volatile."""
     domains: frozenset[Name] = frozenset()
@@ -122,7 +122,7 @@ class World:
     path: tuple[str, ...] = DEFAULT_PATH
     file: int = 0
     together: frozenset[int] = frozenset()
-    """Files that are applied in one go: what one of them makes is nobody's in the others."""
+    """Files that are applied together: what one of them creates is new to the others."""
 
     def __post_init__(self) -> None:
         """Start with what the database says."""
@@ -165,7 +165,7 @@ class World:
         )
 
     def is_new(self, name: Name) -> bool:
-        """Whether a table or an index is nobody's yet: made in this file, or in one that is applied with it."""
+        """Whether a table or an index is new: created in this file, or in one that is applied together with it."""
         found, certain = self.resolve(name)
         known = self.tables.get(found) or self.indexes.get(found)
         return certain and known is not None and self.is_of_now(known.made)
@@ -190,7 +190,7 @@ class World:
         return self.resolve_other("domain", type_) in self.constrained
 
     def is_of_now(self, made: int | None) -> bool:
-        """Whether what was made in that file is nobody's yet."""
+        """Whether what was created in that file is new."""
         return made is not None and (made == self.file or {made, self.file} <= self.together)
 
     def table(self, name: Name) -> Table:

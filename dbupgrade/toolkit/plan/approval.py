@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def look(call: Call, span: Span, known: "pending.Survey | None") -> tuple[Report | None, PlanNote | None]:
-    """The plan, as the report has it, with the report of a run that it holds back.
+    """The note on the plan, with the report of the run if the plan stops it.
 
-    Both are None where nobody asked for a plan, or nothing is pending. The caller has the lock of the run: what is planned here is what is
+    Both are None if plans are not enabled, or nothing is pending. The caller holds the lock of the run: what is planned here is what is
     applied next. Raises AtlasError where the database cannot be asked.
     """
     if call.settings.approval is Approval.NEVER or known is None:

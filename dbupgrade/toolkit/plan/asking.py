@@ -14,8 +14,8 @@ _ERROR = "error"
 def asks(plan: Plan, approval: Approval, above: int, unknown: str = "") -> str:
     """Why `plan` needs approval, in words; empty when it does not.
 
-    `above` is the size of a table in bytes from which a lock that keeps writers waiting counts. `unknown` is where a statement may lock
-    tables that nobody can name beforehand: that counts as one that is large.
+    `above` is the size of a table in bytes above which a lock that blocks writes counts. `unknown` is the place of a statement that may lock
+    tables that cannot be determined in advance: such a lock counts like one on a large table.
     """
     if approval is Approval.NEVER or not plan.file_count:
         return ""

@@ -19,7 +19,7 @@ class Identity:
     resource: str
     """NAMESPACE/NAME of the DBUpgrade; empty where there is none."""
     image_digest: str
-    """Empty where nobody knows it."""
+    """Empty if it is not known."""
     baseline: str
     applied: Sequence[str]
     """The versions that the history has as applied."""

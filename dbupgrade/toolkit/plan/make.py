@@ -99,7 +99,7 @@ def _look(call: Call, known: pending.Survey) -> _Found:
 
 
 def _blocking(locks: Iterable[TableLock]) -> tuple[TableLock, ...]:
-    """Those that keep somebody waiting."""
+    """Those that block other sessions."""
     return tuple(lock for lock in locks if lock.mode.blocks_writes)
 
 

@@ -12,7 +12,7 @@ _ORDER = (ERROR, WARNING, INFO)
 
 
 def preflight(facts: Facts, pending: Pending) -> tuple[Finding, ...]:
-    """All findings, those first that stop the run; of several that one command mends, the first."""
+    """All findings, errors first; of several that one command fixes, only the first."""
     found = [finding for check in CHECKS for finding in check(facts, pending)]
     if facts.unread:
         message = f"the run may not read {', '.join(facts.unread)}, so that was not checked"

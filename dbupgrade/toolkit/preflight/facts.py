@@ -42,7 +42,7 @@ class Owner:
 
     name: str
     is_us: bool
-    """Whether the user has the owner's rights, by itself or by what it inherits."""
+    """Whether the user has the owner's rights, directly or by inheritance."""
     is_member: bool = False
     """Whether it may at least become the owner, with SET ROLE."""
     is_superuser: bool = False
@@ -73,12 +73,12 @@ class Extension:
 
     is_installed: bool = False
     is_trusted: bool = True
-    """Whether whoever has CREATE on the database may create it; otherwise only superusers, and whom a provider lets."""
+    """Whether users with CREATE on the database may create it; otherwise only superusers, and users whom the provider allows to."""
 
 
 @dataclass(frozen=True)
 class OpenTransaction:
-    """A session of somebody else that holds a lock on a table."""
+    """Another session that holds a lock on a table."""
 
     table: Name
     pid: int
@@ -98,7 +98,7 @@ class History:
 
 @dataclass(frozen=True)
 class Run:
-    """What is known of the run that asks."""
+    """What is known of the current run."""
 
     connections: int = 3
     """How many it has at once."""

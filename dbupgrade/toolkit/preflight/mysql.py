@@ -1,7 +1,7 @@
 """The preflight of MySQL and MariaDB: what the server says of itself and of the user, and what the pending files need.
 
-Only a server that takes no writes is an error. Privileges are told: roles, grants to PUBLIC and partial revokes are not in the
-information schema, so that nobody can say for certain what a user may not do.
+Only a read-only server is an error. Missing privileges are warnings: roles, grants to PUBLIC and partial revokes are not in the
+information schema, so it is not certain what a user may not do.
 """
 
 import re

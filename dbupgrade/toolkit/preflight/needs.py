@@ -1,6 +1,6 @@
 """Which rights a statement needs, read from its tree. Pure.
 
-Only what PostgreSQL certainly asks for: what is left out here is found out by the run, and never holds one back by mistake.
+Only what PostgreSQL certainly requires: what is omitted here fails in the run itself, and never stops a run by mistake.
 """
 
 from collections.abc import Callable, Iterator

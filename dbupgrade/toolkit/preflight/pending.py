@@ -29,14 +29,14 @@ class Step:
     """A statement, or several that need the same and change nothing."""
 
     source: parser.Statement | None
-    """None where it cannot be read beforehand."""
+    """None if it cannot be determined in advance."""
     needs: tuple[Need, ...] = ()
     certain: bool = True
     """Whether it is executed for certain, unlike one in a block."""
 
     @property
     def tree(self) -> Any:
-        """Its tree, made anew: those of many files do not fit into memory."""
+        """Its tree, parsed again on each call: the trees of many files do not fit into memory."""
         return self.source.tree if self.source else None
 
 

@@ -151,7 +151,7 @@ async def read_server(fetch: Fetch, run: Run) -> Facts:
 
 
 class _Asking:
-    """Asks, and goes on where a server forbids an answer, as hardened ones do."""
+    """Runs the query, and continues if the server denies it, as hardened servers do."""
 
     def __init__(self, fetch: Fetch, unread: Iterable[str] = ()) -> None:
         self._fetch = fetch

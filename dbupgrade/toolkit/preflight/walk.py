@@ -39,7 +39,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class TakesRole:
-    """A file that goes on as somebody else."""
+    """A file that continues as another role."""
 
     role: str
     file: str
@@ -47,7 +47,7 @@ class TakesRole:
 
 @dataclass(frozen=True)
 class Unread:
-    """A file that cannot be read beforehand."""
+    """A file that cannot be checked in advance."""
 
     file: str
 

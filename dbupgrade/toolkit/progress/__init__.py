@@ -1,1 +1,1 @@
-"""What a run is doing: told by the engine's events, and by the server of what the session waits for."""
+"""What a run is doing, from the engine's events, and what its session waits for, from the server."""

@@ -20,7 +20,7 @@ class Look:
 
 
 Looker = Callable[[Place], Awaitable[Look]]
-"""Looks at the session of a place."""
+"""Observes the session of a place."""
 
 
 class CannotLookError(Exception):

@@ -74,7 +74,7 @@ class Tracker:
         self.place = None
 
     def _go_on(self, place: Place, number: int, line: int) -> None:
-        """A statement that is tried again has been going on since the first try."""
+        """A retried statement counts from its first attempt."""
         failed, since = self._failed, self._clock()
         if failed and (failed.file, failed.statement) == (place.file, number):
             since = failed.since

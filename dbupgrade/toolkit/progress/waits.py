@@ -19,7 +19,7 @@ LEFT JOIN LATERAL (
 ) AS wanted ON true
 ORDER BY blocker.xact_start NULLS LAST, blocker.pid
 """
-"""Who keeps the session with the pid $1 from going on. Without the rights of pg_read_all_stats, the server hides most columns
+"""The sessions that block the session with the pid $1. Without the rights of pg_read_all_stats, the server hides most columns
 of others' sessions."""
 PROGRESS = """
 SELECT phase, (SELECT oid::regclass::text FROM pg_class WHERE oid = relid) AS relation, blocks_done AS done, blocks_total AS total, tuples_done AS rows

@@ -13,7 +13,7 @@ from dbupgrade.toolkit.progress.look import CannotLookError, Looker
 from dbupgrade.toolkit.progress.place import Place, Tracker
 
 LOOK_SECONDS = 2.0
-"""Between two looks; a statement that takes less is not looked at."""
+"""Between two observations; a shorter statement is not observed."""
 REPEAT_SECONDS = 15.0
 """Between two lines that say the same of one statement."""
 _BLOCKERS = 5

@@ -320,7 +320,7 @@ def builds(text: str) -> list[Build]:
 
 
 def may_be_repeated(text: str) -> bool:
-    """Whether each statement of a file can be executed again when nobody knows how it ended.
+    """Whether each statement of a file can be executed again if its outcome is unknown.
 
     What an interrupted build leaves is dropped before.
     """

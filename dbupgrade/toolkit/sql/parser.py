@@ -54,7 +54,7 @@ class Statement(Place):
 
     @property
     def tree(self) -> Any:
-        """Its tree, made anew unless it was asked for just now: those of a large file do not fit into memory.
+        """Its tree, parsed again unless it was the last one requested: the trees of a large file do not fit into memory.
 
         It is not to be changed. The rows of a long INSERT … VALUES are left out of it.
         """

@@ -16,7 +16,7 @@ class Rules:
     bodies: bool = True
     """BEGIN … END is one statement."""
     swallows: bool = False
-    """The character after a minus or a slash is never looked at."""
+    """The character after a minus or a slash is skipped."""
 
 
 LIBRARY = Rules()
@@ -33,7 +33,7 @@ _SPACE = re.compile(r"\s*")
 
 
 class UnsplittableError(Exception):
-    """Atlas cannot tell where the statements end."""
+    """Atlas cannot determine where the statements end."""
 
     def __init__(self, place: int) -> None:
         super().__init__(f"at {place}")

@@ -1,4 +1,4 @@
-"""The engine Psql: PostgreSQL's own psql, one session a file, with a history of ours. Guarantees: docs/engines.md."""
+"""The engine Psql: PostgreSQL's own psql, one session for each file, with a history table of ours. Guarantees: docs/engines.md."""
 
 import asyncio
 import shutil
@@ -68,7 +68,7 @@ def apply(call: Call) -> Report:
 async def _apply(
     call: Call, migrations: Sequence[Migration], problems: Sequence[Problem], applying: Applying
 ) -> Report:
-    """Apply under the lock, from the first look at the history to the end."""
+    """Apply the files while holding the lock, which is acquired before the history is read."""
     async with lock.held(call.settings.database, lock.patience(call), lambda: lock.tell(call)) as held:
         lock.limit(call, held)
         try:

@@ -145,7 +145,7 @@ class _File:
             losing.cancel()
 
     async def forget(self) -> None:
-        """End the session in the server, if psql had to be killed: nobody waits for it any more."""
+        """End the session in the server, if psql had to be killed."""
         if self.session.killed and self.process.isdecimal():
             with contextlib.suppress(*BROKEN, asyncpg.PostgresError):
                 await self.held.fetch("SELECT pg_catalog.pg_terminate_backend($1)", int(self.process))

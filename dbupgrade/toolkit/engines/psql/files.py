@@ -37,7 +37,7 @@ class Migration:
     repeatable: bool = False
     """Whether all that it does is undone when it fails: psql's commands may do more than the server knows."""
     builds_concurrently: bool = False
-    """Whether it does nothing else, and nobody waits behind it."""
+    """Whether the file contains nothing else, and blocks no other session."""
 
     @property
     def version(self) -> str:

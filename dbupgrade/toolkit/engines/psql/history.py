@@ -13,7 +13,7 @@ from dbupgrade.toolkit.history.lock import Fetch, Held
 TABLE = "dbupgrade_migrations"
 TRANSACTION_CONSTRAINT = "a_file_must_not_end_its_own_transaction"
 _LENGTH = 255
-"""Of what is read: whoever may write the table may have written anything."""
+"""Longest text that is read: the table may contain anything that its writers put there."""
 _HERE = files(__package__)
 
 

@@ -19,7 +19,7 @@ CONNECTION_LOST = 2
 
 
 class Session:
-    """psql at work, and what it said in the step that it is in."""
+    """A running psql, and its output in the current step."""
 
     def __init__(self, process: asyncio.subprocess.Process, commands: int, step: Transcript) -> None:
         self.process = process

@@ -1,4 +1,4 @@
-"""What psql is told for one file, step by step. Pure."""
+"""The commands that psql receives for one file, step by step. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ def end(migration: Migration, target: Target, mark: str, session: str) -> Step:
 
 
 def _values(migration: Migration, target: Target, **more: str) -> str:
-    """Variables, set anew in each step: a file may have changed them."""
+    """Variables, which are set again in each step, because a file may have changed them."""
     values = {
         "dbupgrade_schema": target.schema,
         "dbupgrade_holder": str(target.holder),

@@ -1,4 +1,4 @@
-"""What happens to columns: those that need each row looked at or written again."""
+"""Changes of columns that scan or rewrite all rows."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Constraints: what is looked at, or built, while others wait."""
+"""Constraints: what is scanned or built while other sessions wait."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -250,7 +250,7 @@ def _validates(table: Name, name: str, at: At) -> Iterator[Hit]:
 
 @on(pb.AlterDomainStmt)
 def changes_domain(tree: Any, at: At) -> Iterator[Hit]:
-    """ALTER DOMAIN: all columns of the domain are looked at."""
+    """ALTER DOMAIN: all columns of the domain are scanned."""
     name = qualified(strings(tree.type_name))
     if at.world.is_new_other("domain", name):
         return

@@ -1,4 +1,4 @@
-"""Partitions: what is looked at when they come, and who waits when they go."""
+"""Partitions: what is scanned when they are attached, and who waits when they are detached."""
 
 from collections.abc import Iterator
 

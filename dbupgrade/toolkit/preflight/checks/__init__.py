@@ -1,4 +1,4 @@
-"""What is looked at before a run. A check is one module here, and one row of CHECKS."""
+"""The checks before a run. A check is one module here, and one row of CHECKS."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,7 +8,7 @@ from dbupgrade.toolkit.preflight.finding import Finding
 from dbupgrade.toolkit.preflight.pending import Pending
 
 Check = Callable[[Facts, Pending], Iterator[Finding]]
-"""Judges the facts; it asks nobody."""
+"""Evaluates the facts, without any I/O."""
 
 CHECKS: tuple[Check, ...] = (
     primary.look,

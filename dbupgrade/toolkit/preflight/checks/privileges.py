@@ -11,7 +11,7 @@ from dbupgrade.toolkit.sql.names import Name, quote, quoted
 
 _NAME = "privileges"
 _INHERIT_BY_GRANT = 160000
-"""The version from which a role inherits by each grant, and not by itself."""
+"""The version from which inheritance is a property of each grant, and no longer of the role."""
 _OWNERSHIP = {
     Right.OWN: "TABLE",
     Right.DROP: "TABLE",
@@ -26,7 +26,7 @@ _OWNERSHIP = {
 
 
 def look(facts: Facts, pending: Pending) -> Iterator[Finding]:
-    """One finding for each command that mends something."""
+    """One finding for each command that fixes something."""
     groups: dict[tuple[str, str], list[Missing]] = {}
     roles: dict[str, list[str]] = {}
     unread: list[str] = []
@@ -173,4 +173,4 @@ _WORDS: dict[str, Callable[[Facts, str, Sequence[Missing]], tuple[str, str]]] = 
     "object": _of_superuser,
     "table": _on_table,
 }
-"""What is missing and what mends it, by the kind of group."""
+"""What is missing and what fixes it, by the kind of group."""

@@ -1,4 +1,4 @@
-"""Whether somebody keeps a table locked that the pending files touch."""
+"""Whether other sessions hold locks on tables that the pending files use."""
 
 from collections.abc import Iterator
 
