@@ -64,6 +64,15 @@ def test_each_alert_has_a_page_that_it_names_and_each_page_an_alert() -> None:
         assert f"]({name}.md)" in pages["index"]
 
 
+def test_the_dashboard_links_to_headings_that_exist() -> None:
+    prefix = re.escape(f"{published.REPOSITORY}/blob/main/")
+    links = re.findall(rf'"{prefix}([^"$]+\.md)(?:#([^"]*))?"', (FILES / "dashboard.json").read_text())
+    assert len(links) >= 8
+    for path, anchor in links:
+        headings = re.findall(r"^#+ (.*)", (REPOSITORY / path).read_text(), re.MULTILINE)
+        assert anchor in {"", *(heading.lower().replace(" ", "-") for heading in headings)}, path
+
+
 def alerts() -> dict[str, Any]:
     """The alerts by name."""
     (group,) = yaml.safe_load(ALERTS.read_text())["groups"]
