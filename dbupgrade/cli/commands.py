@@ -13,19 +13,27 @@ def _examples(*lines: str) -> str:
 
 
 @click.command(
-    epilog=_examples("status", "status -A", "status shop", "status shop -o json | jq .run"),
+    epilog=_examples("status", "status -A --watch", "status shop", "status shop -o json | jq .run"),
     short_help="Show resources, or one with its checks, run and pods",
 )
 @options.all_namespaces
+@click.option(
+    "-w", "--watch", is_flag=True, help="Print one row for each, and each change, until interrupted."
+)
 @options.output
 @options.resource(required=False)
-def status(target: Target, form: Output) -> None:
+def status(target: Target, form: Output, *, watch: bool) -> None:
     """Show the state of the DBUpgrades in a namespace, or of one with its checks, run and pods."""
-    from dbupgrade.cli.actions import show
+    from dbupgrade.cli.actions import show, watching
 
     if target.all_namespaces and (target.name or target.file):
         raise click.UsageError("--all-namespaces cannot be combined with a resource.")
-    show.status(target, form)
+    if watch and form is not Output.TABLE:
+        raise click.UsageError("--watch prints a table: it cannot be combined with --output.")
+    if watch:
+        watching.watch(target)
+    else:
+        show.status(target, form)
 
 
 @click.command(epilog=_examples("history shop"), short_help="List the last runs of a resource")

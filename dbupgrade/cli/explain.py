@@ -38,6 +38,12 @@ _OF_CHECKS = {
     Reason.PRE_CHECK_METRIC_FAILED,
     Reason.POST_CHECK_FAILED,
 }
+_OF_PODS = (
+    ("cannot be scheduled", Failure.UNSCHEDULABLE),
+    ("cannot be pulled", Failure.IMAGE_PULL),
+    ("", Failure.POD_SETTINGS),
+)
+"""Words of `pods.problem`, and the failure that the run ends with if that lasts."""
 _AFTER_THE_RUN = "The migration itself is done and does not run again; the check is evaluated until it holds."
 
 
@@ -154,13 +160,21 @@ def _held(seen: Seen, pods: list[Object]) -> list[Finding]:
         return [finding for check in failing for finding in _failing(check)]
     found = [Finding(Kind.SEEN, f"{seen.reason}: {seen.message}")]
     if seen.reason == Reason.JOB_PENDING and pods and (why := problem(pods[-1])):
-        found.append(Finding(Kind.SEEN, why))
+        found += _not_starting(seen, why)
     elif seen.reason in _ADVICE:
         advice = _ADVICE[Reason(seen.reason)].format(name=seen.name, namespace=seen.namespace)
         found.append(Finding(Kind.ADVICE, advice))
     if seen.is_true(STALLED):
         found.append(Finding(Kind.NEXT, "Stalled: nothing happens until somebody changes the resource."))
     return found
+
+
+def _not_starting(seen: Seen, why: str) -> list[Finding]:
+    """Why the pod does not start, unless the operator has said it by now, and what to do."""
+    told = why.rpartition("cannot be scheduled: ")[2] in seen.message
+    failure = next(failure for words, failure in _OF_PODS if words in why)
+    advice = Finding(Kind.ADVICE, KINDS[failure].advise(seen.secret))
+    return [advice] if told else [Finding(Kind.SEEN, why), advice]
 
 
 def _failing(check: CheckStatus) -> list[Finding]:

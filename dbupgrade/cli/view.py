@@ -1,5 +1,6 @@
 """What people are shown of a resource: pure functions from objects to plain data and to lines of text."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -302,11 +303,22 @@ def _findings(run: Run) -> str:
 
 def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     """Rows below their heads, in columns; states in colour."""
-    every = [heads, *rows]
-    widths = [max(len(row[column]) for row in every) for column in range(len(heads))]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in every]
-    painted = [lines[0], *([_painted(cell) for cell in line] for line in lines[1:])]
-    return ["   ".join(line).rstrip() for line in painted]
+    widths = columns((heads, *rows))
+    return ["   ".join(_cells(heads, widths)).rstrip(), *(row_line(row, widths) for row in rows)]
+
+
+def columns(rows: Iterable[tuple[str, ...]]) -> tuple[int, ...]:
+    """How wide each column must be."""
+    return tuple(max(map(len, column)) for column in zip(*rows, strict=True))
+
+
+def row_line(row: tuple[str, ...], widths: tuple[int, ...]) -> str:
+    """A row in columns of these widths; states in colour."""
+    return "   ".join(map(_painted, _cells(row, widths))).rstrip()
+
+
+def _cells(row: tuple[str, ...], widths: tuple[int, ...]) -> list[str]:
+    return [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
 
 
 def _painted(cell: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,9 @@ def _periodic(refresh: Callable[[Configuration], Awaitable[None]]) -> Callable[[
     return hook
 
 
+_MISSING = re.compile(r"Expected object with name (?P<name>\S+) in \S+/(?P<kind>context|user|cluster)s list")
+
+
 def _words(error: Exception) -> str:
     """Say what is wrong without quoting the file (yaml errors do) or the output of an exec plugin."""
     if isinstance(error, yaml.YAMLError):
@@ -143,4 +147,6 @@ def _words(error: Exception) -> str:
     if not isinstance(error, ConfigException | OSError):
         return "not a kubeconfig: an entry is missing or of the wrong type"
     text = str(error)
+    if missing := _MISSING.search(text):
+        return f"there is no {missing['kind']} {missing['name']}"
     return (text.partition(". ")[0] if text.startswith("exec:") else text)[:200]

@@ -311,7 +311,7 @@ class TestFaults:
         path = tmp_path / "kubeconfig"
         path.write_text(text)
         async with await Client.connect(str(path)) as client:
-            with pytest.raises(Unreachable, match="TLS failed"):
+            with pytest.raises(Unreachable, match="certificate is not trusted"):
                 await client.request("GET", "/version")
 
 

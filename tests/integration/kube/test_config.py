@@ -98,6 +98,8 @@ class TestKubeconfig:
         path.write_text(yaml.safe_dump(content))
         async with await Client.connect(str(path), "other") as client:
             assert await who_am_i(client) == "bob"
+        with pytest.raises(ConfigurationError, match="there is no context absent"):
+            await Client.connect(str(path), "absent")
 
     async def test_an_exec_plugin_is_asked_again(
         self,
@@ -199,5 +201,7 @@ def test_the_namespace_of_the_context_is_the_default_one(
     assert config.default_namespace(str(two)) == "default"
     assert config.default_namespace(str(tmp_path / "none")) == "default"
     one.write_text("[1, 2]")
-    with pytest.raises(ConfigurationError, match="malformed"):
+    with pytest.raises(
+        ConfigurationError, match="not a kubeconfig: an entry is missing or of the wrong type"
+    ):
         config.default_namespace()

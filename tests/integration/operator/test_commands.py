@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from dbupgrade.api.names import API_VERSION
+from dbupgrade.cli.view import LIST_HEADS
 from tests.integration.harness.scene import IMAGE, NAME, condition, is_finished, run_of, spec
 from tests.integration.harness.standin import SQL_ERROR, SUCCESS
 from tests.integration.harness.waiting import PATIENCE
@@ -86,6 +88,24 @@ async def test_a_person_follows_a_run_to_its_end(scene: Scene) -> None:
     assert (await command(scene, "logs", NAME)).out == "exit code 0\n"
     refused = await command(scene, "retry", NAME)
     assert (refused.code, "nothing to retry: the last run succeeded" in refused.err) == (1, True)
+
+
+async def test_a_watch_prints_the_list_and_then_each_change_until_it_is_interrupted(scene: Scene) -> None:
+    await scene.start()
+    scene.standin.ending = SUCCESS
+    watching = await begin(scene, "status", "--watch")
+    assert watching.stdout
+    heads = await asyncio.wait_for(watching.stdout.readline(), PATIENCE)
+    assert heads.decode().split() == list(LIST_HEADS)
+    await scene.create()
+    seen: list[list[str]] = []
+    while not seen or seen[-1][2] != "Ready":
+        line = await asyncio.wait_for(watching.stdout.readline(), PATIENCE)
+        seen.append(line.decode().split())
+    assert {row[1] for row in seen} == {NAME}
+    watching.send_signal(signal.SIGINT)
+    ended = await asyncio.wait_for(answer(watching), PATIENCE)
+    assert (ended.code, ended.err) == (130, "")
 
 
 async def test_a_failure_is_explained_and_tried_again(scene: Scene) -> None:

@@ -180,3 +180,14 @@ def test_what_the_preflight_found_is_shown_with_the_command_that_mends_it() -> N
         "Preflight info (pooler): a pooler",
     ]
     assert "status.preflight" in shown[4]
+
+
+def test_a_pod_that_cannot_be_scheduled_is_told_once_with_what_to_do() -> None:
+    said = "0/1 nodes are available: 1 node(s) didn't match."
+    scheduled = {"type": "PodScheduled", "status": "False", "message": said}
+    advice = f"What to do: {KINDS[Failure.UNSCHEDULABLE].advise('login')}"
+    pods = [pod(conditions=[scheduled])]
+    told = f"Job x: pod shop-1a2b-x cannot be scheduled: {said}"
+    assert explain(seen("Progressing", "JobPending", told), pods) == [f"JobPending: {told}", advice]
+    early = explain(seen("Progressing", "JobPending", "Job x was created"), pods)
+    assert early[1:] == [f"The pod cannot be scheduled: {said}", advice]
