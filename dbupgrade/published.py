@@ -4,7 +4,7 @@ Written by `make manifests` from pyproject.toml ([tool.dbupgrade] and [project.u
 """
 
 IMAGES = "subbug"
-CHARTS = "oci://registry-1.docker.io/subbug"
+CHARTS = "oci://registry-1.docker.io/subbugcharts"
 REPOSITORY = "https://github.com/subbug/dbupgrade"
 
 

@@ -27,6 +27,7 @@ PAGES = (
 SUFFIXES = {"", ".hcl", ".json", ".md", ".tf", ".tpl", ".txt", ".yaml", ".yml"}
 """Files in which names stand as text; code imports them."""
 DEFAULT_REGISTRY = "docker.io/"
+_SAME_REGISTRY = "registry-1.docker.io/"  # what Helm has to call it
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,29 @@ class Names:
         known = "." in first or ":" in first or first == "localhost"
         return self.images if known else DEFAULT_REGISTRY + self.images
 
+    @property
+    def overwrite_each_other(self) -> bool:
+        """Whether a chart would take the place of an image: to a registry both are one kind of thing, and here they have one name."""
+        charts = self.charts.removeprefix("oci://").replace(_SAME_REGISTRY, DEFAULT_REGISTRY)
+        return charts == self.full_images
+
 
 CURRENT = Names(published.IMAGES, published.CHARTS, published.REPOSITORY)
 """What the files say."""
 
 
 def wanted() -> Names:
-    """The setting."""
+    """The setting. Raises SystemExit where it cannot be meant."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     own = project["tool"]["dbupgrade"]
     images = own["images"].removeprefix(DEFAULT_REGISTRY)
-    return Names(images, own["charts"], project["project"]["urls"]["Repository"])
+    names = Names(images, own["charts"], project["project"]["urls"]["Repository"])
+    if names.overwrite_each_other:
+        raise SystemExit(
+            f"pyproject.toml: images and charts are both in {names.full_images}: the chart dbupgrade-operator "
+            "would overwrite the image dbupgrade-operator; give the charts a location of their own"
+        )
+    return names
 
 
 def files() -> Iterator[tuple[Path, str]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OTHER = {
     "https://github.com/subbug/dbupgrade": "https://git.acme.example/tools/dbupgrade",
     "docker.io/subbug": "registry.acme.example/db",
-    "oci://registry-1.docker.io/subbug": "oci://registry.acme.example/charts",
+    "oci://registry-1.docker.io/subbugcharts": "oci://registry.acme.example/charts",
 }
 OLD = re.compile(r"subbug(?!\.learning|\\\.learning|-learning)|registry-1\.docker")
 TESTS = (

@@ -9,7 +9,7 @@ import pytest
 from deploy import publishing
 from deploy.publishing import Names
 
-HUB = Names("subbug", "oci://registry-1.docker.io/subbug", "https://github.com/subbug/dbupgrade")
+HUB = Names("subbug", "oci://registry-1.docker.io/subbugcharts", "https://github.com/subbug/dbupgrade")
 OWN = Names("ghcr.io/acme/db", "oci://ghcr.io/acme/charts", "https://git.acme.example/tools/dbupgrade")
 
 
@@ -22,9 +22,9 @@ OWN = Names("ghcr.io/acme/db", "oci://ghcr.io/acme/charts", "https://git.acme.ex
             "ARG ATLAS_IMAGE=docker.io/subbug/dbupgrade-atlas:0.1.0",
             "ARG ATLAS_IMAGE=ghcr.io/acme/db/dbupgrade-atlas:0.1.0",
         ),
-        ("repository: oci://registry-1.docker.io/subbug\n", "repository: oci://ghcr.io/acme/charts\n"),
+        ("repository: oci://registry-1.docker.io/subbugcharts\n", "repository: oci://ghcr.io/acme/charts\n"),
         (
-            "oci://registry-1.docker.io/subbug/dbupgrade-operator",
+            "oci://registry-1.docker.io/subbugcharts/dbupgrade-operator",
             "oci://ghcr.io/acme/charts/dbupgrade-operator",
         ),
         (
@@ -49,7 +49,7 @@ def test_names_change_and_change_back(hub: str, own: str) -> None:
         "deploy/helm/dbupgrade-operator",
         "mirror.example.com/subbug/dbupgrade-operator:0.1.0",
         "subbug/dbupgrade-something",
-        "oci://registry-1.docker.io/subbug-charts",
+        "oci://registry-1.docker.io/subbug",
         "https://github.com/subbug/dbupgrade-examples",
     ],
 )
@@ -69,6 +69,19 @@ def test_what_is_not_ours_stays(text: str) -> None:
 )
 def test_images_with_their_registry(images: str, full: str) -> None:
     assert Names(images, "", "").full_images == full
+
+
+@pytest.mark.parametrize(
+    ("images", "charts", "wrong"),
+    [
+        ("subbug", "oci://registry-1.docker.io/subbug", True),
+        ("subbug", "oci://registry-1.docker.io/subbugcharts", False),
+        ("ghcr.io/acme", "oci://ghcr.io/acme", True),
+        ("ghcr.io/acme", "oci://ghcr.io/acme/charts", False),
+    ],
+)
+def test_a_chart_must_not_overwrite_an_image(images: str, charts: str, wrong: bool) -> None:
+    assert Names(images, charts, "").overwrite_each_other is wrong
 
 
 def test_pages_name_no_images_of_others() -> None:
