@@ -19,7 +19,7 @@ OTHER = {
     "docker.io/subbug": "registry.acme.example/db",
     "oci://registry-1.docker.io/subbugcharts": "oci://registry.acme.example/charts",
 }
-OLD = re.compile(r"subbug(?!\.learning|\\\.learning|-learning)|registry-1\.docker")
+OLD = re.compile(r"subbug(?!\.learning|\\\.learning|-learning)")
 TESTS = (
     "tests/unit/test_settings.py",
     *(f"tests/packaging/test_{name}.py" for name in ("scripts", "chart", "migrate_chart")),
