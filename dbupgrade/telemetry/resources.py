@@ -134,7 +134,7 @@ class Resources(Collector):
             labels=labels,
         )
         seconds = CounterMetricFamily(
-            "dbupgrade_runs_seconds", "Time that the runs of dbupgrade_runs_total took", labels=labels
+            "dbupgrade_runs_seconds", "Total duration of the runs that ended", labels=labels
         )
         for key, totals in self._totals.items():
             for outcome, total in totals.items():
@@ -146,7 +146,7 @@ class Resources(Collector):
     def _slow_runs(self) -> Family:
         family = GaugeMetricFamily(
             "dbupgrade_run_slow",
-            "1 while an active run has used three quarters of spec.runner.activeDeadlineSeconds",
+            "1 while a run has used three quarters of spec.runner.activeDeadlineSeconds",
             labels=_RESOURCE,
         )
         for key in islice(self._slow, self._most):
@@ -158,7 +158,9 @@ class Resources(Collector):
     def _pending_migrations(self) -> Family:
         """By namespace, as long as there is a resource in it; beyond the bound without a namespace."""
         family = GaugeMetricFamily(
-            "dbupgrade_pending_migrations", "Migrations known and not yet applied", labels=["namespace"]
+            "dbupgrade_pending_migrations",
+            "Migrations that are known but not applied yet",
+            labels=["namespace"],
         )
         pending = dict.fromkeys((key.namespace for key in chain(self._unready, self._ready)), 0)
         for key, count in self._pending.items():
@@ -172,7 +174,7 @@ class Resources(Collector):
 
     def _check_failures(self) -> Family:
         family = CounterMetricFamily(
-            "dbupgrade_check_failures", f"Checks that did not hold; {_AT_ZERO}", labels=["check"]
+            "dbupgrade_check_failures", f"Checks that failed; {_AT_ZERO}", labels=["check"]
         )
         for name, total in self._checks.items():
             family.add_metric([name], self._shown(total).events)
