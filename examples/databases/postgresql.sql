@@ -10,7 +10,8 @@ GRANT shop_migrations TO CURRENT_USER;
 CREATE DATABASE shop OWNER shop_migrations;
 
 \connect shop
-REVOKE CREATE ON SCHEMA public FROM PUBLIC;            -- as it is from PostgreSQL 15 on
+-- As it is from PostgreSQL 15 on. Before, only a superuser can do it: others get a warning, and the application can create tables, too.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO shop_migrations;
 GRANT USAGE ON SCHEMA public TO shop;
 

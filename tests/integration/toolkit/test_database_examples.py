@@ -157,7 +157,8 @@ def test_postgresql(database: Database, administrator: str) -> None:
     code, text = database.apply(_connection("postgresql"), _secrets("postgresql"))
     assert code == 0, text
     assert database.refused("shop", "change-me-too", "insert into orders (note) values ('x')") is None
-    assert database.refused("shop", "change-me-too", "create table mine (id int)") == "42501"
+    if administrator == "admin":  # before PostgreSQL 15, nobody else can take that from everybody
+        assert database.refused("shop", "change-me-too", "create table mine (id int)") == "42501"
     assert database.refused("shop", "change-me-too", "alter table orders add mine int") == "42501"
 
 
