@@ -18,14 +18,14 @@ from dbupgrade.objects import Object
 
 _ADVICE = {
     Reason.SUSPENDED: "Resume it: kubectl dbupgrade resume {name}",
-    Reason.SECRET_NOT_FOUND: "Create the Secret, or correct its name and key in spec.database. The operator looks again every 30 s.",
+    Reason.SECRET_NOT_FOUND: "Create the Secret, or correct its name and key in spec.database. The operator checks again every 30 s.",
     Reason.INVALID_SPEC: "Correct the field that the message names, or the URL in the Secret.",
     Reason.DATABASE_BUSY: "Another migration uses the database. This one starts automatically when the other has finished.",
     Reason.AWS_NOT_SUPPORTED: "Enable AWS in the operator's settings (aws.enabled), or set spec.database.aws or spec.database.connection.",
     Reason.AWS_AUTH_FAILED: "Check spec.database.aws.roleArn, and that the role's trust policy has the ExternalId {namespace}/{name}.",
     Reason.POST_CHECK_BAKE_TIME_WAITING: "The migration is done. The checks after it start when the bake time is over.",
     Reason.JOB_PENDING: "The Job exists and its pod is starting. Watch it: kubectl dbupgrade wait {name}",
-    Reason.WAITING_FOR_LOCK: "A statement waits for a lock that somebody else holds. Wait for that session to end, or end it: "
+    Reason.WAITING_FOR_LOCK: "A statement waits for a lock that another session holds. Wait for that session to end, or end it: "
     "SELECT pg_terminate_backend(PID)",
     Reason.MIGRATION_IN_PROGRESS: "The migration is running. Watch it: kubectl dbupgrade logs {name} --follow",
 }

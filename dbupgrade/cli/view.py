@@ -100,7 +100,7 @@ class Seen:
 
     @property
     def given_up(self) -> bool:
-        """Whether nothing will happen without a person; not while a retry of the failure is still to come."""
+        """Whether nothing happens until somebody changes the resource; false while a retry of the failure is due."""
         return self.is_true(conditions.STALLED) and not self.retry_pending
 
     @property

@@ -35,7 +35,7 @@ def running(observed: Observed, status: Status, reason: Reason, message: str) ->
 def held(
     observed: Observed, status: Status, reason: Reason, message: str, *, stalled: bool = False
 ) -> Status:
-    """Blocked or failed: both False with the same reason. `stalled`: nothing will happen without a person."""
+    """Blocked or failed: both False with the same reason. `stalled`: nothing happens until somebody changes the resource."""
     both = (ConditionStatus.FALSE, reason)
     return _with(observed, status, both, both, message, stalled=stalled)
 

@@ -90,7 +90,7 @@ async def _say(on: Session, seen: Seen, verdict: Verdict, consequence: _Conseque
             raise CommandError(_denied(on, verdict, str(error))) from None
         else:
             return answer.text
-    raise CommandError("the resource changes all the time; nothing was written, try again")
+    raise CommandError("the resource was changed repeatedly in the meantime; nothing was written, try again")
 
 
 def _denied(on: Session, verdict: Verdict, why: str) -> str:

@@ -202,7 +202,7 @@ async def _remove(jobs: ResourceClient, namespace: str, name: str) -> None:
     except NotFound:
         return
     except Forbidden as error:
-        style.echo(_denied(namespace, f"delete the Job {name}, which ends by itself", error), error=True)
+        style.echo(_denied(namespace, f"delete the Job {name}, which ends automatically", error), error=True)
 
 
 def _show(found: Plan, form: str) -> None:

@@ -18,7 +18,7 @@ WAITING = "waiting for the database: "
 class Hold:
     """Why no run may start now.
 
-    `stalled`: nothing will change without a person. `backoff` and `requeue_after`: when to look again, see Decision.
+    `stalled`: nothing changes until somebody intervenes. `backoff` and `requeue_after`: when to look again, see Decision.
     """
 
     reason: Reason
