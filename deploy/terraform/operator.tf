@@ -26,7 +26,7 @@ resource "kubectl_manifest" "dbupgrade" {
   depends_on = [terraform_data.namespace, terraform_data.credentials]
 }
 
-# The operator refuses another database for a DBUpgrade: it is made anew.
+# The operator rejects another database for a DBUpgrade, so the DBUpgrade is replaced.
 resource "terraform_data" "database" {
   for_each = local.upgrades
 

@@ -12,10 +12,10 @@ state() {
 }
 
 if [ "$action" = remove ]; then
-  seen=$(state "$@") || fail "cannot be read: is the cluster there, and kubectl right?"
+  seen=$(state "$@") || fail "the Job cannot be read: check that the cluster is reachable, and that the variable kubectl is right"
   case " $seen " in
     "  " | *" Complete "* | *" Failed "*) ;;
-    *) fail "the migration is still running: wait for its end, or delete the Job yourself if it must not go on" ;;
+    *) fail "the migration is still running: wait until it has ended, or delete the Job yourself to stop it" ;;
   esac
   "$@" --namespace "$NAMESPACE" delete job "$NAME" --ignore-not-found
   exit

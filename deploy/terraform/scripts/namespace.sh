@@ -36,7 +36,7 @@ fi
 
 [ -n "$seen" ] || exit 0
 [ "${seen#* }" = "$ID" ] || keep "this module did not create it"
-end=$(($(date +%s) + 60))
+end=$(($(date +%s) + 120))
 while :; do
   rest=$(left "$@") || keep "what is in it cannot be listed"
   [ -n "$rest" ] || break
