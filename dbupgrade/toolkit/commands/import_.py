@@ -95,8 +95,7 @@ def _report(call: Call, form: Format, files: Sequence[str], found: Standing) -> 
     if found.unknown:
         call.output.event(
             "unknown",
-            f"{counted(len(found.unknown), 'migration')} in the history of {form.tool} is not in the folder: "
-            f"{', '.join(found.unknown[:_NAMED])}",
+            f"applied by {form.tool}, but not in the folder: {', '.join(found.unknown[:_NAMED])}. A new database will not get it",
             level="warning",
             migrations=found.unknown[:_NAMED],
         )

@@ -124,15 +124,15 @@ def _refuse_code(found: Found, source: Source) -> None:
 
 
 def _key(version: str) -> Key:
-    return tuple(int(part) for part in re.split(r"[._]", version))
+    """The numbers of a version; to Flyway, 1 and 1.0 are the same."""
+    numbers = [int(part) for part in re.split(r"[._]", version)]
+    while len(numbers) > 1 and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
 
 
 def _identity(key: Key) -> str:
-    """To Flyway, 1 and 1.0 are the same version."""
-    numbers = list(key)
-    while len(numbers) > 1 and numbers[-1] == 0:
-        numbers.pop()
-    return ".".join(map(str, numbers))
+    return ".".join(map(str, key))
 
 
 def checksum(text: str) -> int:

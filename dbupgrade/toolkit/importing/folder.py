@@ -10,16 +10,21 @@ from dbupgrade.toolkit.importing.model import Source
 
 _MAX_FILE_BYTES = 64 << 20
 _BOM = "utf-8-sig"
+_READ = {".sql", ".conf"}
+"""Of other files, only the names count: a folder may hold a whole repository."""
 
 
 def read(path: Path) -> list[Source]:
-    """The text files of a folder and its subfolders in the order of their paths, or one file. Raises FolderError."""
+    """The files of a folder and its subfolders in the order of their paths, or one file. Raises FolderError."""
     if path.is_file():
         return [Source(path.name, _text(path))]
     if not path.is_dir():
         raise FolderError(f"{path} does not exist")
     files = sorted(each for each in path.rglob("*") if each.is_file() and not _hidden(each.relative_to(path)))
-    return [Source(each.relative_to(path).as_posix(), _text(each)) for each in files]
+    return [
+        Source(each.relative_to(path).as_posix(), _text(each) if each.suffix in _READ else "")
+        for each in files
+    ]
 
 
 def _hidden(path: Path) -> bool:
@@ -27,18 +32,15 @@ def _hidden(path: Path) -> bool:
 
 
 def _text(path: Path) -> str:
-    """A byte order mark is no part of the text; what is not SQL need not be text, as only its name counts."""
+    """The text without its byte order mark."""
     if path.stat().st_size > _MAX_FILE_BYTES:
         raise FolderError(
             f"{path} is larger than {_MAX_FILE_BYTES >> 20} MiB: load data in another way than by a migration"
         )
-    data = path.read_bytes()
     try:
-        return data.decode(_BOM)
+        return path.read_bytes().decode(_BOM)
     except UnicodeDecodeError:
-        if path.suffix == ".sql":
-            raise FolderError(f"{path} is not UTF-8: convert it, for example with iconv") from None
-        return ""
+        raise FolderError(f"{path} is not UTF-8: convert it, for example with iconv") from None
 
 
 def write(target: Path, files: Mapping[str, str], *, sums: bool) -> int:

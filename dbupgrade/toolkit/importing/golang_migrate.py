@@ -14,7 +14,7 @@ from dbupgrade.toolkit.importing.model import (
     Source,
 )
 
-_NAME = re.compile(r"(\d+)_(.*)\.(up|down)\.\w+")
+_NAME = re.compile(r"(\d+)_(.*)\.(up|down)\.(\w+)")
 
 
 def _read(sources: Sequence[Source]) -> Found:
@@ -24,6 +24,11 @@ def _read(sources: Sequence[Source]) -> Found:
         if match and match[3] == "down":
             found.left_out.append(
                 LeftOut(source.path, "it undoes a migration, and there is no rollback", expected=True)
+            )
+        elif match and match[4] != "sql":
+            found.refuse(
+                source.path,
+                f"ends in .{match[4]}: only SQL can be converted; if it is SQL, rename it to .sql",
             )
         elif match:
             number = int(match[1])

@@ -41,12 +41,7 @@ def duplicates(migrations: Sequence[Migration]) -> Iterator[Problem]:
     """The migrations that have the version of one before them."""
     first: dict[Key, str] = {}
     for migration in migrations:
-        other = first.setdefault(_significant(migration.key), migration.source)
+        other = first.setdefault(migration.key, migration.source)
         if other != migration.source:
             what = f"has the same version as {other}: remove one of them"
             yield Problem(Failure.DUPLICATE_VERSION, (migration.source,), what)
-
-
-def _significant(key: Key) -> Key:
-    """1 and 1.0 are the same."""
-    return _significant(key[:-1]) if len(key) > 1 and key[-1] == 0 else key

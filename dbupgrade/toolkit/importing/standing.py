@@ -30,19 +30,19 @@ def standing(migrations: Sequence[Migration], applied: Applied) -> Standing:
         migration.source for migration, there in zip(migrations[:done], has, strict=False) if not there
     ]:
         raise HistoryError(
-            f"{_named(missing)} was never applied, but {migrations[done - 1].source}, which comes after it, was: apply it with "
-            "the tool that you come from, then import again"
+            f"never applied, although {migrations[done - 1].source} was, which comes later: {_named(missing)}. Apply what is "
+            "missing with the tool that you come from, then import again"
         )
     unknown = sorted(set(applied.checksums) - {migration.identity for migration in migrations})
     newest = max((migration.key for migration in migrations if migration.identity), default=())
     if unknown and (done == 0 or (applied.last or ()) > newest):
         raise HistoryError(
-            f"{_named(unknown)} was applied and is not in the folder, so that it would be applied again with the next import: "
-            "import the folder that the database was migrated with"
+            f"applied, but not in the folder: {_named(unknown)}. The next import would apply it again: import the folder that "
+            "the database was migrated with"
         )
     if changed := [migration.source for migration in migrations[:done] if _changed(migration, applied)]:
         raise HistoryError(
-            f"{_named(changed)} was changed after it was applied: restore its content, and put the change into a new file"
+            f"changed after it was applied: {_named(changed)}. Restore the content, and put the change into a new file"
         )
     return Standing(done, tuple(unknown))
 

@@ -137,7 +137,7 @@ REFUSED = [
     ),
     pytest.param(
         "UPDATE schema_migrations SET version = 4",
-        "4 was applied and is not in the folder",
+        "applied, but not in the folder: 4.",
         id="a newer database",
     ),
     pytest.param(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dbupgrade.toolkit.importing import FORMATS
+from dbupgrade.toolkit.folder import FolderError
+from dbupgrade.toolkit.importing import FORMATS, folder
 from dbupgrade.toolkit.importing.flyway import checksum
 from dbupgrade.toolkit.importing.model import Applied, Found, HistoryError, Migration, Source
 from dbupgrade.toolkit.importing.names import duplicates, file_names
@@ -14,6 +15,7 @@ from dbupgrade.toolkit.importing.standing import Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from dbupgrade.toolkit.importing.model import Key, Row
 
@@ -119,6 +121,12 @@ def test_converted(tool: str, files: dict[str, str], expected: dict[str, str], l
 
 
 REFUSED = [
+    pytest.param(
+        "golang-migrate",
+        {"1_a.up.pgsql": ""},
+        "1_a.up.pgsql: ends in .pgsql",
+        id="golang-migrate: another end",
+    ),
     pytest.param("flyway", {"V1__a.java": ""}, "V1__a.java: is a migration in code", id="flyway: Java"),
     pytest.param("flyway", {"R__a.kt": ""}, "R__a.kt: is a migration in code", id="flyway: repeatable code"),
     pytest.param(
@@ -170,6 +178,20 @@ def test_refused(tool: str, files: dict[str, str], text: str) -> None:
     assert problem.text.startswith(text)
 
 
+def test_what_is_read_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "old/1_a.up.sql").write_bytes(b"\xef\xbb\xbfselect 1;")
+    (tmp_path / ".git/2_b.up.sql").write_text("select 2;")
+    (tmp_path / "data.bin").write_bytes(b"\xff")
+    assert folder.read(tmp_path) == [Source("data.bin", ""), Source("old/1_a.up.sql", "select 1;")]
+    (tmp_path / "3_c.up.sql").write_bytes(b"select '\xff';")
+    with pytest.raises(FolderError, match=r"3_c.up.sql is not UTF-8"):
+        folder.read(tmp_path)
+    with pytest.raises(FolderError, match="does not exist"):
+        folder.read(tmp_path / "nowhere")
+
+
 OUTSIDE = [
     ("flyway", {"V1__a.sql": "x", "V1__a.sql.conf": "executeInTransaction = FALSE"}),
     ("goose", {"1_a.sql": "-- +goose no transaction\n-- +goose up\nx;"}),
@@ -210,9 +232,9 @@ def test_versions_are_in_order_as_text(keys: Sequence[Key], versions: list[str])
 
 
 def test_two_files_of_one_version() -> None:
-    found = [Migration("V1__a.sql", (1,), "a", ""), Migration("V1.0__b.sql", (1, 0), "b", "")]
-    assert [each.text for each in duplicates(found)] == [
-        "V1.0__b.sql: has the same version as V1__a.sql: remove one of them"
+    found = read("flyway", {"V1__a.sql": "", "V1_0__b.sql": ""})
+    assert [each.text for each in duplicates(found.migrations)] == [
+        "V1_0__b.sql: has the same version as V1__a.sql: remove one of them"
     ]
 
 
@@ -299,12 +321,12 @@ def test_how_far_a_database_is(applied: Applied, found: Standing) -> None:
 
 
 NOT_TAKEN = [
-    pytest.param(Applied({"2": "c2"}, last=(2,)), "a was never applied, but b", id="a gap"),
     pytest.param(
-        Applied({"1": "", "3": ""}, last=(3,)), "3 was applied and is not in the folder", id="ahead"
+        Applied({"2": "c2"}, last=(2,)), "never applied, although b was, which comes later: a.", id="a gap"
     ),
-    pytest.param(Applied({"x": ""}), "x was applied and is not in the folder", id="another folder"),
-    pytest.param(Applied({"1": "other"}, last=(1,)), "a was changed after it was applied", id="changed"),
+    pytest.param(Applied({"1": "", "3": ""}, last=(3,)), "applied, but not in the folder: 3.", id="ahead"),
+    pytest.param(Applied({"x": ""}), "applied, but not in the folder: x.", id="another folder"),
+    pytest.param(Applied({"1": "other"}, last=(1,)), "changed after it was applied: a.", id="changed"),
 ]
 
 
