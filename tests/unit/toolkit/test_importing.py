@@ -234,7 +234,7 @@ def test_versions_are_in_order_as_text(keys: Sequence[Key], versions: list[str])
 def test_two_files_of_one_version() -> None:
     found = read("flyway", {"V1__a.sql": "", "V1_0__b.sql": ""})
     assert [each.text for each in duplicates(found.migrations)] == [
-        "V1_0__b.sql: has the same version as V1__a.sql: remove one of them"
+        "V1__a.sql: has the same version as V1_0__b.sql: remove one of them"
     ]
 
 
