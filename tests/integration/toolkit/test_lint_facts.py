@@ -68,7 +68,7 @@ def test_the_size_and_who_holds_a_lock_are_told(toolkit: Toolkit) -> None:
         (finding,) = _findings(toolkit)
     assert finding["level"] == "warning"
     assert "orders (" in finding["why"]
-    assert "about 2 thousand rows) while it is built; right now it is locked by" in finding["why"]
+    assert "about 2 thousand rows) wait while it is built; right now it is locked by" in finding["why"]
     (toolkit.folder / ".atlas.hcl").write_text('lint {\n  threshold = "8 kB"\n}\n')
     assert _findings(toolkit)[0]["level"] == "error"
 
