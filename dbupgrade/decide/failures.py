@@ -176,7 +176,7 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.CHECKSUM: FailureKind(
         Retry.NEVER,
         "atlas.sum is missing or does not match the files",
-        "Run `atlas migrate hash` on the folder, review the change and rebuild the image.",
+        "Run `dbupgrade migrate hash` on the folder, review the change and rebuild the image.",
         exit_code=ExitCode.CHECKSUM,
     ),
     Failure.AUTHENTICATION: FailureKind(

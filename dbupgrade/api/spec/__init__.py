@@ -53,7 +53,7 @@ class Spec(Model):
         ),
         Rule(
             "policy.statementTimeout",
-            "must not be set with dialect mysql: MySQL has no time limit for the statements of a migration",
+            "must not be set with dialect mysql: MySQL can limit the time of SELECT statements only (MariaDB is treated like MySQL)",
             f"!has(self.policy) || !has(self.policy.statementTimeout) || !{_MYSQL}",
             lambda spec: spec.policy.statement_timeout is None or not spec.uses_mysql,
         ),

@@ -6,7 +6,7 @@ from dbupgrade.api.spec.migrations import Engine
 from dbupgrade.api.spec.policy import Policy
 from dbupgrade.pod.connection.url import POSTGRESQL
 
-STATEMENT_ON_MYSQL = "MySQL has no time limit for the statements of a migration"
+STATEMENT_ON_MYSQL = "MySQL can limit the time of SELECT statements only (MariaDB is treated like MySQL)"
 
 
 def problem(url: str, engine: Engine, policy: Policy) -> str:

@@ -13,7 +13,7 @@ LOCK, STATEMENT = Policy(lock_timeout="1s"), Policy(statement_timeout="1m")
 @pytest.mark.parametrize(
     ("url", "engine", "policy", "words"),
     [
-        (MYSQL, Engine.ATLAS, STATEMENT, "MySQL has no time limit for the statements of a migration: "),
+        (MYSQL, Engine.ATLAS, STATEMENT, "MySQL can limit the time of SELECT statements only (MariaDB is treated like MySQL): "),
         ("mariadb://u:p@h/d", Engine.COMMAND, STATEMENT, "remove spec.policy.statementTimeout"),
         (MYSQL, Engine.ATLAS, LOCK, ""),
         (MYSQL, Engine.COMMAND, LOCK, "engine Command receives spec.policy.lockTimeout in PGOPTIONS, which only PostgreSQL clients read"),
