@@ -1,6 +1,7 @@
 """The folder compared with the database."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dbupgrade.api.failure import Failure
@@ -40,7 +41,7 @@ def with_database(call: Call, files: Files, problems: list[Problem]) -> State:
     known = _ledger(call)
     if problems:
         files = _excuse(call, files, problems, known)
-    state = _uncovered(call, _in_order(call, files, _safe_state(call, files)))
+    state = _in_order(call, files, _safe_state(call, files))
     _unchanged(call, files, state, known)
     call.measured.pending = len(state.pending)
     if state.missing:
@@ -76,9 +77,9 @@ def _uncovered(call: Call, state: State) -> State:
 
 
 def state(call: Call) -> State:
-    """What Atlas says of folder and database. Raises AtlasError."""
+    """What Atlas says of folder and database, without what a baseline covers. Raises AtlasError."""
     try:
-        return call.atlas.status(call.source)
+        return _uncovered(call, call.atlas.status(call.source))
     except AtlasError as error:
         # Tables, and a history without a row: what `apply` and `baseline` make of it is their matter.
         if error.failure is not Failure.NOT_CLEAN or call.given.command == "status":
@@ -279,8 +280,12 @@ def _safe_state(call: Call, files: Files) -> State:
         if pending & {part.name for part in parts}:
             call.output.event(
                 "converted",
-                f"{name} contains CONCURRENTLY: it is applied as {', '.join(part.name for part in parts)}",
+                f"{name} contains CONCURRENTLY: it is applied {_in_parts(name, [part.name for part in parts])}",
                 file=name,
                 parts=[part.name for part in parts],
             )
     return found
+
+
+def _in_parts(name: str, parts: Sequence[str]) -> str:
+    return "without a transaction" if list(parts) == [name] else f"as {', '.join(parts)}"

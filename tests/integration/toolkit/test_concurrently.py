@@ -69,6 +69,18 @@ def test_a_baseline_at_apply_has_no_parts(toolkit: Toolkit) -> None:
     assert toolkit.run("status").code == 0
 
 
+def test_what_a_baseline_covers_need_not_be_convertible(toolkit: Toolkit) -> None:
+    toolkit.write(
+        v1="create table p (id int) partition by list (id);", v2="create index concurrently p_id on p (id);"
+    )
+    toolkit.write(v3="create table t (a int);")
+    toolkit.execute("create table p (id int) partition by list (id)")
+    assert toolkit.run("plan", MIGRATE_BASELINE_VERSION="1").code == 10
+    applied = toolkit.run("apply", MIGRATE_BASELINE_VERSION="2")
+    assert (applied.code, applied.event("finished")["applied"]) == (0, 1), applied.text
+    assert "CONCURRENTLY" not in applied.text
+
+
 def test_an_invalid_index_is_dropped_and_built_again(toolkit: Toolkit) -> None:
     index = "select 1; create unique index concurrently if not exists t_a on t (a);"
     toolkit.write(v1=TABLE, v2="insert into t values (1), (1);", v3=index)
