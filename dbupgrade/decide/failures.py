@@ -68,9 +68,10 @@ KINDS: dict[Failure, FailureKind] = {
     ),
     Failure.ATLAS_UNUSABLE: FailureKind(
         Retry.BACKOFF,
-        "no usable `atlas` executable was found",
+        "the `atlas` executable cannot be used",
         "Correct the operator's setting atlasImage: the image must contain an executable `atlas` for the node's architecture, at "
-        "/atlas, /usr/local/bin/atlas, /usr/bin/atlas or /bin/atlas. Without the setting, the runner uses its own engine.",
+        "/atlas, /usr/local/bin/atlas, /usr/bin/atlas or /bin/atlas, in a version that supports the database server (0.13 does not "
+        "support PostgreSQL 16 and newer). Without the setting, the runner uses its own engine.",
         exit_code=ExitCode.USAGE,
     ),
     Failure.SECRET_NOT_FOUND: FailureKind(

@@ -53,6 +53,8 @@ _CLASSES: tuple[tuple[Failure, str], ...] = (
     (Failure.INTERRUPTED, r"(?m:^)(Error: )?interrupted: "),
     (Failure.CHECKSUM, r"checksum (mismatch|file not found|file format invalid)"),
     (Failure.NOT_CLEAN, r"is not clean"),
+    # Atlas 0.13 asks PostgreSQL for settings that version 16 removed.
+    (Failure.ATLAS_UNUSABLE, r"postgres: unexpected number of rows"),
     (Failure.BASELINE_NOT_FOUND, r"baseline version .* not found"),
     (Failure.MISSING_FOLDER, r"sql/migrate: stat .*no such file or directory|sql/migrate: .*not a dir"),
     (

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from dbupgrade.api.exit_codes import ExitCode
 from dbupgrade.api.failure import Failure
 from dbupgrade.decide.failures import KINDS
+from dbupgrade.toolkit.exits import exit_code
+from e2e.cluster.postgres_versions import VERSIONS
+from tests.versions.conftest import CLI_VERSIONS, ENGINES, Place
 from tests.versions.databases import OnMariaDb
 from tests.versions.engines import Psql
 
 if TYPE_CHECKING:
-    from tests.versions.conftest import Place
+    from pathlib import Path
+
+    from tests.versions.conftest import Servers
 
 ONE = {"1_a.sql": "create table a (id int);\n"}
 BROKEN = "create table b (id int);\ninsert into missing values ('hunter2');\ncreate table c (id int);\n"
@@ -43,3 +50,13 @@ def test_what_failed_without_a_transaction_is_half_applied(place: Place) -> None
     assert (again.code, again.applied) == (ExitCode.OK, 1), again.output
     assert place.database.tables == {"a", "b", "c"}
     assert place.database.rows("select count(*) from a") == ["1"]
+
+
+@pytest.mark.parametrize("name", [f"PostgreSQL{each}" for each in VERSIONS if each not in CLI_VERSIONS])
+def test_the_official_command_line_says_that_it_does_not_know_a_server(
+    servers: Servers, tmp_path: Path, name: str
+) -> None:
+    place = Place("AtlasCLI", ENGINES["AtlasCLI"], servers.database(name), tmp_path / "migrations")
+    failed = place.apply(ONE)
+    assert (failed.code, failed.applied) == (exit_code(Failure.ATLAS_UNUSABLE), None), failed.output
+    assert place.database.tables == set()

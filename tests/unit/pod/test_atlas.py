@@ -128,6 +128,7 @@ CLASSES = [
         " is required",
         Failure.NOT_CLEAN,
     ),
+    ("Error: postgres: unexpected number of rows: 1", Failure.ATLAS_UNUSABLE),
     ("Error: acquiring database lock: pq: canceling statement due to user request", Failure.DATABASE_LOCKED),
     ("Error: sql/schema: lock is already held", Failure.DATABASE_LOCKED),
     ("Error: sql/migrate: revision 20240101000000 not found", Failure.HISTORY_DIVERGED),
