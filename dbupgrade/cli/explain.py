@@ -18,10 +18,10 @@ from dbupgrade.objects import Object
 
 _ADVICE = {
     Reason.SUSPENDED: "Resume it: kubectl dbupgrade resume {name}",
-    Reason.SECRET_NOT_FOUND: "Create the Secret, or correct its name and key in spec.database. The operator checks again every 30 s.",
+    Reason.SECRET_NOT_FOUND: "Create the Secret with that key; the operator checks again automatically. To use another Secret, delete the DBUpgrade and create it again.",
     Reason.INVALID_SPEC: "Correct the field that the message names, or the URL in the Secret.",
     Reason.DATABASE_BUSY: "Another migration uses the database. This one starts automatically when the other has finished.",
-    Reason.AWS_NOT_SUPPORTED: "Enable AWS in the operator's settings (aws.enabled), or set spec.database.aws or spec.database.connection.",
+    Reason.AWS_NOT_SUPPORTED: "Enable AWS in the operator's settings (aws.enabled); to connect in another way, delete the DBUpgrade and create it again.",
     Reason.AWS_AUTH_FAILED: "Check spec.database.aws.roleArn, and that the role's trust policy has the ExternalId {namespace}/{name}.",
     Reason.POST_CHECK_BAKE_TIME_WAITING: "The migration is done. The checks after it start when the bake time is over.",
     Reason.JOB_PENDING: "The Job exists and its pod is starting. Watch it: kubectl dbupgrade wait {name}",

@@ -77,7 +77,7 @@ KINDS: dict[Failure, FailureKind] = {
     Failure.SECRET_NOT_FOUND: FailureKind(
         Retry.BACKOFF,
         "the credentials of the database are missing",
-        "Create the Secret with that key, or correct its name in spec.database.",
+        "Create the Secret with that key. To use another Secret, delete the DBUpgrade and create it again.",
         reason=Reason.SECRET_NOT_FOUND,
         event="SecretNotFound",
         first_delay=_SECRET_BASE_SECONDS,
