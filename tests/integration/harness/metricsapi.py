@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 API_SERVICES = ResourceKind("apiregistration.k8s.io", "v1", "apiservices")
 SERVICES = ResourceKind("", "v1", "services")
+ENDPOINTS = ResourceKind("", "v1", "endpoints")
 SLICES = ResourceKind("discovery.k8s.io", "v1", "endpointslices")
 CUSTOM, EXTERNAL = "custom.metrics.k8s.io", "external.metrics.k8s.io"
 NAME = "metrics-api"
@@ -124,6 +125,9 @@ async def _create_service(admin: Client, namespace: str, address: str, port: int
     await ResourceClient(admin, SERVICES).create(
         namespace, {"metadata": {"name": NAME}, "spec": {"ports": [{**ports[0], "port": 443}]}}
     )
+    # The aggregator of Kubernetes 1.30 looks for Endpoints, newer ones for EndpointSlices; no controller makes one of the other here.
+    subsets = [{"addresses": [{"ip": address}], "ports": ports}]
+    await ResourceClient(admin, ENDPOINTS).create(namespace, {"metadata": {"name": NAME}, "subsets": subsets})
     labels = {"kubernetes.io/service-name": NAME}
     endpoints = [{"addresses": [address], "conditions": {"ready": True}}]
     slice_ = {
