@@ -97,7 +97,10 @@ def _apply(call: Call, state: State, keeper: lock.Keeper | lock.EngineKeeper) ->
     )
     if call.atlas.is_ours():
         _watch(call, state, keeper)
-    report = _apply_all(call, state, keeper.ensure)
+    if state.not_empty and not state.pending:
+        report = _only_adopt(call, keeper.ensure)
+    else:
+        report = _apply_all(call, state, keeper.ensure)
     record(call, state)
     return replace(report, from_version=state.current or None, lint=lint, plan=plan, preflight=found)
 
@@ -145,6 +148,17 @@ def _apply_all(call: Call, state: State, ensure_lock: Callable[[], None]) -> Rep
         elif not report.applied:
             break  # somebody else was faster
     return Report(to_version=version or None, applied=done, pending=len(queue))
+
+
+def _only_adopt(call: Call, ensure_lock: Callable[[], None]) -> Report:
+    """Record the baseline of a database that has all files of the folder: the next release needs the history."""
+    try:
+        ensure_lock()
+    except AtlasError as error:
+        return outcome.refused(error)
+    report = replace(_apply_baseline(call), applied=0, pending=0)
+    call.measured.applied = 0
+    return report if report.failure else replace(report, to_version=call.settings.baseline)
 
 
 def _next(call: Call, queue: deque[File], ensure_lock: Callable[[], None]) -> Report:

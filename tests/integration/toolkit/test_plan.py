@@ -96,6 +96,15 @@ def test_a_plan_with_a_baseline_has_what_would_be_applied(toolkit: Toolkit) -> N
     assert toolkit.tables() == {"a", "c"}
 
 
+def test_a_baseline_behind_which_nothing_is_left_is_recorded(toolkit: Toolkit) -> None:
+    toolkit.write(v1="create table a (id int);")
+    toolkit.execute("create table a (id int)")
+    done = toolkit.run("apply", MIGRATE_BASELINE_VERSION="1")
+    assert (done.code, done.event("finished")["applied"], done.event("finished")["version"]) == (0, 0, "1")
+    toolkit.write(v2="create table b (id int);")
+    assert toolkit.run("apply").event("finished")["applied"] == 1
+
+
 def test_nobody_is_asked_about_a_plan_that_could_not_be_carried_out(toolkit: Toolkit, tmp_path: Path) -> None:
     toolkit.write(v1="create table a (id int);", v2="create table b (id int);")
     toolkit.execute("create table a (id int)")
