@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbupgrade.decide.failures import KINDS
+from deploy.marked import with_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +18,7 @@ END = "<!-- end of failures -->\n"
 
 def files() -> Iterator[tuple[Path, str]]:
     """The page with the table as it has to be."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    yield PAGE, f"{before}{BEGIN}{table()}{END}{after}"
+    yield PAGE, with_part(PAGE, BEGIN, END, table())
 
 
 def table() -> str:

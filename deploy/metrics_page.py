@@ -9,6 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from dbupgrade.telemetry import metrics
 from dbupgrade.telemetry.resources import RESOURCES
+from deploy.marked import with_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +21,7 @@ END = "<!-- end of metrics -->\n"
 
 def files() -> Iterator[tuple[Path, str]]:
     """The page with the table as it has to be."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    yield PAGE, f"{before}{BEGIN}{table()}{END}{after}"
+    yield PAGE, with_part(PAGE, BEGIN, END, table())
 
 
 def table() -> str:

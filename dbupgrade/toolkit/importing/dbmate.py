@@ -49,8 +49,7 @@ def _add(found: Found, source: Source, number: int, label: str) -> None:
 
 
 def _applied(rows: Sequence[Row]) -> Applied:
-    versions = [int(str(version)) for (version,) in rows]
-    return Applied({str(version): "" for version in versions}, last=(max(versions),) if versions else None)
+    return Applied.of_versions([int(str(version)) for (version,) in rows])
 
 
 FORMAT = Format(

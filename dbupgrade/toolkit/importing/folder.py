@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from dbupgrade.toolkit.folder import FolderError, sql_files
-from dbupgrade.toolkit.folder.problem import SUM
+from dbupgrade.toolkit.folder import FolderError, sql_files, write_sums
 from dbupgrade.toolkit.history import changes
 from dbupgrade.toolkit.importing.model import Source
 
@@ -59,5 +58,5 @@ def write(target: Path, files: Mapping[str, str], *, sums: bool) -> int:
     for name, data in new.items():
         (target / name).write_bytes(data)
     if sums:
-        (target / SUM).write_bytes(changes.sums(sorted({**there, **new}.items())))
+        write_sums(target, changes.sums(sorted({**there, **new}.items())))
     return len(new)

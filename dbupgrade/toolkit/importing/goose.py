@@ -71,7 +71,7 @@ def _applied(rows: Sequence[Row]) -> Applied:
     """A row for each time that a migration was applied or, before goose 3, undone; version 0 is the table's own."""
     known: dict[int, bool] = {int(str(version)): there == "1" for version, there in rows}
     versions = [version for version, there in known.items() if there and version > 0]
-    return Applied({str(version): "" for version in versions}, last=(max(versions),) if versions else None)
+    return Applied.of_versions(versions)
 
 
 FORMAT = Format(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Self
 
 from dbupgrade.api.failure import Failure
 from dbupgrade.toolkit.folder.problem import Problem
@@ -83,6 +84,11 @@ class Applied:
     """Everything up to this version counts as applied."""
     last: Key | None = None
     """The highest version that was applied; None where versions have no order."""
+
+    @classmethod
+    def of_versions(cls, versions: Sequence[int]) -> Self:
+        """A history that has numbers and nothing else."""
+        return cls({str(version): "" for version in versions}, last=(max(versions),) if versions else None)
 
 
 @dataclass(frozen=True)
